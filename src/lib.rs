@@ -1,0 +1,4 @@
+//! **sekisho** (関所): a certificate revocation service in the manner of JPKI.
+
+pub mod der;
+pub mod pki;

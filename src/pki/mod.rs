@@ -1,0 +1,23 @@
+//! The words of RFC 5280 and RFC 6960 that all rooms share.
+//!
+//! Knows names, serial numbers, issuers, reasons and revocations; knows no profile, no
+//! message, no store.
+
+mod algorithm;
+mod authority;
+mod issuer;
+mod kind;
+mod name;
+pub mod oid;
+mod reason;
+mod revocation;
+mod serial;
+
+pub use algorithm::{HashAlgorithm, SignatureAlgorithm};
+pub use authority::{AuthorityId, Generation};
+pub use issuer::{Issuer, IssuerError};
+pub use kind::CertificateKind;
+pub use name::{Attribute, Name};
+pub use reason::{ReasonError, RevocationReason};
+pub use revocation::{CertStatus, Revocation};
+pub use serial::{SerialError, SerialNumber};
