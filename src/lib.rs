@@ -2,3 +2,4 @@
 
 pub mod der;
 pub mod pki;
+pub mod signer;
