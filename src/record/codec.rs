@@ -1,0 +1,520 @@
+//! Octets of entries and records. Numbers are big-endian; times are seconds since 1970.
+//!
+//! | entry, field | octets | |
+//! |---|---|---|
+//! | length of the rest | 2 | |
+//! | event | 1 | see [`event_tag`] |
+//! | recorded_at | 8 | |
+//! | flags | 1 | bit 0: a request id follows |
+//! | actor | 1 + n | length, UTF-8 |
+//! | request key, digest | 16 + 16 | with flag bit 0 |
+//! | event fields | rest | in the order of their declaration |
+//!
+//! | field type | octets |
+//! |---|---|
+//! | authority, generation, kind, reason, boolean | 1 |
+//! | serial | 1 + n: length, magnitude |
+//! | position, number, archive place, time | 8 |
+//! | holder, card | 16 |
+//! | SHA-256 | 32 |
+//! | partition, change | 4 |
+//! | option | 1 (0 or 1), then the value |
+//! | text, list | 1 (count), then its octets or items |
+//!
+//! A record is: position, recorded_at, the fields of Issued, then a list of changes, each
+//! position, recorded_at, and an option of a Revocation (absent: good). Event tags and fields
+//! are never reused or reordered; a new fact gets a new tag.
+
+use super::{
+    Actor, ArchivePlace, CardId, CertificateRef, Change, Entry, Event, HolderId, Issued, Origin, Position,
+    Record, RequestId, StatusChange,
+};
+use crate::der::UnixTime;
+use crate::pki::{
+    AuthorityId, CertStatus, CertificateKind, Generation, Partition, Revocation, RevocationReason,
+    SerialNumber,
+};
+
+/// Octets of one entry with its length: the largest has under 400; the two-octet length sets
+/// the bound.
+pub const ENTRY_OCTETS_MAX: usize = 0xffff + 2;
+
+/// The octets are no entry or record of this version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// They end early, or go on too long.
+    #[error("cut short or too long")]
+    Length,
+    /// A tag or value this version does not know.
+    #[error("unknown tag or value {0:#04x}: written by a newer version, or damaged")]
+    Unknown(u8),
+    /// A value out of its range.
+    #[error("a value is out of its range")]
+    Range,
+}
+
+/// First octet of an event.
+mod event_tag {
+    pub(super) const JOURNAL_BEGUN: u8 = 1;
+    pub(super) const EPOCH_BEGUN: u8 = 2;
+    pub(super) const AUTHORITY_OPENED: u8 = 3;
+    pub(super) const SERIALS_RESERVED: u8 = 4;
+    pub(super) const ISSUED: u8 = 5;
+    pub(super) const REVOKED: u8 = 6;
+    pub(super) const RELEASED: u8 = 7;
+    pub(super) const REQUEST_SEEN: u8 = 8;
+    pub(super) const CRL_SET_BEGUN: u8 = 9;
+    pub(super) const CRL_SET_PUBLISHED: u8 = 10;
+    pub(super) const CRL_SET_ABANDONED: u8 = 11;
+}
+
+impl Entry {
+    /// Appends the entry with its length in front.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend([0, 0]);
+        out.push(self.event.tag());
+        put_time(out, self.recorded_at);
+        out.push(u8::from(self.origin.request.is_some()));
+        put_text(out, self.origin.actor.name());
+        if let Some(request) = &self.origin.request {
+            out.extend(request.key);
+            out.extend(request.digest);
+        }
+        self.event.write(out);
+        let len = u16::try_from(out.len() - start - 2).unwrap_or(u16::MAX);
+        if let Some(place) = out.get_mut(start..start + 2) {
+            place.copy_from_slice(&len.to_be_bytes());
+        }
+    }
+
+    /// Reads one entry from the front of `octets` and moves them on.
+    ///
+    /// # Errors
+    /// [`CodecError`].
+    pub fn read(octets: &mut &[u8]) -> Result<Self, CodecError> {
+        let mut outer = Octets(octets);
+        let len = usize::from(u16::from_be_bytes(outer.array()?));
+        let mut body = Octets(outer.take(len)?);
+        let tag = body.one()?;
+        let recorded_at = body.time()?;
+        let flags = body.one()?;
+        let actor = Actor::new(body.text()?).map_err(|_| CodecError::Range)?;
+        let request = match flags {
+            0 => None,
+            1 => Some(RequestId { key: body.array()?, digest: body.array()? }),
+            other => return Err(CodecError::Unknown(other)),
+        };
+        let event = Event::read(tag, &mut body)?;
+        body.finish()?;
+        *octets = outer.0;
+        Ok(Self { recorded_at, origin: Origin { actor, request }, event })
+    }
+}
+
+impl Event {
+    const fn tag(&self) -> u8 {
+        match self {
+            Self::JournalBegun { .. } => event_tag::JOURNAL_BEGUN,
+            Self::EpochBegun => event_tag::EPOCH_BEGUN,
+            Self::AuthorityOpened { .. } => event_tag::AUTHORITY_OPENED,
+            Self::SerialsReserved { .. } => event_tag::SERIALS_RESERVED,
+            Self::Issued(_) => event_tag::ISSUED,
+            Self::Revoked(_) => event_tag::REVOKED,
+            Self::Released(_) => event_tag::RELEASED,
+            Self::RequestSeen => event_tag::REQUEST_SEEN,
+            Self::CrlSetBegun { .. } => event_tag::CRL_SET_BEGUN,
+            Self::CrlSetPublished { .. } => event_tag::CRL_SET_PUBLISHED,
+            Self::CrlSetAbandoned { .. } => event_tag::CRL_SET_ABANDONED,
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::JournalBegun { journal_id } => out.extend(journal_id),
+            Self::EpochBegun | Self::RequestSeen => {}
+            Self::AuthorityOpened { authority, name } => {
+                out.push(authority.0);
+                put_text(out, name);
+            }
+            Self::SerialsReserved { authority, up_to } => {
+                out.push(authority.0);
+                out.extend(up_to.to_be_bytes());
+            }
+            Self::Issued(issued) => put_issued(out, issued),
+            Self::Revoked(change) => {
+                put_certificate(out, &change.certificate);
+                put_revocation(out, &change.became);
+                out.extend(change.change.to_be_bytes());
+            }
+            Self::Released(change) => {
+                put_certificate(out, &change.certificate);
+                out.extend(change.change.to_be_bytes());
+            }
+            Self::CrlSetBegun { authorities, scheduled } => {
+                out.push(u8::try_from(authorities.len()).unwrap_or(u8::MAX));
+                out.extend(authorities.iter().take(usize::from(u8::MAX)).map(|authority| authority.0));
+                out.push(u8::from(*scheduled));
+            }
+            Self::CrlSetPublished { begun, catalogue_sha256 } => {
+                out.extend(begun.0.to_be_bytes());
+                out.extend(catalogue_sha256);
+            }
+            Self::CrlSetAbandoned { begun } => out.extend(begun.0.to_be_bytes()),
+        }
+    }
+
+    fn read(tag: u8, body: &mut Octets<'_>) -> Result<Self, CodecError> {
+        Ok(match tag {
+            event_tag::JOURNAL_BEGUN => Self::JournalBegun { journal_id: body.array()? },
+            event_tag::EPOCH_BEGUN => Self::EpochBegun,
+            event_tag::AUTHORITY_OPENED => {
+                Self::AuthorityOpened { authority: AuthorityId(body.one()?), name: body.text()? }
+            }
+            event_tag::SERIALS_RESERVED => {
+                Self::SerialsReserved { authority: AuthorityId(body.one()?), up_to: body.number()? }
+            }
+            event_tag::ISSUED => Self::Issued(body.issued()?),
+            event_tag::REVOKED => Self::Revoked(StatusChange {
+                certificate: body.certificate()?,
+                became: body.revocation()?,
+                change: u32::from_be_bytes(body.array()?),
+            }),
+            event_tag::RELEASED => Self::Released(StatusChange {
+                certificate: body.certificate()?,
+                became: (),
+                change: u32::from_be_bytes(body.array()?),
+            }),
+            event_tag::REQUEST_SEEN => Self::RequestSeen,
+            event_tag::CRL_SET_BEGUN => {
+                let count = usize::from(body.one()?);
+                let authorities = body.take(count)?.iter().copied().map(AuthorityId).collect();
+                Self::CrlSetBegun { authorities, scheduled: body.boolean()? }
+            }
+            event_tag::CRL_SET_PUBLISHED => {
+                Self::CrlSetPublished { begun: Position(body.number()?), catalogue_sha256: body.array()? }
+            }
+            event_tag::CRL_SET_ABANDONED => Self::CrlSetAbandoned { begun: Position(body.number()?) },
+            other => return Err(CodecError::Unknown(other)),
+        })
+    }
+}
+
+impl Record {
+    /// Appends the record.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.position.0.to_be_bytes());
+        put_time(out, self.recorded_at);
+        put_issued(out, &self.issued);
+        out.extend(u16::try_from(self.changes.len()).unwrap_or(u16::MAX).to_be_bytes());
+        for change in self.changes.iter().take(usize::from(u16::MAX)) {
+            out.extend(change.position.0.to_be_bytes());
+            put_time(out, change.recorded_at);
+            let revocation = match &change.status {
+                CertStatus::Revoked(revocation) => Some(revocation),
+                CertStatus::Good | CertStatus::Unknown => None,
+            };
+            put_option(out, revocation, put_revocation);
+        }
+    }
+
+    /// Reads a record that fills `octets`.
+    ///
+    /// # Errors
+    /// [`CodecError`].
+    pub fn from_octets(octets: &[u8]) -> Result<Self, CodecError> {
+        let mut octets = Octets(octets);
+        let position = Position(octets.number()?);
+        let recorded_at = octets.time()?;
+        let issued = octets.issued()?;
+        let count = u16::from_be_bytes(octets.array()?);
+        let changes = (0..count).map(|_| {
+            Ok(Change {
+                position: Position(octets.number()?),
+                recorded_at: octets.time()?,
+                status: octets.option(Octets::revocation)?.map_or(CertStatus::Good, CertStatus::Revoked),
+            })
+        });
+        let changes = changes.collect::<Result<_, CodecError>>()?;
+        octets.finish()?;
+        Ok(Self { position, recorded_at, issued, changes })
+    }
+}
+
+fn put_time(out: &mut Vec<u8>, time: UnixTime) {
+    out.extend(time.seconds().to_be_bytes());
+}
+
+/// Texts are at most 255 octets; longer ones are cut at a character.
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    let text = text.get(..text.floor_char_boundary(usize::from(u8::MAX))).unwrap_or_default();
+    out.push(u8::try_from(text.len()).unwrap_or(0));
+    out.extend(text.as_bytes());
+}
+
+fn put_serial(out: &mut Vec<u8>, serial: &SerialNumber) {
+    let magnitude = serial.magnitude();
+    out.push(u8::try_from(magnitude.len()).unwrap_or(0));
+    out.extend(magnitude);
+}
+
+fn put_certificate(out: &mut Vec<u8>, certificate: &CertificateRef) {
+    out.extend([certificate.authority.0, certificate.generation.number()]);
+    put_serial(out, &certificate.serial);
+}
+
+fn put_revocation(out: &mut Vec<u8>, revocation: &Revocation) {
+    put_time(out, revocation.revoked_at);
+    out.push(revocation.reason.code());
+    put_option(out, revocation.invalidity_date.as_ref(), |out, time| put_time(out, *time));
+}
+
+fn put_issued(out: &mut Vec<u8>, issued: &Issued) {
+    put_certificate(out, &issued.certificate);
+    out.push(kind_code(issued.kind));
+    put_option(out, issued.partition.as_ref(), |out, partition| out.extend(partition.0.to_be_bytes()));
+    put_time(out, issued.not_before);
+    put_time(out, issued.not_after);
+    out.extend(issued.archive.0.to_be_bytes());
+    out.extend(issued.sha256);
+    put_option(out, issued.holder.as_ref(), |out, holder| out.extend(holder.0.to_be_bytes()));
+    put_option(out, issued.card.as_ref(), |out, card| out.extend(card.0.to_be_bytes()));
+    put_option(out, issued.twin.as_ref(), |out, (authority, serial)| {
+        out.push(authority.0);
+        put_serial(out, serial);
+    });
+}
+
+fn put_option<T>(out: &mut Vec<u8>, value: Option<&T>, put: impl FnOnce(&mut Vec<u8>, &T)) {
+    out.push(u8::from(value.is_some()));
+    if let Some(value) = value {
+        put(out, value);
+    }
+}
+
+const fn kind_code(kind: CertificateKind) -> u8 {
+    match kind {
+        CertificateKind::Ca => 1,
+        CertificateKind::OcspSigner => 2,
+        CertificateKind::CardSign => 3,
+        CertificateKind::CardAuth => 4,
+        CertificateKind::PhoneSign => 5,
+        CertificateKind::PhoneAuth => 6,
+    }
+}
+
+/// Octets still to be read.
+struct Octets<'a>(&'a [u8]);
+
+impl<'a> Octets<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], CodecError> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(CodecError::Length)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
+        self.take(N)?.try_into().map_err(|_| CodecError::Length)
+    }
+
+    fn one(&mut self) -> Result<u8, CodecError> {
+        self.array().map(|[octet]| octet)
+    }
+
+    fn boolean(&mut self) -> Result<bool, CodecError> {
+        match self.one()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(CodecError::Unknown(other)),
+        }
+    }
+
+    fn number(&mut self) -> Result<u64, CodecError> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    fn time(&mut self) -> Result<UnixTime, CodecError> {
+        let seconds = self.array().map(i64::from_be_bytes)?;
+        let time = UnixTime::from_seconds(seconds);
+        if time.seconds() == seconds { Ok(time) } else { Err(CodecError::Range) }
+    }
+
+    fn text(&mut self) -> Result<String, CodecError> {
+        let len = usize::from(self.one()?);
+        String::from_utf8(self.take(len)?.to_vec()).map_err(|_| CodecError::Range)
+    }
+
+    fn option<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, CodecError>,
+    ) -> Result<Option<T>, CodecError> {
+        if self.boolean()? { read(self).map(Some) } else { Ok(None) }
+    }
+
+    fn serial(&mut self) -> Result<SerialNumber, CodecError> {
+        let len = usize::from(self.one()?);
+        SerialNumber::from_magnitude(self.take(len)?).map_err(|_| CodecError::Range)
+    }
+
+    fn certificate(&mut self) -> Result<CertificateRef, CodecError> {
+        let authority = AuthorityId(self.one()?);
+        let generation = Generation::new(self.one()?).ok_or(CodecError::Range)?;
+        Ok(CertificateRef { authority, generation, serial: self.serial()? })
+    }
+
+    fn revocation(&mut self) -> Result<Revocation, CodecError> {
+        let revoked_at = self.time()?;
+        let code = self.one()?;
+        let reason = RevocationReason::from_code(code).ok_or(CodecError::Unknown(code))?;
+        Ok(Revocation { revoked_at, reason, invalidity_date: self.option(Self::time)? })
+    }
+
+    fn issued(&mut self) -> Result<Issued, CodecError> {
+        let certificate = self.certificate()?;
+        let code = self.one()?;
+        let kind = CertificateKind::ALL.into_iter().find(|kind| kind_code(*kind) == code);
+        Ok(Issued {
+            certificate,
+            kind: kind.ok_or(CodecError::Unknown(code))?,
+            partition: self.option(|o| o.array().map(|octets| Partition(u32::from_be_bytes(octets))))?,
+            not_before: self.time()?,
+            not_after: self.time()?,
+            archive: ArchivePlace(self.number()?),
+            sha256: self.array()?,
+            holder: self.option(|o| o.array().map(|octets| HolderId(u128::from_be_bytes(octets))))?,
+            card: self.option(|o| o.array().map(|octets| CardId(u128::from_be_bytes(octets))))?,
+            twin: self.option(|o| Ok((AuthorityId(o.one()?), o.serial()?)))?,
+        })
+    }
+
+    fn finish(self) -> Result<(), CodecError> {
+        if self.0.is_empty() { Ok(()) } else { Err(CodecError::Length) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::record::Numbered;
+
+    fn serial() -> impl Strategy<Value = SerialNumber> {
+        prop_oneof![
+            (1..u64::MAX).prop_map(|n| SerialNumber::try_from(n).unwrap()),
+            prop::array::uniform16(1..=255_u8)
+                .prop_map(|octets| SerialNumber::from_magnitude(&octets).unwrap())
+        ]
+    }
+
+    fn certificate() -> impl Strategy<Value = CertificateRef> {
+        (any::<u8>(), 1..64_u8, serial()).prop_map(|(authority, generation, serial)| CertificateRef {
+            authority: AuthorityId(authority),
+            generation: Generation::new(generation).unwrap(),
+            serial,
+        })
+    }
+
+    fn time() -> impl Strategy<Value = UnixTime> {
+        (0..UnixTime::MAX.seconds()).prop_map(UnixTime::from_seconds)
+    }
+
+    fn revocation() -> impl Strategy<Value = Revocation> {
+        (time(), 0..10_usize, prop::option::of(time())).prop_map(|(revoked_at, reason, invalidity_date)| {
+            Revocation { revoked_at, reason: RevocationReason::ALL[reason], invalidity_date }
+        })
+    }
+
+    fn issued() -> impl Strategy<Value = Issued> {
+        let ids = (any::<u64>(), any::<[u8; 32]>(), any::<Option<u128>>(), any::<Option<u128>>());
+        let twin = prop::option::of((any::<u8>().prop_map(AuthorityId), serial()));
+        (certificate(), 0..6_usize, any::<Option<u32>>(), time(), time(), ids, twin).prop_map(
+            |(certificate, kind, partition, not_before, not_after, (archive, sha256, holder, card), twin)| {
+                Issued {
+                    certificate,
+                    kind: CertificateKind::ALL[kind],
+                    partition: partition.map(Partition),
+                    not_before,
+                    not_after,
+                    archive: ArchivePlace(archive),
+                    sha256,
+                    holder: holder.map(HolderId),
+                    card: card.map(CardId),
+                    twin,
+                }
+            },
+        )
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            any::<[u8; 16]>().prop_map(|journal_id| Event::JournalBegun { journal_id }),
+            Just(Event::EpochBegun),
+            Just(Event::RequestSeen),
+            (any::<u8>(), "[a-z]{1,20}")
+                .prop_map(|(id, name)| Event::AuthorityOpened { authority: AuthorityId(id), name }),
+            (any::<u8>(), any::<u64>())
+                .prop_map(|(id, up_to)| Event::SerialsReserved { authority: AuthorityId(id), up_to }),
+            issued().prop_map(Event::Issued),
+            (certificate(), revocation(), any::<u32>()).prop_map(|(certificate, became, change)| {
+                Event::Revoked(StatusChange { certificate, became, change })
+            }),
+            (certificate(), any::<u32>()).prop_map(|(certificate, change)| {
+                Event::Released(StatusChange { certificate, became: (), change })
+            }),
+            (prop::collection::vec(any::<u8>(), 0..4), any::<bool>()).prop_map(|(ids, scheduled)| {
+                Event::CrlSetBegun { authorities: ids.into_iter().map(AuthorityId).collect(), scheduled }
+            }),
+            (any::<u64>(), any::<[u8; 32]>()).prop_map(|(begun, catalogue_sha256)| Event::CrlSetPublished {
+                begun: Position(begun),
+                catalogue_sha256
+            }),
+            any::<u64>().prop_map(|begun| Event::CrlSetAbandoned { begun: Position(begun) }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn entries_come_back_from_their_octets_and_from_nothing_less(
+            event in event(), at in time(), request in any::<Option<([u8; 16], [u8; 16])>>(), cut in any::<prop::sample::Index>(),
+        ) {
+            let request = request.map(|(key, digest)| RequestId { key, digest });
+            let entry = Entry { recorded_at: at, origin: Origin { actor: Actor::service(), request }, event };
+            let mut octets = Vec::new();
+            entry.write(&mut octets);
+            let mut rest = &octets[..];
+            prop_assert_eq!(Entry::read(&mut rest), Ok(entry));
+            prop_assert!(rest.is_empty());
+            let mut short = &octets[..cut.index(octets.len())];
+            prop_assert_eq!(Entry::read(&mut short), Err(CodecError::Length));
+        }
+
+        #[test]
+        fn records_come_back_from_their_octets(
+            issued in issued(), changes in prop::collection::vec(prop::option::of(revocation()), 0..5), at in time(),
+        ) {
+            let mut record = None;
+            let certificate = issued.certificate;
+            let mut numbered = Numbered {
+                position: Position(1),
+                entry: Entry { recorded_at: at, origin: Origin::service(), event: Event::Issued(issued) },
+            };
+            Record::apply(&mut record, &numbered);
+            for (place, change) in (1..).zip(changes) {
+                numbered.position = numbered.position.next();
+                numbered.entry.event = match change {
+                    Some(became) => Event::Revoked(StatusChange { certificate, became, change: place }),
+                    None => Event::Released(StatusChange { certificate, became: (), change: place }),
+                };
+                Record::apply(&mut record, &numbered);
+                let once = record.clone();
+                Record::apply(&mut record, &numbered);
+                prop_assert_eq!(&record, &once, "folding twice changes nothing");
+            }
+            let record = record.unwrap();
+            let mut octets = Vec::new();
+            record.write(&mut octets);
+            prop_assert_eq!(Record::from_octets(&octets), Ok(record));
+        }
+    }
+}

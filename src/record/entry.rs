@@ -1,0 +1,138 @@
+//! One entry of the journal.
+
+use super::{ArchivePlace, CardId, CertificateRef, HolderId, Origin, Position};
+use crate::der::UnixTime;
+use crate::pki::{AuthorityId, CertStatus, CertificateKind, Partition, Revocation, SerialNumber};
+
+/// An event, when it was recorded, and at whose wish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// When it was recorded; never earlier than the entry before.
+    pub recorded_at: UnixTime,
+    /// Who asked for it.
+    pub origin: Origin,
+    /// What happened.
+    pub event: Event,
+}
+
+/// An entry and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Numbered {
+    /// Its place in the journal.
+    pub position: Position,
+    /// The entry.
+    pub entry: Entry,
+}
+
+/// What can happen. Events about a certificate are after-images: folding one twice changes
+/// nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The first entry of every journal.
+    JournalBegun {
+        /// Random; names this journal in snapshots, markers and copies.
+        journal_id: [u8; 16],
+    },
+    /// A restore or promotion began a new epoch.
+    EpochBegun,
+    /// An authority was set up.
+    AuthorityOpened {
+        /// Its number from now on.
+        authority: AuthorityId,
+        /// Its name in commands and addresses.
+        name: String,
+    },
+    /// Serial numbers up to and including `up_to` may be signed from now on.
+    SerialsReserved {
+        /// Whose.
+        authority: AuthorityId,
+        /// The last number of the block.
+        up_to: u64,
+    },
+    /// A certificate was signed and stands in the archive.
+    Issued(Issued),
+    /// A certificate was revoked, held, or its ground changed.
+    Revoked(StatusChange<Revocation>),
+    /// A hold was lifted.
+    Released(StatusChange<()>),
+    /// A request was seen and changed nothing.
+    RequestSeen,
+    /// A CRL set is about to be built from all entries up to and including this one.
+    CrlSetBegun {
+        /// The authorities it covers.
+        authorities: Vec<AuthorityId>,
+        /// True for a set of the daily schedule: only those let expired certificates leave.
+        scheduled: bool,
+    },
+    /// A CRL set passed the gate and is being served.
+    CrlSetPublished {
+        /// The position of its [`Event::CrlSetBegun`].
+        begun: Position,
+        /// SHA-256 of its catalogue.
+        catalogue_sha256: [u8; 32],
+    },
+    /// A CRL set was given up: its number is spent, the last set stays.
+    CrlSetAbandoned {
+        /// The position of its [`Event::CrlSetBegun`].
+        begun: Position,
+    },
+}
+
+/// A certificate as it was issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// Which certificate.
+    pub certificate: CertificateRef,
+    /// What it is for.
+    pub kind: CertificateKind,
+    /// The CRL partition its distribution point names; none for CA and signer certificates.
+    pub partition: Option<Partition>,
+    /// Start of its validity.
+    pub not_before: UnixTime,
+    /// End of its validity.
+    pub not_after: UnixTime,
+    /// Where its octets are.
+    pub archive: ArchivePlace,
+    /// SHA-256 of its octets.
+    pub sha256: [u8; 32],
+    /// Who holds it; none for CA and signer certificates.
+    pub holder: Option<HolderId>,
+    /// The card or phone it is on.
+    pub card: Option<CardId>,
+    /// The other certificate of the pair, an authority and a serial of its own.
+    pub twin: Option<(AuthorityId, SerialNumber)>,
+}
+
+/// What a certificate's status became.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatusChange<T> {
+    /// Which certificate.
+    pub certificate: CertificateRef,
+    /// What it became.
+    pub became: T,
+    /// How many changes it has had with this one, from 1.
+    pub change: u32,
+}
+
+impl Event {
+    /// The certificate it is about, if it is about one.
+    #[must_use]
+    pub const fn certificate(&self) -> Option<&CertificateRef> {
+        match self {
+            Self::Issued(issued) => Some(&issued.certificate),
+            Self::Revoked(change) => Some(&change.certificate),
+            Self::Released(change) => Some(&change.certificate),
+            _ => None,
+        }
+    }
+
+    /// The status it gave that certificate.
+    #[must_use]
+    pub const fn status(&self) -> Option<CertStatus> {
+        match self {
+            Self::Issued(_) | Self::Released(_) => Some(CertStatus::Good),
+            Self::Revoked(change) => Some(CertStatus::Revoked(change.became)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What entries point with.
+
+use std::fmt;
+
+use ring::digest;
+
+use crate::pki::{AuthorityId, Generation, SerialNumber};
+
+/// Place of an entry in the journal: 1, 2, 3 … without gaps. 0 is before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Position(pub u64);
+
+impl Position {
+    /// The place after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// Which life of the journal: rises at every restore and promotion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u32);
+
+impl Epoch {
+    /// The epoch a new journal begins in.
+    pub const FIRST: Self = Self(1);
+}
+
+/// One certificate, by all that names it. The serial is unique in the authority; the
+/// generation says whose key signed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CertificateRef {
+    /// The authority.
+    pub authority: AuthorityId,
+    /// The key that signed it.
+    pub generation: Generation,
+    /// Its serial number.
+    pub serial: SerialNumber,
+}
+
+/// A holder, as a random number. Only the archive links it to a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HolderId(pub u128);
+
+/// A card or phone that carries certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CardId(pub u128);
+
+/// Where a certificate stands in the archive: a number of its record, 0, 1, 2 …
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ArchivePlace(pub u64);
+
+/// Who asked for a change: `uid:1000` over the admin socket, `sekisho` for the service itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Actor(String);
+
+/// The text is no actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an actor's name has 1 to {} octets", Actor::OCTETS_MAX)]
+pub struct ActorError;
+
+impl Actor {
+    /// Octets of a name: it is written into every entry.
+    pub const OCTETS_MAX: usize = 64;
+
+    /// From its name.
+    ///
+    /// # Errors
+    /// When it is empty or longer than [`Self::OCTETS_MAX`].
+    pub fn new(name: impl Into<String>) -> Result<Self, ActorError> {
+        let name = name.into();
+        if name.is_empty() || name.len() > Self::OCTETS_MAX { Err(ActorError) } else { Ok(Self(name)) }
+    }
+
+    /// The service acting on its own schedule.
+    #[must_use]
+    pub fn service() -> Self {
+        Self("sekisho".to_owned())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Makes a repeated request recognisable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId {
+    /// Hash of who asked and the key they chose.
+    pub key: [u8; 16],
+    /// Hash of what they asked: the same key with another digest is refused.
+    pub digest: [u8; 16],
+}
+
+impl RequestId {
+    /// From the asker, the key they chose and the octets of what they ask.
+    #[must_use]
+    pub fn new(actor: &Actor, key: &str, request: &[u8]) -> Self {
+        let hash = |parts: &[&[u8]]| {
+            let mut context = digest::Context::new(&digest::SHA256);
+            for part in parts {
+                context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+                context.update(part);
+            }
+            let mut short = [0; 16];
+            if let Some(head) = context.finish().as_ref().first_chunk::<16>() {
+                short = *head;
+            }
+            short
+        };
+        Self { key: hash(&[actor.name().as_bytes(), key.as_bytes()]), digest: hash(&[request]) }
+    }
+}
+
+/// Who asked for an entry, and under which idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// Who.
+    pub actor: Actor,
+    /// The request, when it carried a key.
+    pub request: Option<RequestId>,
+}
+
+impl Origin {
+    /// The service itself, without a key.
+    #[must_use]
+    pub fn service() -> Self {
+        Self { actor: Actor::service(), request: None }
+    }
+}

@@ -1,0 +1,17 @@
+//! Entries of the journal, the records they fold into, and their octets.
+//!
+//! An entry is a fact with a position; a record is what the entries about one certificate add
+//! up to. [`Record::apply`] is the only fold: whatever holds records got them through it.
+
+mod codec;
+mod entry;
+mod ids;
+#[expect(clippy::module_inception, reason = "the record is what this room is about")]
+mod record;
+
+pub use codec::{CodecError, ENTRY_OCTETS_MAX};
+pub use entry::{Entry, Event, Issued, Numbered, StatusChange};
+pub use ids::{
+    Actor, ActorError, ArchivePlace, CardId, CertificateRef, Epoch, HolderId, Origin, Position, RequestId,
+};
+pub use record::{Change, Record};
