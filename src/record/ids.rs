@@ -53,7 +53,7 @@ pub struct HolderId(pub u128);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CardId(pub u128);
 
-/// Where a certificate stands in the archive: a number of its record, 0, 1, 2 …
+/// Where a certificate stands in the archive; the store alone knows how to read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ArchivePlace(pub u64);
 

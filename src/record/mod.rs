@@ -8,6 +8,7 @@ mod entry;
 mod ids;
 #[expect(clippy::module_inception, reason = "the record is what this room is about")]
 mod record;
+mod refusal;
 
 pub use codec::{CodecError, ENTRY_OCTETS_MAX};
 pub use entry::{Entry, Event, Issued, Numbered, StatusChange};
@@ -15,3 +16,4 @@ pub use ids::{
     Actor, ActorError, ArchivePlace, CardId, CertificateRef, Epoch, HolderId, Origin, Position, RequestId,
 };
 pub use record::{Change, Record};
+pub use refusal::Refusal;
