@@ -1,6 +1,9 @@
 //! **sekisho** (関所): a certificate revocation service in the manner of JPKI.
 
+pub mod config;
 pub mod der;
+pub mod lifecycle;
 pub mod pki;
 pub mod record;
 pub mod signer;
+pub mod telemetry;

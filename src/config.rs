@@ -1,0 +1,354 @@
+//! `sekisho.toml`: every setting, its default, and what a wrong one is told.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// The file in the data directory.
+pub const FILE_NAME: &str = "sekisho.toml";
+
+/// The settings of a service. Unknown keys are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Default)]
+pub struct Config {
+    /// The public listener.
+    pub public: Public,
+    /// The authorities' profile.
+    pub profile: Profile,
+    /// OCSP.
+    pub ocsp: Ocsp,
+    /// CRLs.
+    pub crl: Crl,
+}
+
+/// `[public]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Public {
+    /// Address and port; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// The URL verifiers reach it by; written into authentication certificates (AIA). Empty:
+    /// made from the address listened on.
+    pub url: String,
+    /// Threads that serve connections; 0: one a core.
+    pub workers: usize,
+    /// Connections served at once; further ones are closed.
+    pub connections_max: usize,
+    /// TLS instead of plain HTTP.
+    pub tls: Option<Tls>,
+}
+
+/// `[public.tls]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file with the certificate chain.
+    pub certificate: PathBuf,
+    /// PEM file with the private key.
+    pub key: PathBuf,
+}
+
+/// `[profile]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Profile {
+    /// The O of every name; fixed by the first start of a data directory.
+    pub organization: String,
+}
+
+/// `[ocsp]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ocsp {
+    /// Key of the delegated signers.
+    pub signer: SignerKey,
+    /// How long a signer's certificate is valid.
+    pub signer_validity_days: u32,
+    /// nextUpdate minus thisUpdate.
+    pub validity_minutes: u32,
+    /// A kept signature older than this is made again.
+    pub refresh_after_minutes: u32,
+    /// How long an HTTP cache may hold a `good`.
+    pub max_age_seconds: u32,
+    /// CertIDs answered in one request.
+    pub cert_ids_max: usize,
+    /// Answer never-issued serials as revoked (RFC 6960 §2.2).
+    pub extended_revoke: bool,
+    /// Megabytes of kept signatures.
+    pub cache_megabytes: usize,
+}
+
+/// What key a delegated OCSP signer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignerKey {
+    /// ECDSA over P-256.
+    P256,
+    /// RSA-2048.
+    Rsa2048,
+}
+
+/// `[crl]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Crl {
+    /// When the day's set is cut, JST, `HH:MM`.
+    pub daily_at: String,
+    /// nextUpdate minus thisUpdate.
+    pub validity_hours: u32,
+}
+
+impl Default for Public {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            url: String::new(),
+            workers: 0,
+            connections_max: 20_000,
+            tls: None,
+        }
+    }
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self { organization: "SEKISHO-TEST".to_owned() }
+    }
+}
+
+impl Default for Ocsp {
+    fn default() -> Self {
+        Self {
+            signer: SignerKey::P256,
+            signer_validity_days: 7,
+            validity_minutes: 720,
+            refresh_after_minutes: 15,
+            max_age_seconds: 60,
+            cert_ids_max: 16,
+            extended_revoke: false,
+            cache_megabytes: 256,
+        }
+    }
+}
+
+impl Default for Crl {
+    fn default() -> Self {
+        Self { daily_at: "00:00".to_owned(), validity_hours: 48 }
+    }
+}
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {error}: run `sekisho init` to write one", path = .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// Not TOML, an unknown key, a value of another type.
+    #[error("{path}: {message}", path = .path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Line, key and what is wrong with it.
+        message: String,
+    },
+    /// A value out of its range.
+    #[error("{field}: {advice}")]
+    Value {
+        /// Section and key.
+        field: &'static str,
+        /// What to write instead.
+        advice: String,
+    },
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the field.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+        let config: Self = toml::from_str(&text).map_err(|error| ConfigError::Syntax {
+            path: path.to_owned(),
+            message: error.to_string().trim().replace('\n', " "),
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let within = |field, value: u32, min: u32, max: u32| {
+            let advice = format!("{value} is out of range: give {min} to {max}");
+            if (min..=max).contains(&value) { Ok(()) } else { Err(ConfigError::Value { field, advice }) }
+        };
+        let ocsp = &self.ocsp;
+        within("ocsp.signer_validity_days", ocsp.signer_validity_days, 1, 90)?;
+        within("ocsp.validity_minutes", ocsp.validity_minutes, 5, 7 * 24 * 60)?;
+        within("ocsp.refresh_after_minutes", ocsp.refresh_after_minutes, 1, ocsp.validity_minutes / 2)?;
+        within("ocsp.max_age_seconds", ocsp.max_age_seconds, 0, 3600)?;
+        within("ocsp.cert_ids_max", u32::try_from(ocsp.cert_ids_max).unwrap_or(u32::MAX), 1, 64)?;
+        within("ocsp.cache_megabytes", u32::try_from(ocsp.cache_megabytes).unwrap_or(u32::MAX), 1, 65_536)?;
+        within("crl.validity_hours", self.crl.validity_hours, 25, 24 * 30)?;
+        let connections = u32::try_from(self.public.connections_max).unwrap_or(u32::MAX);
+        within("public.connections_max", connections, 1, 1_000_000)?;
+        within("public.workers", u32::try_from(self.public.workers).unwrap_or(u32::MAX), 0, 1024)?;
+        self.crl.daily_second()?;
+        let organization = &self.profile.organization;
+        if organization.is_empty() || organization.chars().count() > 64 || organization == "JPKI" {
+            let advice =
+                "give a name of 1 to 64 characters that cannot be taken for the real JPKI".to_owned();
+            return Err(ConfigError::Value { field: "profile.organization", advice });
+        }
+        let url = &self.public.url;
+        let bare = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        if !url.is_empty() && bare.is_none_or(|rest| rest.is_empty() || rest.contains('/')) {
+            let advice = format!("{url} will not do: give http:// or https://, a host, no path");
+            return Err(ConfigError::Value { field: "public.url", advice });
+        }
+        Ok(())
+    }
+
+    /// The file `init` writes: every default, explained.
+    #[must_use]
+    pub fn template(organization: &str) -> String {
+        let Self { public, ocsp, crl, .. } = Self::default();
+        format!(
+            r#"# Settings of this sekisho service. Every line shows its default; times are in the unit of their name.
+
+[public]
+# Address of the public listener: OCSP, CRLs, CA certificates.
+listen = "{listen}"
+# URL by which verifiers reach it, without a path; written into authentication certificates.
+# Empty: made from the address listened on.
+url = ""
+# Threads that serve connections; 0 means one a core.
+workers = {workers}
+# Connections served at once; further ones are closed.
+connections_max = {connections_max}
+# Uncomment for TLS (paths are relative to this file's directory):
+# [public.tls]
+# certificate = "tls.pem"
+# key = "tls.key"
+
+[profile]
+# The O of every issued name. Choose before the first certificate; it cannot change later.
+organization = "{organization}"
+
+[ocsp]
+# Key of the delegated OCSP signers: "p256" or "rsa2048".
+signer = "p256"
+# Days a signer's certificate is valid; renewed when a third is left.
+signer_validity_days = {signer_validity_days}
+# Minutes from thisUpdate to nextUpdate.
+validity_minutes = {validity_minutes}
+# A kept signature older than this many minutes is made again when asked for.
+refresh_after_minutes = {refresh_after_minutes}
+# Seconds an HTTP cache may hold a "good".
+max_age_seconds = {max_age_seconds}
+# CertIDs answered in one request.
+cert_ids_max = {cert_ids_max}
+# Answer serials never issued as revoked, certificateHold, 1970 (RFC 6960 section 2.2).
+extended_revoke = {extended_revoke}
+# Megabytes of signatures kept for further askers.
+cache_megabytes = {cache_megabytes}
+
+[crl]
+# When the day's CRLs are cut, Japan time.
+daily_at = "{daily_at}"
+# Hours from thisUpdate to nextUpdate.
+validity_hours = {validity_hours}
+"#,
+            listen = public.listen,
+            workers = public.workers,
+            connections_max = public.connections_max,
+            signer_validity_days = ocsp.signer_validity_days,
+            validity_minutes = ocsp.validity_minutes,
+            refresh_after_minutes = ocsp.refresh_after_minutes,
+            max_age_seconds = ocsp.max_age_seconds,
+            cert_ids_max = ocsp.cert_ids_max,
+            extended_revoke = ocsp.extended_revoke,
+            cache_megabytes = ocsp.cache_megabytes,
+            daily_at = crl.daily_at,
+            validity_hours = crl.validity_hours,
+        )
+    }
+}
+
+impl Crl {
+    /// Second of the day in Japan at which the day's set is cut.
+    ///
+    /// # Errors
+    /// When `daily_at` is no time of day.
+    pub fn daily_second(&self) -> Result<u32, ConfigError> {
+        let parsed = self.daily_at.split_once(':').and_then(|(hours, minutes)| {
+            let two = |text: &str| text.parse::<u32>().ok().filter(|_| text.len() == 2);
+            Some((two(hours).filter(|h| *h < 24)?, two(minutes).filter(|m| *m < 60)?))
+        });
+        parsed.map(|(hours, minutes)| hours * 3600 + minutes * 60).ok_or_else(|| ConfigError::Value {
+            field: "crl.daily_at",
+            advice: format!("{} is no time of day: give HH:MM, such as 00:00", self.daily_at),
+        })
+    }
+
+    /// nextUpdate minus thisUpdate.
+    #[must_use]
+    pub fn validity(&self) -> Duration {
+        Duration::from_secs(u64::from(self.validity_hours) * 3600)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_init_writes_says_the_defaults() {
+        let config: Config = toml::from_str(&Config::template("SEKISHO-TEST")).unwrap();
+        assert_eq!(config, Config::default());
+        config.check().unwrap();
+    }
+
+    #[test]
+    fn mistakes_are_refused_by_the_name_of_their_field() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (text, field) in [
+            ("[ocsp]\nvalidity_minuets = 5", "validity_minuets"),
+            ("[ocsp]\nvalidity_minutes = 1", "ocsp.validity_minutes"),
+            ("[ocsp]\nrefresh_after_minutes = 600", "ocsp.refresh_after_minutes"),
+            ("[ocsp]\nsigner = \"dsa\"", "dsa"),
+            ("[ocsp]\nsigner_validity_days = 0", "ocsp.signer_validity_days"),
+            ("[ocsp]\ncert_ids_max = 0", "ocsp.cert_ids_max"),
+            ("[ocsp]\ncache_megabytes = 0", "ocsp.cache_megabytes"),
+            ("[ocsp]\nmax_age_seconds = 99999", "ocsp.max_age_seconds"),
+            ("[crl]\ndaily_at = \"24:00\"", "crl.daily_at"),
+            ("[crl]\ndaily_at = \"0:00\"", "crl.daily_at"),
+            ("[crl]\nvalidity_hours = 24", "crl.validity_hours"),
+            ("[public]\nlisten = \"nowhere\"", "listen"),
+            ("[public]\nurl = \"http://a/b\"", "public.url"),
+            ("[public]\nurl = \"ftp://a\"", "public.url"),
+            ("[public]\nconnections_max = 0", "public.connections_max"),
+            ("[public]\nworkers = 9999", "public.workers"),
+            ("[profile]\norganization = \"\"", "profile.organization"),
+            ("[profile]\norganization = \"JPKI\"", "profile.organization"),
+            ("[unknown]", "unknown"),
+        ] {
+            std::fs::write(file.path(), text).unwrap();
+            let error = Config::read(file.path()).unwrap_err().to_string();
+            assert!(error.contains(field), "{text}: {error}");
+            assert!(!error.contains('\n'), "one line: {error}");
+        }
+    }
+}
