@@ -4,6 +4,7 @@ pub mod config;
 pub mod der;
 pub mod lifecycle;
 pub mod pki;
+pub mod profile;
 pub mod record;
 pub mod signer;
 pub mod telemetry;
