@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod der;
+pub mod issue;
 pub mod lifecycle;
 pub mod pki;
 pub mod profile;

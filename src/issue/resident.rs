@@ -1,0 +1,122 @@
+//! A resident's certificate: signing or authentication, on a card or a phone.
+
+use super::extensions::Facts;
+use super::tbs::TbsCertificate;
+use super::{Applicant, CommonName, IssueError, OcspUrl, SubjectKey, SubjectKeyError, Validity};
+use crate::pki::{Attribute, CertificateKind, Issuer, Name, SerialNumber, SignatureAlgorithm, oid};
+use crate::profile::{AltName, Authority, CertificateProfile, Extension, Municipality, Profile, SubjectForm};
+
+/// What a resident's certificate is written from. The municipality is that of the common name.
+#[derive(Debug, Clone)]
+pub struct Resident<'a> {
+    /// The profile.
+    pub profile: &'a Profile,
+    /// The generation that issues.
+    pub issuer: &'a Issuer,
+    /// Which certificate.
+    pub kind: CertificateKind,
+    /// From the authority's counter.
+    pub serial: SerialNumber,
+    /// How the issuer's key signs.
+    pub algorithm: SignatureAlgorithm,
+    /// From the instant of issue; see [`super::not_after`] and [`super::phone_not_after`].
+    pub validity: Validity,
+    /// The subject's number.
+    pub common_name: &'a CommonName,
+    /// The holder; an authentication certificate says nothing about them.
+    pub applicant: &'a Applicant,
+    /// The public key made on the card or phone.
+    pub key: &'a SubjectKey,
+    /// Where OCSP is asked; a signing certificate does not say it.
+    pub ocsp_url: &'a OcspUrl,
+}
+
+impl Resident<'_> {
+    /// TBSCertificate, DER, to be signed with the issuer's key.
+    ///
+    /// # Errors
+    /// When the profile, the law or the issuer's own validity forbids the certificate.
+    pub fn tbs(&self) -> Result<Vec<u8>, IssueError> {
+        let certificate = self.profile.certificate(self.kind).ok_or(IssueError::Profile(self.kind))?;
+        let authority = self.authority()?;
+        let municipality = self.municipality()?;
+        let names_holder = certificate
+            .extensions
+            .iter()
+            .any(|extension| matches!(extension, Extension::SubjectAltName(AltName::Holder(_))));
+        if names_holder && !self.applicant.address.text().starts_with(&municipality.prefecture) {
+            let prefecture = municipality.prefecture.clone();
+            return Err(IssueError::AddressPrefecture { prefecture, code: municipality.code });
+        }
+        self.check(certificate)?;
+        let facts = Facts {
+            profile: self.profile,
+            authority,
+            subject_key: self.key,
+            issuer: Some(self.issuer),
+            distribution_point: Some(&authority.distribution_point(municipality)),
+            holder: Some(self.applicant),
+            ocsp_url: Some(self.ocsp_url),
+        };
+        Ok(TbsCertificate {
+            serial: self.serial,
+            signature: self.algorithm,
+            issuer: &self.issuer.name,
+            validity: self.validity,
+            subject: &self.subject(municipality),
+            subject_public_key: self.key,
+            extensions: &facts.extensions(certificate)?,
+        }
+        .to_der())
+    }
+
+    fn authority(&self) -> Result<&Authority, IssueError> {
+        match self.profile.authority_of(self.kind) {
+            Some(authority) if authority.id != self.issuer.authority => {
+                Err(IssueError::WrongAuthority(self.kind))
+            }
+            Some(authority) if authority.name() != self.issuer.name => Err(IssueError::WrongIssuer),
+            Some(authority) => Ok(authority),
+            None => Err(IssueError::Profile(self.kind)),
+        }
+    }
+
+    fn municipality(&self) -> Result<&Municipality, IssueError> {
+        let code = self.common_name.municipality();
+        self.profile.municipalities.find(code).ok_or(IssueError::Municipality(code))
+    }
+
+    fn check(&self, certificate: &CertificateProfile) -> Result<(), IssueError> {
+        if self.common_name.form() != certificate.subject {
+            return Err(IssueError::CommonName(self.kind));
+        }
+        if !self.profile.keys.contains(&self.key.key_type()) {
+            return Err(SubjectKeyError::Kind.into());
+        }
+        if self.validity.not_after() > self.issuer.not_after {
+            return Err(IssueError::OutlivesIssuer { issuer_not_after: self.issuer.not_after });
+        }
+        let age = self.applicant.birth.age(self.validity.not_before());
+        match certificate.age_min {
+            Some(age_min) if age < i32::from(age_min) => {
+                Err(IssueError::TooYoung { kind: self.kind, age_min })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn subject(&self, municipality: &Municipality) -> Name {
+        let country = Attribute::new(oid::COUNTRY_NAME, "JP");
+        let common_name = Attribute::new(oid::COMMON_NAME, self.common_name.text());
+        let locality = |name: &str| Attribute::new(oid::LOCALITY_NAME, name);
+        match self.common_name.form() {
+            SubjectForm::Signing => Name::new(&[
+                country,
+                locality(&municipality.prefecture_romaji),
+                locality(&municipality.municipality_romaji),
+                common_name,
+            ]),
+            _ => Name::new(&[country, common_name]),
+        }
+    }
+}
