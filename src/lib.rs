@@ -1,5 +1,6 @@
 //! **sekisho** (関所): a certificate revocation service in the manner of JPKI.
 
+pub mod crl;
 pub mod der;
 pub mod pki;
 pub mod record;
