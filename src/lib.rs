@@ -1,6 +1,7 @@
 //! **sekisho** (関所): a certificate revocation service in the manner of JPKI.
 
 pub mod config;
+pub mod crl;
 pub mod der;
 pub mod issue;
 pub mod lifecycle;

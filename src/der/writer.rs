@@ -175,6 +175,13 @@ impl Writer {
     }
 }
 
+/// Goes on after the octets of a buffer already in use.
+impl From<Vec<u8>> for Writer {
+    fn from(out: Vec<u8>) -> Self {
+        Self { out }
+    }
+}
+
 /// Length octets, and how many of them count.
 fn length(len: usize) -> ([u8; 5], usize) {
     let len = u32::try_from(len).unwrap_or(u32::MAX);

@@ -1,0 +1,197 @@
+//! The catalogue of a set: which CRLs there are, and what is in them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CrlFacts, CrlNumber, Previous, Scope, SetPlan, file_name};
+use crate::der::UnixTime;
+use crate::pki::{Issuer, Name};
+use crate::record::Position;
+
+/// A set of CRLs, as `/crl/index.json` shows it. Its SHA-256 stands in the journal entry that
+/// publishes the set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalogue {
+    /// The set's name: its number in decimal.
+    pub set: String,
+    /// The CRLs.
+    pub crls: Vec<Row>,
+    /// The journal position the set is made from.
+    pub position: u64,
+    /// The journal's chain head at that position, hex.
+    pub head: String,
+    /// True for a set of the daily schedule.
+    pub scheduled: bool,
+    /// thisUpdate of the newest scheduled set published before this one.
+    pub last_scheduled: Option<String>,
+    /// thisUpdate of every CRL of the set.
+    pub this_update: String,
+    /// nextUpdate of every CRL of the set.
+    pub next_update: String,
+    /// cRLNumber of every CRL of the set.
+    pub number: CrlNumber,
+}
+
+/// One CRL. Times are RFC 3339, octets lowercase hex.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// The authority's name.
+    pub authority: String,
+    /// Which of its keys signed.
+    pub generation: u8,
+    /// The municipality code, for a partition.
+    pub partition: Option<String>,
+    /// Full, partition or authority.
+    pub kind: CrlKind,
+    /// cRLNumber.
+    pub number: CrlNumber,
+    /// The number of the base, for a delta.
+    pub base_number: Option<CrlNumber>,
+    /// The CA's DN.
+    pub issuer: NameText,
+    /// The name in issuingDistributionPoint; none for the full CRL.
+    pub distribution_point: Option<NameText>,
+    /// The key identifier of the key that signed.
+    pub aki: String,
+    /// The set it belongs to.
+    pub set: String,
+    /// thisUpdate.
+    pub this_update: String,
+    /// nextUpdate.
+    pub next_update: String,
+    /// Number of entries.
+    pub entries: u64,
+    /// Number of octets.
+    pub bytes: u64,
+    /// SHA-256 of the octets.
+    pub sha256: String,
+    /// Its immutable address, relative to the service's root.
+    pub url: String,
+}
+
+/// What a CRL is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CrlKind {
+    /// Everything of an authority.
+    Full,
+    /// The residents' certificates of one partition.
+    Partition,
+    /// The CA certificates.
+    Authority,
+    /// What changed since a full one.
+    Delta,
+}
+
+/// A name, for people and octet for octet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameText {
+    /// As RFC 4514 writes it.
+    pub rfc4514: String,
+    /// Its DER, hex.
+    pub der: String,
+}
+
+impl Catalogue {
+    /// The catalogue of the set of `plan`; `head` is the journal's chain head at its position.
+    #[must_use]
+    pub fn new(plan: &SetPlan, head: &[u8], crls: Vec<Row>) -> Self {
+        Self {
+            set: plan.number.to_string(),
+            crls,
+            position: plan.position.0,
+            head: hex(head),
+            scheduled: plan.scheduled,
+            last_scheduled: plan.last_scheduled.map(|time| time.to_string()),
+            this_update: plan.this_update.to_string(),
+            next_update: plan.next_update.to_string(),
+            number: plan.number,
+        }
+    }
+
+    /// The plan the set was made by: the next gate counts from it what may have left. None
+    /// when a time in it cannot be read.
+    #[must_use]
+    pub fn plan(&self) -> Option<SetPlan> {
+        let last_scheduled = match &self.last_scheduled {
+            Some(text) => Some(text.parse::<UnixTime>().ok()?),
+            None => None,
+        };
+        Some(SetPlan {
+            number: self.number,
+            position: Position(self.position),
+            this_update: self.this_update.parse().ok()?,
+            next_update: self.next_update.parse().ok()?,
+            scheduled: self.scheduled,
+            last_scheduled,
+        })
+    }
+
+    /// The row of a CRL.
+    #[must_use]
+    pub fn find(&self, authority: &str, generation: u8, scope: Scope<'_>) -> Option<&Row> {
+        let (kind, partition) = kind_and_partition(scope);
+        self.crls.iter().find(|row| {
+            row.authority == authority
+                && row.generation == generation
+                && row.kind == kind
+                && row.partition == partition
+        })
+    }
+}
+
+impl Row {
+    /// The row of a CRL that passed the gate. `authority` is the name in addresses.
+    #[must_use]
+    pub fn new(authority: &str, issuer: &Issuer, scope: Scope<'_>, facts: &CrlFacts) -> Self {
+        let (kind, partition) = kind_and_partition(scope);
+        let set = facts.number().to_string();
+        let generation = issuer.generation.number();
+        let file = file_name(scope);
+        Self {
+            authority: authority.to_owned(),
+            generation,
+            partition,
+            kind,
+            number: facts.number(),
+            base_number: None,
+            issuer: NameText::new(&issuer.name),
+            distribution_point: match scope {
+                Scope::Full => None,
+                Scope::Partition { distribution_point, .. } => Some(NameText::new(distribution_point)),
+                Scope::Authority => Some(NameText::new(&issuer.name)),
+            },
+            aki: hex(&issuer.key_id),
+            url: format!("/crl/sets/{set}/{authority}/{generation}/{file}"),
+            set,
+            this_update: facts.this_update().to_string(),
+            next_update: facts.next_update().to_string(),
+            entries: facts.entries(),
+            bytes: facts.bytes(),
+            sha256: hex(&facts.sha256()),
+        }
+    }
+
+    /// What the next gate must know of this CRL.
+    #[must_use]
+    pub const fn previous(&self) -> Previous {
+        Previous { number: self.number, entries: self.entries }
+    }
+}
+
+impl NameText {
+    fn new(name: &Name) -> Self {
+        Self { rfc4514: name.to_string(), der: hex(name.der()) }
+    }
+}
+
+fn kind_and_partition(scope: Scope<'_>) -> (CrlKind, Option<String>) {
+    match scope {
+        Scope::Full => (CrlKind::Full, None),
+        Scope::Partition { partition, .. } => (CrlKind::Partition, Some(partition.to_string())),
+        Scope::Authority => (CrlKind::Authority, None),
+    }
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}

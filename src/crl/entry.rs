@@ -1,0 +1,114 @@
+//! One entry of revokedCertificates (RFC 5280 §§5.1.2.6, 5.3).
+//!
+//! ```text
+//! SEQUENCE {
+//!      userCertificate         CertificateSerialNumber,
+//!      revocationDate          Time,
+//!      crlEntryExtensions      Extensions OPTIONAL }
+//! ```
+
+use super::GateError;
+use super::certificate_list::{Extension, time};
+use crate::der::{DerError, Reader, Writer, tag};
+use crate::pki::{Revocation, RevocationReason, SerialNumber, oid};
+
+/// Octets of the longest entry: serial 22, date 17, reasonCode 12, invalidityDate 26, and
+/// two headers.
+pub(super) const OCTETS_MAX: usize = 22 + 17 + 12 + 26 + 2 * 2;
+
+/// Writes an entry. An unspecified reason is no extension (RFC 5280 §5.3.1), and no extension
+/// is no SEQUENCE of them.
+pub(super) fn write(w: &mut Writer, serial: &SerialNumber, revocation: &Revocation) {
+    let reason = Some(revocation.reason).filter(|reason| *reason != RevocationReason::Unspecified);
+    w.sequence(|w| {
+        serial.write(w);
+        w.time(revocation.revoked_at);
+        if reason.is_none() && revocation.invalidity_date.is_none() {
+            return;
+        }
+        w.sequence(|w| {
+            if let Some(reason) = reason {
+                w.sequence(|w| {
+                    w.oid(&oid::REASON_CODE);
+                    w.octet_string_of(|w| w.enumerated(reason.code()));
+                });
+            }
+            if let Some(date) = revocation.invalidity_date {
+                w.sequence(|w| {
+                    w.oid(&oid::INVALIDITY_DATE);
+                    w.octet_string_of(|w| w.generalized_time(date));
+                });
+            }
+        });
+    });
+}
+
+/// Reads an entry as strictly as it is written.
+pub(super) fn read(r: &mut Reader<'_>) -> Result<(SerialNumber, Revocation), GateError> {
+    r.sequence(|r| {
+        let serial = SerialNumber::read(r)?;
+        let mut revocation =
+            Revocation { revoked_at: time(r)?, reason: RevocationReason::Unspecified, invalidity_date: None };
+        if !r.is_empty() {
+            r.sequence(|r| read_extensions(r, serial, &mut revocation))?;
+        }
+        Ok((serial, revocation))
+    })
+}
+
+fn read_extensions(
+    r: &mut Reader<'_>,
+    serial: SerialNumber,
+    revocation: &mut Revocation,
+) -> Result<(), GateError> {
+    let refused = GateError::EntryExtension(serial);
+    if r.is_empty() {
+        return Err(refused);
+    }
+    let mut reason = None;
+    while !r.is_empty() {
+        let extension = Extension::read(r)?;
+        let mut value = Reader::new(extension.value);
+        if extension.critical {
+            return Err(refused);
+        } else if extension.is(&oid::REASON_CODE) && reason.is_none() {
+            reason = Some(listed_reason(&mut value)?.ok_or(GateError::Reason(serial))?);
+        } else if extension.is(&oid::INVALIDITY_DATE) && revocation.invalidity_date.is_none() {
+            revocation.invalidity_date = Some(value.generalized_time()?);
+        } else {
+            return Err(refused);
+        }
+        value.finish()?;
+    }
+    revocation.reason = reason.unwrap_or(RevocationReason::Unspecified);
+    Ok(())
+}
+
+/// A reason that may be written into a complete CRL: not unspecified (0), which is said by
+/// silence, and not removeFromCRL (8), which only deltas know (RFC 5280 §5.3.1).
+fn listed_reason(r: &mut Reader<'_>) -> Result<Option<RevocationReason>, DerError> {
+    let reason = RevocationReason::from_code(r.small(tag::ENUMERATED)?);
+    let barred = [RevocationReason::Unspecified, RevocationReason::RemoveFromCrl];
+    Ok(reason.filter(|reason| !barred.contains(reason)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::der::UnixTime;
+
+    #[test]
+    fn rfc5280_s5_3_an_entry_is_37_octets_and_none_exceeds_the_bound() {
+        let time: UnixTime = "2026-11-22T10:00:00Z".parse().unwrap();
+        let plain =
+            Revocation { revoked_at: time, reason: RevocationReason::Superseded, invalidity_date: None };
+        let four_octets = SerialNumber::try_from(0x0123_4567).unwrap();
+        assert_eq!(Writer::to_der(|w| write(w, &four_octets, &plain)).len(), 37);
+
+        let longest = Revocation { revoked_at: UnixTime::MAX, invalidity_date: Some(UnixTime::MAX), ..plain };
+        let serial = SerialNumber::from_magnitude(&[0x7f; 20]).unwrap();
+        let der = Writer::to_der(|w| write(w, &serial, &longest));
+        assert_eq!(der.len(), OCTETS_MAX);
+        assert_eq!(read(&mut Reader::new(&der)).unwrap(), (serial, longest));
+    }
+}

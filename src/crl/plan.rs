@@ -1,0 +1,39 @@
+//! What a CRL set is made from, and who stands in it.
+
+use super::CrlNumber;
+use crate::der::UnixTime;
+use crate::pki::{CertStatus, Revocation};
+use crate::record::{Position, Record};
+
+/// The facts all CRLs of one set share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetPlan {
+    /// cRLNumber of every CRL of the set, and the set's name.
+    pub number: CrlNumber,
+    /// Statuses are those after the entry at this position.
+    pub position: Position,
+    /// thisUpdate: when the entry at `position` was recorded.
+    pub this_update: UnixTime,
+    /// nextUpdate: by then the next set has been published.
+    pub next_update: UnixTime,
+    /// True for a set of the daily schedule.
+    pub scheduled: bool,
+    /// thisUpdate of the newest scheduled set that was published before this one.
+    pub last_scheduled: Option<UnixTime>,
+}
+
+impl SetPlan {
+    /// The revocation this set lists for a certificate, if it lists it.
+    ///
+    /// An entry may go once it has stood in a scheduled, published CRL issued past the
+    /// certificate's expiry (RFC 5280 §5): the last such set is past it, and the revocation
+    /// is older than that set. One recorded in the very second of that set stays a turn longer.
+    #[must_use]
+    pub fn lists(&self, record: &Record) -> Option<Revocation> {
+        let CertStatus::Revoked(revocation) = record.status_at(self.position) else { return None };
+        let may_go = self
+            .last_scheduled
+            .is_some_and(|last| record.issued.not_after < last && revocation.revoked_at < last);
+        (!may_go).then_some(revocation)
+    }
+}
