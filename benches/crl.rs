@@ -1,0 +1,294 @@
+//! Time and memory of a set's CRLs, beside the time of hashing and signing as many octets,
+//! and beside rcgen.
+//!
+//! `crl/full/N`: N records, one after another, to one signed CRL; `crl/set/N`: the same to the
+//! CRLs of 1,922 partitions; `crl/gate/N`: the gate over the full one, its records read anew.
+//! Each runs in a process of its own, so that `peak_bytes` (VmHWM) is its own.
+//!
+//! `cargo bench --bench crl [-- --json FILE]`
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    missing_docs,
+    reason = "a bench fails by panicking"
+)]
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rcgen::{
+    CertificateParams, CertificateRevocationListParams, Issuer as RcgenIssuer, KeyPair, RevokedCertParams,
+};
+use ring::digest;
+use sekisho::crl::{Collector, CrlNumber, Expected, Listing, Scope, SetPlan, gate, tbs_cert_list};
+use sekisho::der::UnixTime;
+use sekisho::pki::{
+    AuthorityId, CertStatus, CertificateKind, Generation, Issuer, Partition, Revocation, RevocationReason,
+    SerialNumber,
+};
+use sekisho::record::{ArchivePlace, CertificateRef, Change, Epoch, Issued, Position, Record};
+use sekisho::signer::Key;
+
+/// What is measured, for how many entries.
+const CASES: [(&str, u64); 9] = [
+    ("full", 1_000),
+    ("full", 100_000),
+    ("full", 1_000_000),
+    ("set", 1_000_000),
+    ("gate", 100_000),
+    ("gate", 1_000_000),
+    ("rcgen", 1_000),
+    ("rcgen", 100_000),
+    ("rcgen", 1_000_000),
+];
+/// The median of so many runs counts.
+const RUNS: usize = 5;
+/// Municipalities of the JPKI profile.
+const PARTITIONS: u64 = 1_922;
+/// How a process of ours knows that it is a child: `crl --case full 1000`.
+const CHILD: &str = "--case";
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == CHILD) {
+        println!("{}", measured(&arguments[at + 1], arguments[at + 2].parse().unwrap()));
+        return;
+    }
+    let json = arguments.iter().position(|argument| argument == "--json").map(|at| &arguments[at + 1]);
+    println!(
+        "{:<20} {:>10} {:>12} {:>14} {:>7} {:>11} {:>11}",
+        "", "s", "octets", "hash and sign", "ratio", "peak MB", "of octets"
+    );
+    let mut rows = Vec::new();
+    for (case, entries) in CASES {
+        let row = in_a_child(case, entries);
+        let number = |field: &str| row[field].as_f64().unwrap();
+        println!(
+            "{:<20} {:>10.4} {:>12} {:>14.4} {:>7.2} {:>11.1} {:>11.2}",
+            row["name"].as_str().unwrap(),
+            number("value"),
+            number("octets"),
+            number("value") / number("ratio"),
+            number("ratio"),
+            number("peak_bytes") / 1e6,
+            number("peak_bytes") / number("octets"),
+        );
+        rows.push(row);
+    }
+    if let Some(file) = json {
+        std::fs::write(file, serde_json::to_string_pretty(&rows).unwrap()).unwrap();
+    }
+}
+
+fn in_a_child(case: &str, entries: u64) -> serde_json::Value {
+    let this = std::env::current_exe().unwrap();
+    let out = Command::new(this).args([CHILD, case, &entries.to_string()]).output().unwrap();
+    assert!(out.status.success(), "{case}/{entries}: {}", String::from_utf8_lossy(&out.stderr));
+    serde_json::from_slice(&out.stdout).unwrap()
+}
+
+/// The row of one case.
+fn measured(case: &str, entries: u64) -> serde_json::Value {
+    let ca = Ca::new();
+    let before = peak_bytes();
+    let mut octets = 0;
+    let mut times: Vec<Duration> = (0..RUNS)
+        .map(|_| {
+            let (took, made) = match case {
+                "full" => ca.full(entries),
+                "set" => ca.set(entries),
+                "gate" => ca.gate(entries),
+                _ => ca.rcgen(entries),
+            };
+            octets = made;
+            took
+        })
+        .collect();
+    let peak = peak_bytes();
+    times.sort();
+    let signatures = if case == "set" { PARTITIONS } else { 1 };
+    let limit = ca.hash_and_sign(octets, signatures);
+    let value = times[RUNS / 2].as_secs_f64();
+    serde_json::json!({
+        "name": format!("crl/{case}/{entries}"), "value": value, "unit": "s",
+        "limit": "hash and sign", "ratio": value / limit.as_secs_f64(),
+        "peak_bytes": peak, "peak_bytes_before": before, "octets": octets,
+    })
+}
+
+struct Ca {
+    params: CertificateParams,
+    pair: KeyPair,
+    key: Key,
+    issuer: Issuer,
+}
+
+impl Ca {
+    fn new() -> Self {
+        let pair = KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
+        let params = CertificateParams::default();
+        let certificate = params.self_signed(&pair).unwrap();
+        let key = Key::from_pkcs8(&pair.serialize_der()).unwrap();
+        let issuer = Issuer::from_certificate(AuthorityId(1), Generation::FIRST, certificate.der()).unwrap();
+        Self { params, pair, key, issuer }
+    }
+
+    /// From records to the signed full CRL.
+    fn full(&self, entries: u64) -> (Duration, usize) {
+        let start = Instant::now();
+        let crl = self.full_crl(entries);
+        (start.elapsed(), crl.len())
+    }
+
+    fn full_crl(&self, entries: u64) -> Vec<u8> {
+        let plan = plan();
+        let collector = collector(&plan, entries);
+        let entries = collector.entries(Scope::Full);
+        tbs_cert_list(&self.issuer, self.key.algorithm(), Scope::Full, &plan, &entries)
+            .sign(&self.key)
+            .unwrap()
+    }
+
+    /// From records to the signed CRL of every partition, one after another.
+    fn set(&self, entries: u64) -> (Duration, usize) {
+        let start = Instant::now();
+        let plan = plan();
+        let collector = collector(&plan, entries);
+        let mut octets = 0;
+        for partition in collector.partitions() {
+            let scope = Scope::Partition { partition, distribution_point: &self.issuer.name };
+            let entries = collector.entries(scope);
+            let tbs = tbs_cert_list(&self.issuer, self.key.algorithm(), scope, &plan, &entries);
+            octets += tbs.sign(&self.key).unwrap().len();
+        }
+        (start.elapsed(), octets)
+    }
+
+    /// The gate over the full CRL, from the records on.
+    fn gate(&self, entries: u64) -> (Duration, usize) {
+        let (crl, plan) = (self.full_crl(entries), plan());
+        let start = Instant::now();
+        let mut listing = Listing::new(AuthorityId(1), plan, None);
+        each_record(entries, |record| listing.add(record));
+        let expected = Expected { plan: &plan, scope: Scope::Full, previous: None, departed: 0 };
+        let facts = gate(&crl, &self.issuer, &expected, listing.rows(Scope::Full)).unwrap();
+        assert_eq!(facts.entries(), entries);
+        (start.elapsed(), crl.len())
+    }
+
+    /// rcgen, from its own parameters to the signed CRL.
+    fn rcgen(&self, entries: u64) -> (Duration, usize) {
+        let start = Instant::now();
+        let plan = plan();
+        let mut revoked_certs = Vec::new();
+        each_record(entries, |record| {
+            let CertStatus::Revoked(revocation) = record.status() else { unreachable!() };
+            revoked_certs.push(RevokedCertParams {
+                serial_number: record.issued.certificate.serial.magnitude().to_vec().into(),
+                revocation_time: revocation.revoked_at.date_time(),
+                reason_code: Some(rcgen::RevocationReason::AffiliationChanged),
+                invalidity_date: None,
+            });
+        });
+        let params = CertificateRevocationListParams {
+            this_update: plan.this_update.date_time(),
+            next_update: plan.next_update.date_time(),
+            crl_number: 1000.into(),
+            issuing_distribution_point: None,
+            revoked_certs,
+            key_identifier_method: rcgen::KeyIdMethod::PreSpecified(self.key.key_id().to_vec()),
+        };
+        let crl = params.signed_by(&RcgenIssuer::from_params(&self.params, &self.pair)).unwrap();
+        (start.elapsed(), crl.der().len())
+    }
+
+    /// The limit: SHA-256 over as many octets, and as many bare signatures.
+    fn hash_and_sign(&self, octets: usize, signatures: u64) -> Duration {
+        let message = vec![0x5a; octets];
+        let pair = ring::rsa::KeyPair::from_pkcs8(&self.pair.serialize_der()).unwrap();
+        let random = ring::rand::SystemRandom::new();
+        let mut signature = vec![0; pair.public().modulus_len()];
+        let mut times: Vec<Duration> = (0..RUNS)
+            .map(|_| {
+                let start = Instant::now();
+                let hash = digest::digest(&digest::SHA256, &message);
+                for _ in 0..signatures {
+                    pair.sign(&ring::signature::RSA_PKCS1_SHA256, &random, hash.as_ref(), &mut signature)
+                        .unwrap();
+                }
+                start.elapsed()
+            })
+            .collect();
+        times.sort();
+        times[RUNS / 2]
+    }
+}
+
+fn plan() -> SetPlan {
+    let this_update = UnixTime::from_seconds(1_795_359_600);
+    SetPlan {
+        number: CrlNumber::new(Epoch::FIRST, Position(u64::from(u32::MAX))),
+        position: Position(u64::from(u32::MAX)),
+        this_update,
+        next_update: this_update.plus(Duration::from_secs(48 * 3600)),
+        scheduled: true,
+        last_scheduled: Some(this_update.minus(Duration::from_secs(24 * 3600))),
+    }
+}
+
+fn collector(plan: &SetPlan, entries: u64) -> Collector {
+    let mut collector = Collector::new(AuthorityId(1), *plan);
+    each_record(entries, |record| collector.add(record));
+    collector
+}
+
+/// As a scan of the store gives them: one at a time, in the order of their serials, four-octet
+/// serials, spread over the partitions.
+fn each_record(entries: u64, mut take: impl FnMut(&Record)) {
+    let this_update = plan().this_update.seconds();
+    let mut record = Record {
+        position: Position(1),
+        recorded_at: UnixTime::from_seconds(this_update - 100_000_000),
+        issued: Issued {
+            certificate: CertificateRef {
+                authority: AuthorityId(1),
+                generation: Generation::FIRST,
+                serial: SerialNumber::try_from(1).unwrap(),
+            },
+            kind: CertificateKind::CardSign,
+            partition: None,
+            not_before: UnixTime::from_seconds(this_update - 100_000_000),
+            not_after: UnixTime::from_seconds(this_update + 100_000_000),
+            archive: ArchivePlace(0),
+            sha256: [0; 32],
+            holder: None,
+            card: None,
+            twin: None,
+        },
+        changes: Vec::new(),
+    };
+    for number in 0..entries {
+        record.issued.certificate.serial = SerialNumber::try_from(0x0100_0000 + 20 * number).unwrap();
+        record.issued.partition = Some(Partition(u32::try_from(number * 7_919 % PARTITIONS).unwrap()));
+        let revocation = Revocation {
+            revoked_at: UnixTime::from_seconds(
+                this_update - i64::try_from(number * 97 % 90_000_000).unwrap(),
+            ),
+            reason: RevocationReason::AffiliationChanged,
+            invalidity_date: None,
+        };
+        let status = CertStatus::Revoked(revocation);
+        record.changes.clear();
+        record.changes.push(Change { position: Position(2), recorded_at: revocation.revoked_at, status });
+        take(&record);
+    }
+}
+
+/// The most memory this process has had resident.
+fn peak_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
