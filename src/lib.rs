@@ -10,3 +10,4 @@ pub mod profile;
 pub mod record;
 pub mod signer;
 pub mod telemetry;
+pub mod status;

@@ -1,0 +1,177 @@
+//! Octets of a snapshot. Numbers are big-endian.
+//!
+//! | field | octets | |
+//! |---|---|---|
+//! | version | 8 | `sekstat1` |
+//! | last_recorded_at | 8 | seconds since 1970 |
+//! | authorities | 2 | how many follow |
+//! | authority: number | 1 | rising |
+//! | authority: chunks | 4 | how many follow |
+//! | chunk: number | 2 | serial ÷ 65536, rising |
+//! | chunk: words | 4 + 8 n | n, and a word for each serial from the chunk's first |
+//! | authority: sparse words | 8 | how many follow |
+//! | sparse: serial | 1 + n | length, magnitude; rising |
+//! | sparse: word | 8 | |
+//!
+//! Words stand as in memory, see [`StatusWord`].
+
+use std::collections::BTreeMap;
+
+use super::StatusWord;
+use crate::der::UnixTime;
+use crate::pki::{AuthorityId, SerialNumber};
+
+const VERSION: &[u8; 8] = b"sekstat1";
+const CHUNK_SHIFT: u32 = 16;
+
+/// Why octets cannot be restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// Another version's, or no snapshot.
+    #[error("not a status snapshot of this version: fold the journal from its beginning")]
+    Version,
+    /// The octets end early, or go on too long.
+    #[error("the status snapshot is cut short or too long: fold the journal from its beginning")]
+    Length,
+    /// A value out of its range or order.
+    #[error("the status snapshot is damaged: fold the journal from its beginning")]
+    Value,
+    /// Entries were folded into the index before.
+    #[error("the index is in use: restore into a new one")]
+    NotEmpty,
+}
+
+/// A snapshot, read and found whole.
+pub(super) struct Parsed<'a> {
+    pub(super) last_recorded_at: UnixTime,
+    pub(super) authorities: Vec<Part<'a>>,
+}
+
+/// One authority of it.
+pub(super) struct Part<'a> {
+    pub(super) authority: AuthorityId,
+    /// Words by the first serial of their chunk; every word has been looked at.
+    chunks: Vec<(u32, &'a [[u8; 8]])>,
+    pub(super) sparse: BTreeMap<SerialNumber, StatusWord>,
+}
+
+impl Part<'_> {
+    pub(super) fn dense(&self) -> impl Iterator<Item = (u32, StatusWord)> {
+        self.chunks.iter().flat_map(|(first, words)| {
+            let words = words.iter().map(|word| StatusWord::from_memory(u64::from_be_bytes(*word)));
+            (*first..=u32::MAX).zip(words)
+        })
+    }
+}
+
+pub(super) fn begin(last_recorded_at: UnixTime, authorities: usize) -> Vec<u8> {
+    let mut out = VERSION.to_vec();
+    out.extend(last_recorded_at.seconds().to_be_bytes());
+    out.extend(u16::try_from(authorities).unwrap_or(u16::MAX).to_be_bytes());
+    out
+}
+
+pub(super) fn write_authority(
+    out: &mut Vec<u8>,
+    authority: AuthorityId,
+    dense: impl Iterator<Item = (u16, Vec<StatusWord>)>,
+    sparse: &[(SerialNumber, StatusWord)],
+) {
+    out.push(authority.0);
+    let count_at = out.len();
+    out.extend([0; 4]);
+    let mut count = 0_u32;
+    for (number, words) in dense {
+        out.extend(number.to_be_bytes());
+        out.extend(u32::try_from(words.len()).unwrap_or(u32::MAX).to_be_bytes());
+        out.reserve(words.len() * 8);
+        words.iter().for_each(|word| out.extend(word.bits().to_be_bytes()));
+        count += 1;
+    }
+    if let Some(place) = out.get_mut(count_at..count_at + 4) {
+        place.copy_from_slice(&count.to_be_bytes());
+    }
+    out.extend(u64::try_from(sparse.len()).unwrap_or(u64::MAX).to_be_bytes());
+    for (serial, word) in sparse {
+        out.push(u8::try_from(serial.magnitude().len()).unwrap_or(0));
+        out.extend(serial.magnitude());
+        out.extend(word.bits().to_be_bytes());
+    }
+}
+
+pub(super) fn read(octets: &[u8]) -> Result<Parsed<'_>, SnapshotError> {
+    let mut octets = Octets(octets);
+    if octets.take(VERSION.len())? != VERSION {
+        return Err(SnapshotError::Version);
+    }
+    let last_recorded_at = UnixTime::from_seconds(octets.array().map(i64::from_be_bytes)?);
+    let count = u16::from_be_bytes(octets.array()?);
+    let mut authorities: Vec<Part<'_>> = Vec::new();
+    for _ in 0..count {
+        let part = octets.authority()?;
+        if authorities.last().is_some_and(|before| before.authority >= part.authority) {
+            return Err(SnapshotError::Value);
+        }
+        authorities.push(part);
+    }
+    if octets.0.is_empty() {
+        Ok(Parsed { last_recorded_at, authorities })
+    } else {
+        Err(SnapshotError::Length)
+    }
+}
+
+/// Octets still to be read.
+struct Octets<'a>(&'a [u8]);
+
+impl<'a> Octets<'a> {
+    fn authority(&mut self) -> Result<Part<'a>, SnapshotError> {
+        let authority = AuthorityId(u8::from_be_bytes(self.array()?));
+        let mut chunks: Vec<(u32, &[[u8; 8]])> = Vec::new();
+        for _ in 0..u32::from_be_bytes(self.array()?) {
+            let first = u32::from(u16::from_be_bytes(self.array()?)) << CHUNK_SHIFT;
+            let words = self.words()?;
+            if chunks.last().is_some_and(|(before, _)| *before >= first) {
+                return Err(SnapshotError::Value);
+            }
+            chunks.push((first, words));
+        }
+        let mut sparse = BTreeMap::new();
+        for _ in 0..u64::from_be_bytes(self.array()?) {
+            let len = usize::from(u8::from_be_bytes(self.array()?));
+            let serial = SerialNumber::from_magnitude(self.take(len)?).map_err(|_| SnapshotError::Value)?;
+            let word = word(self.array()?).filter(|word| word.is_issued()).ok_or(SnapshotError::Value)?;
+            if sparse.last_key_value().is_some_and(|(before, _)| *before >= serial) {
+                return Err(SnapshotError::Value);
+            }
+            sparse.insert(serial, word);
+        }
+        Ok(Part { authority, chunks, sparse })
+    }
+
+    /// The words of a chunk, each one that an entry can make.
+    fn words(&mut self) -> Result<&'a [[u8; 8]], SnapshotError> {
+        let count = u32::from_be_bytes(self.array()?);
+        if count > 1 << CHUNK_SHIFT {
+            return Err(SnapshotError::Value);
+        }
+        let count = usize::try_from(count).map_err(|_| SnapshotError::Length)?;
+        let (words, _) = self.take(count * 8)?.as_chunks();
+        let whole = words.iter().all(|octets| word(*octets).is_some());
+        if whole { Ok(words) } else { Err(SnapshotError::Value) }
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8], SnapshotError> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(SnapshotError::Length)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], SnapshotError> {
+        self.take(N)?.try_into().map_err(|_| SnapshotError::Length)
+    }
+}
+
+fn word(octets: [u8; 8]) -> Option<StatusWord> {
+    StatusWord::from_bits(u64::from_be_bytes(octets))
+}
