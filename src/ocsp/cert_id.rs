@@ -1,0 +1,57 @@
+//! CertID (RFC 6960 §4.1.1).
+
+use crate::der::{DerError, Reader, tag};
+use crate::pki::SerialNumber;
+
+/// ```text
+/// CertID ::= SEQUENCE {
+///     hashAlgorithm       AlgorithmIdentifier,
+///     issuerNameHash      OCTET STRING,
+///     issuerKeyHash       OCTET STRING,
+///     serialNumber        CertificateSerialNumber }
+/// ```
+/// Kept as its octets, which the answer repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CertId<'a> {
+    /// The whole SEQUENCE.
+    pub(super) der: &'a [u8],
+    /// hashAlgorithm, issuerNameHash and issuerKeyHash: which issuer is meant.
+    pub(super) issuer: &'a [u8],
+    /// None for a number no certificate can have: zero, negative or longer than 20 octets.
+    /// Asked about all the same, it was never issued.
+    pub(super) serial_number: Option<SerialNumber>,
+}
+
+impl<'a> CertId<'a> {
+    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, DerError> {
+        let element = reader.element()?;
+        if element.tag != tag::SEQUENCE {
+            return Err(DerError::UnexpectedTag { expected: tag::SEQUENCE, found: element.tag });
+        }
+        let mut fields = reader.inner(element.content)?;
+        read_algorithm_identifier(&mut fields)?;
+        fields.octet_string()?;
+        fields.octet_string()?;
+        let serial = fields.clone().element()?.whole;
+        let serial_number = SerialNumber::from_content(fields.integer()?).ok();
+        fields.finish()?;
+        let issuer_len = element.content.len() - serial.len();
+        let (issuer, _) = element.content.split_at_checked(issuer_len).ok_or(DerError::Truncated)?;
+        Ok(Self { der: element.whole, issuer, serial_number })
+    }
+}
+
+/// ```text
+/// AlgorithmIdentifier ::= SEQUENCE {
+///     algorithm           OBJECT IDENTIFIER,
+///     parameters          ANY DEFINED BY algorithm OPTIONAL }
+/// ```
+pub(super) fn read_algorithm_identifier(reader: &mut Reader<'_>) -> Result<(), DerError> {
+    reader.sequence(|r| {
+        r.oid()?;
+        if !r.is_empty() {
+            r.element()?;
+        }
+        Ok(())
+    })
+}

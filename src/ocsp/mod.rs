@@ -1,0 +1,22 @@
+//! OCSP (RFC 6960, RFC 9919, RFC 9654): octets in, octets out.
+//!
+//! [`Responder`] holds every decision; the other files read requests and write responses.
+//! Knows the status index and signers; knows no HTTP, no store, no clock: `now` comes in.
+//! Synchronous and total: whatever the octets are, there is an answer or a signature to make.
+
+mod answers;
+mod cert_id;
+mod directory;
+mod error;
+mod extension;
+mod job;
+mod options;
+mod request;
+mod responder;
+mod response;
+
+pub use directory::{Signer, SigningIdentity};
+pub use error::OcspError;
+pub use job::{Answer, Caching, Job, Respond};
+pub use options::Options;
+pub use responder::Responder;

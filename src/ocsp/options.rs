@@ -1,0 +1,35 @@
+//! What may be configured about answers.
+
+use std::time::Duration;
+
+/// Choices that are policy, not protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// From thisUpdate to nextUpdate: how long a client's own cache may keep an answer.
+    pub validity: Duration,
+    /// After this a kept signature is made anew, though its status is still the same.
+    pub refresh_after: Duration,
+    /// Moves thisUpdate back for clients whose clocks are late; never before the last change
+    /// of the status.
+    pub backdate: Duration,
+    /// Questions in one request; each costs a look-up and about 120 octets of answer.
+    pub cert_ids_max: usize,
+    /// Serials of the signing issuer that were never issued are `revoked` instead of
+    /// `unknown` (RFC 6960 §2.2, §4.4.8).
+    pub extended_revoke: bool,
+    /// Memory for kept signatures, in octets.
+    pub cache_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            validity: Duration::from_secs(12 * 60 * 60),
+            refresh_after: Duration::from_secs(15 * 60),
+            backdate: Duration::ZERO,
+            cert_ids_max: 16,
+            extended_revoke: false,
+            cache_bytes: 256 << 20,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! OCSPRequest (RFC 6960 §4.1.1).
+
+use super::cert_id::{CertId, read_algorithm_identifier};
+use super::error::OcspError;
+use super::extension::{RequestExtensions, read_request_extensions, read_single_request_extensions};
+use crate::der::{DerError, Reader, tag};
+
+/// Version v1, INTEGER 0.
+const V1: u8 = 0;
+/// Highest tag number of the CHOICE GeneralName (RFC 5280 §4.2.1.6).
+const GENERAL_NAME_LAST: u8 = 8;
+
+/// ```text
+/// OCSPRequest ::= SEQUENCE {
+///     tbsRequest              TBSRequest,
+///     optionalSignature   [0] EXPLICIT Signature OPTIONAL }
+/// TBSRequest  ::= SEQUENCE {
+///     version             [0] EXPLICIT Version DEFAULT v1,
+///     requestorName       [1] EXPLICIT GeneralName OPTIONAL,
+///     requestList             SEQUENCE OF Request,
+///     requestExtensions   [2] EXPLICIT Extensions OPTIONAL }
+/// Request     ::= SEQUENCE {
+///     reqCert                 CertID,
+///     singleRequestExtensions [0] EXPLICIT Extensions OPTIONAL }
+/// ```
+/// Borrowed from the octets received; nothing is allocated.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OcspRequest<'a> {
+    first: CertId<'a>,
+    /// Content of requestList, read once and found well-formed.
+    request_list: &'a [u8],
+    /// How many Requests it holds, at least one.
+    count: usize,
+    pub(super) extensions: RequestExtensions<'a>,
+}
+
+impl<'a> OcspRequest<'a> {
+    /// Reads a request of at most `cert_ids_max` questions. A signature is looked at for its
+    /// form only: in open mode it is neither needed nor an error.
+    ///
+    /// Deviates from DER in two points, because clients in use do: version v1 may be written
+    /// out, and so may a `critical` of FALSE.
+    pub(super) fn from_der(der: &'a [u8], cert_ids_max: usize) -> Result<Self, OcspError> {
+        let mut reader = Reader::new(der);
+        let request = reader.sequence(|r| {
+            let (request, named) = r.sequence(|r| read_tbs_request(r, cert_ids_max))?;
+            let signed = r.optional_nested(tag::context_constructed(0), read_signature)?.is_some();
+            // RFC 6960 §4.1.2: who signs says who they are.
+            if signed && !named { Err(OcspError::MalformedRequest) } else { Ok(request) }
+        })?;
+        reader.finish()?;
+        Ok(request)
+    }
+
+    /// The questions, in order.
+    pub(super) fn cert_ids(&self) -> impl Iterator<Item = CertId<'a>> + use<'a> {
+        let mut list = Reader::new(self.request_list);
+        let others = std::iter::from_fn(move || read_request(&mut list).ok()).skip(1);
+        // Nearly every request asks one question, which is not read twice.
+        std::iter::once(self.first).chain(others.take(self.count - 1))
+    }
+
+    /// What `make` makes of each question, in order.
+    pub(super) fn each<T>(&self, mut make: impl FnMut(CertId<'a>) -> T) -> Each<T> {
+        if self.count == 1 {
+            Each::One([make(self.first)])
+        } else {
+            Each::Several(self.cert_ids().map(make).collect())
+        }
+    }
+}
+
+/// One thing for each question of a request; for a single one without an allocation.
+#[derive(Debug)]
+pub(super) enum Each<T> {
+    One([T; 1]),
+    Several(Vec<T>),
+}
+
+impl<T> Each<T> {
+    /// What `make` makes of each, in order.
+    pub(super) fn each<U>(&self, mut make: impl FnMut(&T) -> U) -> Each<U> {
+        match self {
+            Self::One([one]) => Each::One([make(one)]),
+            Self::Several(several) => Each::Several(several.iter().map(make).collect()),
+        }
+    }
+}
+
+impl<T> std::ops::Deref for Each<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            Self::One(one) => one,
+            Self::Several(several) => several,
+        }
+    }
+}
+
+/// The TBSRequest's fields, and whether it has a requestorName.
+fn read_tbs_request<'a>(
+    reader: &mut Reader<'a>,
+    cert_ids_max: usize,
+) -> Result<(OcspRequest<'a>, bool), OcspError> {
+    let version = reader.optional_nested(tag::context_constructed(0), |r| r.small(tag::INTEGER))?;
+    if version.is_some_and(|version| version != V1) {
+        return Err(OcspError::MalformedRequest);
+    }
+    let named = reader.optional_nested(tag::context_constructed(1), read_general_name)?.is_some();
+    let request_list = reader.read(tag::SEQUENCE)?;
+    let mut list = reader.inner(request_list)?;
+    let first = read_request(&mut list)?;
+    let mut count = 1;
+    while !list.is_empty() {
+        read_request(&mut list)?;
+        count += 1;
+    }
+    if count > cert_ids_max {
+        return Err(OcspError::MalformedRequest);
+    }
+    let extensions = reader.optional_nested(tag::context_constructed(2), read_request_extensions)?;
+    Ok((OcspRequest { first, request_list, count, extensions: extensions.unwrap_or_default() }, named))
+}
+
+fn read_request<'a>(reader: &mut Reader<'a>) -> Result<CertId<'a>, OcspError> {
+    reader.sequence(|r| {
+        let cert_id = CertId::read(r)?;
+        r.optional_nested(tag::context_constructed(0), read_single_request_extensions)?;
+        Ok(cert_id)
+    })
+}
+
+/// GeneralName, by its tag: in open mode nobody acts on it.
+fn read_general_name(reader: &mut Reader<'_>) -> Result<(), DerError> {
+    let element = reader.element()?;
+    let number = element.tag & 0x1f;
+    let expected = match number {
+        0 | 3 | 4 | 5 => tag::context_constructed(number),
+        _ => tag::context(number),
+    };
+    if number > GENERAL_NAME_LAST || element.tag != expected {
+        return Err(DerError::UnexpectedTag { expected, found: element.tag });
+    }
+    Ok(())
+}
+
+/// ```text
+/// Signature ::= SEQUENCE {
+///     signatureAlgorithm      AlgorithmIdentifier,
+///     signature               BIT STRING,
+///     certs               [0] EXPLICIT SEQUENCE OF Certificate OPTIONAL }
+/// ```
+fn read_signature(reader: &mut Reader<'_>) -> Result<(), DerError> {
+    reader.sequence(|r| {
+        read_algorithm_identifier(r)?;
+        r.bit_string()?;
+        r.optional_nested(tag::context_constructed(0), |r| {
+            r.sequence(|r| {
+                while !r.is_empty() {
+                    r.read(tag::SEQUENCE)?;
+                }
+                Ok::<_, DerError>(())
+            })
+        })?;
+        Ok(())
+    })
+}

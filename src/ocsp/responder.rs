@@ -1,0 +1,318 @@
+//! Every decision about an answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::answers::{Answers, Kept, Question};
+use super::cert_id::CertId;
+use super::directory::{Directory, Identity, IssuerForm, SigningIdentity};
+use super::error::OcspError;
+use super::job::{Answer, Caching, Job, Respond};
+use super::options::Options;
+use super::request::{Each, OcspRequest};
+use super::response::{ResponseData, SingleResponse, response_around, response_extensions};
+use crate::der::UnixTime;
+use crate::pki::{CertStatus, Revocation, RevocationReason};
+use crate::signer::SignError;
+use crate::status::{StatusIndex, StatusWord};
+
+/// How long a change may be recorded before answers see it: its group must be on disk first.
+/// thisUpdate lies this far back, but not before the status' last change. So an answer that
+/// did not see a change bears an earlier thisUpdate than the change, every answer that did
+/// see it bears the change's own time or a later one, and a client can tell which is newer.
+const UNSEEN_MAX: Duration = Duration::from_secs(5);
+
+/// RFC 6960 §2.2: what is said of a serial never issued, under extended_revoke.
+const NEVER_ISSUED: RevocationReason = RevocationReason::CertificateHold;
+
+/// Answers requests from the status index, as the signers installed.
+///
+/// Always: revocationTime ≤ thisUpdate ≤ producedAt < nextUpdate < the signer's notAfter; and
+/// no answer leaves that was made from a status the index no longer held when it was last
+/// looked at, which is after the request came and after the signature was made.
+#[derive(Debug)]
+pub struct Responder {
+    status: Arc<StatusIndex>,
+    options: Options,
+    directory: ArcSwap<Directory>,
+    answers: Answers,
+    next_signer_number: AtomicU32,
+}
+
+/// A question, and what the index says about it.
+struct Finding<'a> {
+    cert_id: CertId<'a>,
+    /// How the signing issuer was named; none when another one was: its certificates are
+    /// unknown here, whatever the index holds.
+    form: Option<IssuerForm>,
+    word: StatusWord,
+}
+
+/// A request, and all that its answer depends on.
+struct Asked<'a> {
+    nonce: Option<&'a [u8]>,
+    /// Whose signer answers.
+    identity: &'a Arc<Identity>,
+    findings: Each<Finding<'a>>,
+    /// The time the answer bears.
+    now: UnixTime,
+}
+
+impl Responder {
+    /// A responder without signers: it answers `unauthorized` until [`Self::install`].
+    #[must_use]
+    pub fn new(status: Arc<StatusIndex>, options: Options) -> Self {
+        Self {
+            status,
+            options,
+            directory: ArcSwap::default(),
+            answers: Answers::new(options.cache_bytes),
+            next_signer_number: AtomicU32::new(0),
+        }
+    }
+
+    /// Replaces all issuers and signers, also while answering. Signatures of signers that stay
+    /// stay in use; those of others are not given again. Of two signers for one issuer the
+    /// later counts.
+    pub fn install(&self, identities: &[SigningIdentity]) {
+        let next_number = || self.next_signer_number.fetch_add(1, Ordering::Relaxed);
+        let directory = Directory::new(identities, &self.directory.load(), next_number);
+        self.directory.store(Arc::new(directory));
+    }
+
+    /// Octets that kept signatures take, as accounted against [`Options::cache_bytes`].
+    #[must_use]
+    pub fn bytes_kept(&self) -> u64 {
+        self.answers.bytes()
+    }
+
+    /// Answers `request`, an OCSPRequest of whatever octets.
+    #[must_use]
+    pub fn respond(&self, request: &[u8], now: UnixTime) -> Respond {
+        self.decide(request, now).unwrap_or_else(|error| Respond::Ready(error.into()))
+    }
+
+    /// Ends a job: looks at the statuses again and starts over if one has changed. Without a
+    /// signature, one made earlier from the same status is given until its nextUpdate, and
+    /// `tryLater` if there is none.
+    #[must_use]
+    pub fn finish(&self, job: Job, signature: Result<Vec<u8>, SignError>, now: UnixTime) -> Respond {
+        let ended = match signature {
+            Ok(signature) if self.is_current(&job, now) => Ok(self.release(job, &signature)),
+            Ok(_) => return self.respond(&job.request, now),
+            Err(_) => self.without_signer(&job.request, now),
+        };
+        Respond::Ready(ended.unwrap_or_else(Answer::from))
+    }
+
+    fn decide(&self, octets: &[u8], now: UnixTime) -> Result<Respond, OcspError> {
+        let directory = self.directory.load();
+        let asked = self.look_up(octets, &directory, now)?;
+        let fresh = |kept: &Kept| asked.now < kept.produced_at.plus(self.options.refresh_after);
+        match self.answer_again(&asked, fresh) {
+            Some(answer) => Ok(Respond::Ready(answer)),
+            None => self.job(octets, &asked).map(Respond::Sign),
+        }
+    }
+
+    /// A signature made earlier, however long ago: its nextUpdate is its only limit.
+    fn without_signer(&self, octets: &[u8], now: UnixTime) -> Result<Answer, OcspError> {
+        let directory = self.directory.load();
+        let asked = self.look_up(octets, &directory, now)?;
+        self.answer_again(&asked, |_| true).ok_or(OcspError::TryLater)
+    }
+
+    /// Reads a request and finds out about each of its questions. Who speaks is the signer of
+    /// the first issuer served here; one answer has one signer.
+    fn look_up<'a>(
+        &self,
+        octets: &'a [u8],
+        directory: &'a Directory,
+        now: UnixTime,
+    ) -> Result<Asked<'a>, OcspError> {
+        let request = OcspRequest::from_der(octets, self.options.cert_ids_max)?;
+        let mut named = request.cert_ids().filter_map(|cert_id| directory.find(cert_id.issuer));
+        let (_, identity) = named.next().ok_or(OcspError::Unauthorized)?;
+        let findings = request.each(|cert_id| {
+            let form = directory.find(cert_id.issuer).and_then(|(form, named)| {
+                named.is_for(identity.authority, identity.generation).then_some(form)
+            });
+            let word = match (form, &cert_id.serial_number) {
+                (Some(_), Some(serial)) => self.status.find(identity.authority, serial),
+                _ => StatusWord::NEVER_ISSUED,
+            };
+            Finding { cert_id, form, word }
+        });
+        // After the statuses, so that none of them was recorded later than this.
+        let now = now.max(self.status.last_recorded_at());
+        Ok(Asked { nonce: request.extensions.nonce, identity, findings, now })
+    }
+
+    /// The answer around a kept signature, if there is one made from these very statuses by
+    /// this very signer.
+    fn answer_again(&self, asked: &Asked<'_>, usable: impl FnOnce(&Kept) -> bool) -> Option<Answer> {
+        let kept = self.answers.find(&asked.question()?)?;
+        let current = kept.word == asked.word_kept() && kept.signer_number == asked.identity.signer_number;
+        // One signed in the future is from before the clock was set back; threads that read
+        // the clock at different instants differ by less.
+        let past = kept.produced_at <= asked.now.plus(UNSEEN_MAX);
+        if !(current && past && usable(&kept)) {
+            return None;
+        }
+        let responses = self.responses(asked, kept.produced_at);
+        let caching = caching(&responses, asked.now)?;
+        let extensions = response_extensions(None, self.says_extended_revoke(asked));
+        let data = ResponseData {
+            identity: asked.identity,
+            produced_at: kept.produced_at,
+            responses: &responses,
+            response_extensions: &extensions,
+        };
+        Some(Answer { body: data.to_response(kept.signature.octets()), caching })
+    }
+
+    /// The signature to be made; `tryLater` when the signer's time is over.
+    fn job(&self, octets: &[u8], asked: &Asked<'_>) -> Result<Job, OcspError> {
+        let responses = self.responses(asked, asked.now);
+        let caching = caching(&responses, asked.now).ok_or(OcspError::TryLater)?;
+        let extensions = response_extensions(asked.nonce, self.says_extended_revoke(asked));
+        let data = ResponseData {
+            identity: asked.identity,
+            produced_at: asked.now,
+            responses: &responses,
+            response_extensions: &extensions,
+        };
+        Ok(Job {
+            request: octets.to_vec(),
+            identity: Arc::clone(asked.identity),
+            words: asked.words().collect(),
+            produced_at: asked.now,
+            question: asked.question(),
+            caching,
+            response_data: data.to_der(),
+        })
+    }
+
+    /// True while a job's answer is what would be said now.
+    fn is_current(&self, job: &Job, now: UnixTime) -> bool {
+        let directory = self.directory.load();
+        self.look_up(&job.request, &directory, now).is_ok_and(|asked| {
+            let Caching::Until { next_update, .. } = job.caching else { return false };
+            asked.identity.signer_number == job.identity.signer_number
+                && asked.words().eq(job.words.iter().copied())
+                && asked.now < next_update
+        })
+    }
+
+    fn release(&self, job: Job, signature: &[u8]) -> Answer {
+        let body = response_around(&job.identity, &job.response_data, signature);
+        let Some(question) = job.question else {
+            return Answer { body, caching: Caching::NoStore };
+        };
+        let word = word_kept(&job.words);
+        let kept = Kept {
+            word,
+            produced_at: job.produced_at,
+            signer_number: job.identity.signer_number,
+            signature: signature.into(),
+        };
+        self.answers.keep(question, kept);
+        Answer { body, caching: job.caching }
+    }
+
+    /// What is said to each question in an answer of `produced_at`.
+    fn responses<'a>(&self, asked: &Asked<'a>, produced_at: UnixTime) -> Each<SingleResponse<'a>> {
+        asked.findings.each(|finding| {
+            let this_update = self.this_update(finding.word, produced_at);
+            let last = UnixTime::from_seconds(asked.identity.not_after.seconds() - 1);
+            SingleResponse {
+                cert_id: finding.cert_id.der,
+                cert_status: self.cert_status(finding, asked.identity, this_update),
+                this_update,
+                next_update: this_update.plus(self.options.validity).min(last),
+            }
+        })
+    }
+
+    fn cert_status(&self, finding: &Finding<'_>, identity: &Identity, this_update: UnixTime) -> CertStatus {
+        match finding.word.generation() {
+            None if self.is_extended_revoke(finding) => CertStatus::Revoked(Revocation {
+                revoked_at: UnixTime::default(),
+                reason: NEVER_ISSUED,
+                invalidity_date: None,
+            }),
+            // Another key of the authority issued it: this issuer did not.
+            Some(generation) if generation != identity.generation => CertStatus::Unknown,
+            _ => match finding.word.cert_status() {
+                CertStatus::Revoked(revocation) => CertStatus::Revoked(Revocation {
+                    revoked_at: revocation.revoked_at.min(this_update),
+                    ..revocation
+                }),
+                status => status,
+            },
+        }
+    }
+
+    /// See [`UNSEEN_MAX`]. Where the word no longer tells when the change was, 68 minutes
+    /// after it, the time it tells is later, never earlier.
+    fn this_update(&self, word: StatusWord, produced_at: UnixTime) -> UnixTime {
+        let back = UNSEEN_MAX + self.options.backdate;
+        if word.is_issued() {
+            let unchanged = Duration::from_secs(word.seconds_unchanged(produced_at));
+            produced_at.minus(back.min(unchanged)).max(word.since()).min(produced_at)
+        } else {
+            produced_at.minus(back)
+        }
+    }
+
+    fn is_extended_revoke(&self, finding: &Finding<'_>) -> bool {
+        self.options.extended_revoke && finding.form.is_some() && !finding.word.is_issued()
+    }
+
+    fn says_extended_revoke(&self, asked: &Asked<'_>) -> bool {
+        asked.findings.iter().any(|finding| self.is_extended_revoke(finding))
+    }
+}
+
+impl Asked<'_> {
+    fn words(&self) -> impl Iterator<Item = StatusWord> {
+        self.findings.iter().map(|finding| finding.word)
+    }
+
+    /// What a signature for this may be kept under: nothing that a nonce is part of, nor a
+    /// number that is no serial.
+    fn question(&self) -> Option<Question> {
+        match &*self.findings {
+            _ if self.nonce.is_some() => None,
+            [Finding { cert_id, form, .. }] => Some(Question::one((*form)?, cert_id.serial_number.as_ref()?)),
+            several => {
+                Some(Question::several(several.iter().map(|finding| (finding.cert_id.der, finding.word))))
+            }
+        }
+    }
+
+    fn word_kept(&self) -> StatusWord {
+        match &*self.findings {
+            [finding] => finding.word,
+            _ => StatusWord::NEVER_ISSUED,
+        }
+    }
+}
+
+/// The word a signature is kept with: of several, they are part of the question.
+fn word_kept(words: &[StatusWord]) -> StatusWord {
+    match words {
+        [word] => *word,
+        _ => StatusWord::NEVER_ISSUED,
+    }
+}
+
+/// What caches may be told; none when the answer would not outlive `now`.
+fn caching(responses: &[SingleResponse<'_>], now: UnixTime) -> Option<Caching> {
+    let this_update = responses.iter().map(|single| single.this_update).max()?;
+    let next_update = responses.iter().map(|single| single.next_update).min()?;
+    (now < next_update).then_some(Caching::Until { this_update, next_update })
+}
