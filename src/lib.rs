@@ -5,6 +5,7 @@ pub mod crl;
 pub mod der;
 pub mod issue;
 pub mod lifecycle;
+pub mod http;
 pub mod ocsp;
 pub mod pki;
 pub mod profile;

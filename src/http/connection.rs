@@ -1,0 +1,243 @@
+//! One connection: what it may take of time and memory.
+//!
+//! No timer is armed per request. Each connection notes its phase and since when; one watchman
+//! per core looks at all of them a few times a second and ends those that overstay.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::core::Core;
+use super::route::Routes;
+
+/// How long a connection may stay in each of its phases.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// From the connection, or from the first octet of a later request, to the end of its
+    /// header; TLS handshake included. A client with something to ask asks at once.
+    pub head: Duration,
+    /// From the end of the header to the end of the body: at most 10 kB.
+    pub body: Duration,
+    /// Between two requests. Clients that reuse connections do so within a minute.
+    pub idle: Duration,
+    /// Without the client taking one octet of what is to be sent to it.
+    pub write: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            write: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Octets of a request's line and header fields: a GET of 10 kB in base64 fits with room.
+const HEAD_LEN_MAX: usize = 16 * 1024;
+
+/// Octets hyper may hold for one connection: it starts at half and grows only for a long head.
+const BUFFER_LEN_MAX: usize = 16 * 1024;
+
+/// What a connection is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// A request's head is expected or arriving.
+    Head,
+    /// A request's body is arriving.
+    Body,
+    /// We are to answer; no deadline of the client's runs.
+    Work,
+    /// An answer is being taken by the client.
+    Write,
+    /// Between requests.
+    Idle,
+}
+
+/// What the watchman knows of a connection.
+pub(super) struct Entry {
+    phase: AtomicU8,
+    /// Tick of the core's clock at which the phase began, or the last progress in writing.
+    since: AtomicU32,
+    leaving: AtomicBool,
+    doomed: AtomicBool,
+    /// Of the connection's task.
+    waker: OnceLock<Waker>,
+}
+
+impl Entry {
+    pub(super) fn new(tick: u32) -> Self {
+        Self {
+            phase: AtomicU8::new(code(Phase::Head)),
+            since: AtomicU32::new(tick),
+            leaving: AtomicBool::new(false),
+            doomed: AtomicBool::new(false),
+            waker: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        [Phase::Head, Phase::Body, Phase::Work, Phase::Write]
+            .into_iter()
+            .find(|phase| code(*phase) == self.phase.load(Relaxed))
+            .unwrap_or(Phase::Idle)
+    }
+
+    pub(super) fn since(&self) -> u32 {
+        self.since.load(Relaxed)
+    }
+
+    pub(super) fn enter(&self, phase: Phase, tick: u32) {
+        self.phase.store(code(phase), Relaxed);
+        self.since.store(tick, Relaxed);
+    }
+
+    fn is(&self, phase: Phase) -> bool {
+        self.phase.load(Relaxed) == code(phase)
+    }
+
+    /// Ends the connection where it stands.
+    pub(super) fn doom(&self) {
+        self.doomed.store(true, Relaxed);
+        self.wake();
+    }
+
+    /// Ends the connection once nothing is in flight on it.
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, Relaxed);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+const fn code(phase: Phase) -> u8 {
+    match phase {
+        Phase::Head => 0,
+        Phase::Body => 1,
+        Phase::Work => 2,
+        Phase::Write => 3,
+        Phase::Idle => 4,
+    }
+}
+
+/// How requests are read from any connection.
+pub(super) fn protocol() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    // Our own watchman keeps time: hyper's timer costs an allocation per request and, between
+    // requests, starts only with the first octet.
+    http.header_read_timeout(None).max_header_size(HEAD_LEN_MAX).max_buf_size(BUFFER_LEN_MAX);
+    http
+}
+
+/// Serves a connection to its end. Must be the whole of its task.
+pub(super) async fn serve<S>(stream: S, entry: Arc<Entry>, core: Arc<Core>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let watched = Watched { stream, entry: Arc::clone(&entry), core: Arc::clone(&core) };
+    let routes = Routes::new(Arc::clone(&entry), Arc::clone(&core));
+    let mut connection = core.protocol.serve_connection(TokioIo::new(watched), routes);
+    std::future::poll_fn(|cx| {
+        entry.waker.get_or_init(|| cx.waker().clone());
+        if entry.doomed.load(Relaxed) {
+            return Poll::Ready(());
+        }
+        if entry.leaving.load(Relaxed) {
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        // How a connection ended is the client's affair.
+        Pin::new(&mut connection).poll(cx).map(|_| ())
+    })
+    .await;
+}
+
+/// A stream that notes the phases hyper does not tell.
+struct Watched<S> {
+    stream: S,
+    entry: Arc<Entry>,
+    core: Arc<Core>,
+}
+
+impl<S> Watched<S> {
+    fn enter(&self, phase: Phase) {
+        self.entry.enter(phase, self.core.tick());
+    }
+
+    /// The body of a request may still be arriving when its answer, or 100 Continue, is
+    /// written: its deadline goes on.
+    fn note_written(&self) {
+        if !self.entry.is(Phase::Head) && !self.entry.is(Phase::Body) {
+            self.enter(Phase::Write);
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if read.is_ready() && self.entry.is(Phase::Idle) {
+            self.enter(Phase::Head);
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, octets);
+        if written.is_ready() || !self.entry.is(Phase::Write) {
+            self.note_written();
+        }
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        if written.is_ready() || !self.entry.is(Phase::Write) {
+            self.note_written();
+        }
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// hyper flushes when its own buffer is empty: all that was to be said has been said. A
+    /// body still streaming enters Write again with its next chunk.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if flushed.is_ready() && self.entry.is(Phase::Write) {
+            self.enter(Phase::Idle);
+        }
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,226 @@
+//! OCSP over HTTP (RFC 6960 App. A, RFC 9919 §§5–7): from request octets to a response with its
+//! caching headers.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, EXPIRES, HeaderMap, HeaderValue, LAST_MODIFIED,
+};
+use hyper::{Response, StatusCode};
+use tokio::sync::oneshot;
+
+use super::body::Body;
+use super::conditional::{Conditions, to_http_date};
+use super::core::Core;
+use super::encoding::{self, Spelling};
+use super::signing::settle;
+use crate::der::UnixTime;
+use crate::ocsp::{Answer, Caching, Respond};
+
+/// Octets of a request: sixteen questions with every extension stay below a third of it.
+pub(super) const REQUEST_LEN_MAX: usize = 10 * 1024;
+
+/// OCSPResponse { malformedRequest }, for octets that do not even come apart.
+const MALFORMED_REQUEST: [u8; 5] = [0x30, 0x03, 0x0a, 0x01, 0x01];
+/// OCSPResponse { tryLater }, when there is no time to sign.
+pub(super) const TRY_LATER: [u8; 5] = [0x30, 0x03, 0x0a, 0x01, 0x03];
+
+/// An answer, or the promise of one.
+pub(super) enum Asked {
+    Ready(Answer),
+    Waiting(oneshot::Receiver<Answer>),
+}
+
+/// Asks the responder; signs on the spot what is quickly signed.
+pub(super) fn ask(core: &Core, request: &Bytes, now: UnixTime) -> Asked {
+    let responder = &core.site.responder;
+    match responder.respond(request, now) {
+        Respond::Ready(answer) => Asked::Ready(answer),
+        Respond::Sign(job) if job.is_slow() => match core.signing.submit(request, now) {
+            Some(receiver) => Asked::Waiting(receiver),
+            None => Asked::Ready(error(TRY_LATER)),
+        },
+        sign => Asked::Ready(settle(responder, sign, now)),
+    }
+}
+
+/// Asks what the path of a GET says; none when it says nothing.
+pub(super) fn ask_path(core: &Core, path: &str, now: UnixTime) -> Option<Asked> {
+    let octets = match encoding::decode(path) {
+        Spelling::Octets(octets) => octets,
+        Spelling::Undecodable => Vec::new(),
+        Spelling::Foreign => return None,
+    };
+    let first = ask_octets(core, octets, now);
+    let malformed = |asked: &Asked| matches!(asked, Asked::Ready(answer) if answer.body == MALFORMED_REQUEST);
+    Some(if malformed(&first) && path.ends_with('/') {
+        match encoding::decode_without_final_slash(path) {
+            Some(octets) => ask_octets(core, octets, now),
+            None => first,
+        }
+    } else {
+        first
+    })
+}
+
+fn ask_octets(core: &Core, octets: Vec<u8>, now: UnixTime) -> Asked {
+    if octets.is_empty() || octets.len() > REQUEST_LEN_MAX {
+        return Asked::Ready(error(MALFORMED_REQUEST));
+    }
+    ask(core, &Bytes::from(octets), now)
+}
+
+/// The answer of a signing thread; one that never comes is `tryLater`.
+pub(super) async fn wait(receiver: oneshot::Receiver<Answer>) -> Answer {
+    receiver.await.unwrap_or_else(|_| error(TRY_LATER))
+}
+
+fn error(octets: [u8; 5]) -> Answer {
+    Answer { body: octets.to_vec(), caching: Caching::NoStore }
+}
+
+/// Whether a POST carries what it must: the media type, and no coding on top.
+pub(super) fn is_request(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let media_type = media_type.split(';').next().unwrap_or("").trim();
+    let coded = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    media_type.eq_ignore_ascii_case("application/ocsp-request") && !coded
+}
+
+/// Why there is no body.
+pub(super) enum BodyRefusal {
+    /// More than [`REQUEST_LEN_MAX`].
+    TooLarge,
+    /// It ended early, or its chunks were none.
+    Broken,
+}
+
+/// The whole body of a POST.
+pub(super) async fn read(mut incoming: Incoming) -> Result<Bytes, BodyRefusal> {
+    let mut whole = Bytes::new();
+    let mut more = BytesMut::new();
+    while let Some(frame) = incoming.frame().await {
+        let Ok(chunk) = frame.map_err(|_| BodyRefusal::Broken)?.into_data() else { continue };
+        if whole.len() + more.len() + chunk.len() > REQUEST_LEN_MAX {
+            return Err(BodyRefusal::TooLarge);
+        }
+        // One chunk, as nearly always, is not copied.
+        if whole.is_empty() && more.is_empty() {
+            whole = chunk;
+        } else {
+            more.extend_from_slice(&std::mem::take(&mut whole));
+            more.extend_from_slice(&chunk);
+        }
+    }
+    Ok(if more.is_empty() { whole } else { more.freeze() })
+}
+
+/// Whether caches may keep the answer, by the method that brought the request.
+pub(super) enum Asking {
+    /// GET and HEAD: the URL is the question.
+    ByGet(Conditions),
+    /// Deviates: RFC 9919 §7 would have POST answers cached too; a cache keyed by URL would give
+    /// one question's answer to another.
+    ByPost,
+}
+
+/// Writes the response into `headers`, the emptied map of the request.
+pub(super) fn respond(
+    core: &Core,
+    asking: &Asking,
+    answer: Answer,
+    now: UnixTime,
+    mut headers: HeaderMap,
+) -> Response<Body> {
+    headers.clear();
+    let Answer { body, caching } = answer;
+    let mut status = StatusCode::OK;
+    match (asking, caching) {
+        (Asking::ByGet(conditions), Caching::Until { this_update, next_update }) => {
+            let fields = CacheFields::new(&body, this_update, next_update);
+            if conditions.unchanged(fields.etag.as_bytes(), this_update, now) {
+                status = StatusCode::NOT_MODIFIED;
+            }
+            let left = next_update.since(now);
+            headers.insert(LAST_MODIFIED, fields.last_modified);
+            headers.insert(EXPIRES, fields.expires);
+            headers.insert(ETAG, fields.etag);
+            let fresh = core.site.max_age <= left;
+            headers
+                .insert(CACHE_CONTROL, if fresh { core.cache_control.clone() } else { cache_control(left) });
+        }
+        _ => {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+    }
+    let body = if status == StatusCode::OK {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/ocsp-response"));
+        Body::Whole(body.into())
+    } else {
+        Body::Empty
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Cache-Control of an answer that may be kept for `max_age`.
+pub(super) fn cache_control(max_age: Duration) -> HeaderValue {
+    let text = format!("max-age={}, public, no-transform, must-revalidate", max_age.as_secs());
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("no-store"))
+}
+
+/// The fields that differ from answer to answer.
+struct CacheFields {
+    last_modified: HeaderValue,
+    expires: HeaderValue,
+    etag: HeaderValue,
+}
+
+/// Length of an HTTP-date.
+const DATE_LEN: usize = 29;
+
+impl CacheFields {
+    /// All three in one allocation.
+    fn new(body: &[u8], this_update: UnixTime, next_update: UnixTime) -> Self {
+        let mut text = String::with_capacity(128);
+        // Strong: a status change moves thisUpdate, a new signature moves the checksum; a
+        // client that met both in one second, 1 in 2³², would keep an answer still valid.
+        let checksum = crc32fast::hash(body);
+        let (last_modified, expires) = (to_http_date(this_update), to_http_date(next_update));
+        // Writing to a String does not fail.
+        let _ = write!(
+            text,
+            "{last_modified}{expires}\"{:x}-{checksum:08x}-{:x}\"",
+            this_update.seconds(),
+            body.len()
+        );
+        let mut rest = Bytes::from(text);
+        let mut field = |len: usize| {
+            let field = rest.split_to(len.min(rest.len()));
+            HeaderValue::from_maybe_shared(field).unwrap_or(HeaderValue::from_static(""))
+        };
+        Self { last_modified: field(DATE_LEN), expires: field(DATE_LEN), etag: field(usize::MAX) }
+    }
+}
+
+/// Asks, waits if a signing thread has to, and responds.
+pub(super) async fn answered(
+    core: Arc<Core>,
+    asking: Asking,
+    receiver: oneshot::Receiver<Answer>,
+    now: UnixTime,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let answer = wait(receiver).await;
+    respond(&core, &asking, answer, now, headers)
+}

@@ -1,0 +1,251 @@
+//! One match on method and path.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue,
+    RETRY_AFTER,
+};
+use hyper::service::Service;
+use hyper::{Method, Request, Response, StatusCode};
+
+use super::body::Body;
+use super::conditional::{Conditions, unix_time};
+use super::connection::{Entry, Phase};
+use super::core::Core;
+use super::question::{self, Asked, Asking, BodyRefusal};
+use crate::der::UnixTime;
+
+/// Answers the requests of one connection.
+pub(super) struct Routes {
+    entry: Arc<Entry>,
+    core: Arc<Core>,
+}
+
+/// What a path stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    /// `/` and `/ocsp`: where requests are posted.
+    Responder,
+    /// `/{base64}` and `/ocsp/{base64}`.
+    Question,
+    /// `/crl/…` and `/ca/…`.
+    Document,
+    /// `/healthz`.
+    Health,
+    /// `/readyz`.
+    Readiness,
+    /// `OPTIONS *`.
+    Server,
+}
+
+impl Target {
+    fn of(path: &str) -> Self {
+        match path {
+            "/healthz" => Self::Health,
+            "/readyz" => Self::Readiness,
+            "*" => Self::Server,
+            _ if path.starts_with("/crl/") || path.starts_with("/ca/") => Self::Document,
+            _ => match path.trim_start_matches('/') {
+                "" | "ocsp" | "ocsp/" => Self::Responder,
+                _ => Self::Question,
+            },
+        }
+    }
+
+    const fn allow(self) -> &'static str {
+        match self {
+            Self::Responder | Self::Server => "GET, HEAD, OPTIONS, POST",
+            Self::Question | Self::Document | Self::Health | Self::Readiness => "GET, HEAD, OPTIONS",
+        }
+    }
+}
+
+/// What a response waits for: nothing, or a body or signature.
+pub(super) enum Answering {
+    Ready(Option<Response<Body>>),
+    Later(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
+}
+
+impl Routes {
+    pub(super) const fn new(entry: Arc<Entry>, core: Arc<Core>) -> Self {
+        Self { entry, core }
+    }
+
+    fn route(&self, request: Request<Incoming>) -> Answering {
+        let now = unix_time(SystemTime::now());
+        let target = Target::of(request.uri().path());
+        if expects_more_than_continue(request.headers()) {
+            return self.ready(status(StatusCode::EXPECTATION_FAILED));
+        }
+        let method = request.method();
+        let reading = method == Method::GET || method == Method::HEAD;
+        match target {
+            Target::Responder if method == Method::POST => self.post(request, now),
+            Target::Responder if reading => self.ready(welcome()),
+            Target::Question if reading => self.get(request, now),
+            Target::Document if reading => self.ready(self.download(&request, now)),
+            Target::Health if reading => self.ready(page(StatusCode::OK, "ok\n")),
+            Target::Readiness if reading => self.ready(self.readiness()),
+            _ if method == Method::OPTIONS => self.ready(allow(StatusCode::NO_CONTENT, target)),
+            Target::Server => self.ready(status(StatusCode::BAD_REQUEST)),
+            _ => self.ready(allow(StatusCode::METHOD_NOT_ALLOWED, target)),
+        }
+    }
+
+    fn ready(&self, response: Response<Body>) -> Answering {
+        Answering::Ready(Some(last_if_stopping(&self.core, response)))
+    }
+
+    fn later(&self, response: impl Future<Output = Response<Body>> + Send + 'static) -> Answering {
+        let core = Arc::clone(&self.core);
+        Answering::Later(Box::pin(async move { last_if_stopping(&core, response.await) }))
+    }
+
+    fn get(&self, request: Request<Incoming>, now: UnixTime) -> Answering {
+        let (parts, _) = request.into_parts();
+        let Some(asked) = question::ask_path(&self.core, parts.uri.path(), now) else {
+            return self.ready(status(StatusCode::NOT_FOUND));
+        };
+        let asking = Asking::ByGet(Conditions::of(&parts.headers));
+        match asked {
+            Asked::Ready(answer) => {
+                self.ready(question::respond(&self.core, &asking, answer, now, parts.headers))
+            }
+            Asked::Waiting(receiver) => {
+                let core = Arc::clone(&self.core);
+                self.later(question::answered(core, asking, receiver, now, parts.headers))
+            }
+        }
+    }
+
+    fn post(&self, request: Request<Incoming>, now: UnixTime) -> Answering {
+        if !question::is_request(request.headers()) {
+            return self.ready(status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        // Before the body is asked for: who waits for 100 Continue keeps it.
+        if usize::try_from(request.body().size_hint().lower()).unwrap_or(usize::MAX)
+            > question::REQUEST_LEN_MAX
+        {
+            return self.ready(status(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        self.entry.enter(Phase::Body, self.core.tick());
+        let (core, entry) = (Arc::clone(&self.core), Arc::clone(&self.entry));
+        self.later(async move {
+            let (parts, incoming) = request.into_parts();
+            let body = question::read(incoming).await;
+            entry.enter(Phase::Work, core.tick());
+            let body = match body {
+                Ok(body) => body,
+                Err(BodyRefusal::TooLarge) => return status(StatusCode::PAYLOAD_TOO_LARGE),
+                Err(BodyRefusal::Broken) => return status(StatusCode::BAD_REQUEST),
+            };
+            let answer = match question::ask(&core, &body, now) {
+                Asked::Ready(answer) => answer,
+                Asked::Waiting(receiver) => question::wait(receiver).await,
+            };
+            question::respond(&core, &Asking::ByPost, answer, now, parts.headers)
+        })
+    }
+
+    fn download(&self, request: &Request<Incoming>, now: UnixTime) -> Response<Body> {
+        let found = self.core.site.documents.load().find(request.uri().path()).cloned();
+        let Some(document) = found else { return status(StatusCode::NOT_FOUND) };
+        document.respond(request.method(), request.headers(), now).unwrap_or_else(|error| {
+            tracing::error!(path = request.uri().path(), %error, "a published file cannot be read");
+            let mut response = status(StatusCode::SERVICE_UNAVAILABLE);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
+            response
+        })
+    }
+
+    fn readiness(&self) -> Response<Body> {
+        let readiness = (self.core.site.readiness)();
+        let ready = readiness.is_ready();
+        let text = serde_json::json!({ "ready": ready, "reasons": readiness.reasons }).to_string();
+        let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let mut response = page(status, text);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+}
+
+impl Service<Request<Incoming>> for Routes {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: Request<Incoming>) -> Answering {
+        self.entry.enter(Phase::Work, self.core.tick());
+        self.route(request)
+    }
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Ready(response) => response.take().map_or(Poll::Pending, |ready| Poll::Ready(Ok(ready))),
+            Self::Later(response) => response.as_mut().poll(cx).map(Ok),
+        }
+    }
+}
+
+/// `response`, which ends its connection when the server is stopping.
+fn last_if_stopping(core: &Core, mut response: Response<Body>) -> Response<Body> {
+    if core.is_stopping() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Expectations other than `100-continue`, which hyper meets by itself (RFC 9110 §10.1.1).
+fn expects_more_than_continue(headers: &HeaderMap) -> bool {
+    headers.get(EXPECT).is_some_and(|expected| !expected.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+fn welcome() -> Response<Body> {
+    page(StatusCode::OK, WELCOME)
+}
+
+/// For the browser of somebody who followed the URL in a certificate.
+const WELCOME: &str = "\
+This is an OCSP responder (RFC 6960).
+POST an application/ocsp-request to / or GET /{base64 of it}.
+CRLs: /crl/index.json
+";
+
+fn allow(code: StatusCode, target: Target) -> Response<Body> {
+    let mut response = if code == StatusCode::NO_CONTENT { empty(code) } else { status(code) };
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(target.allow()));
+    response
+}
+
+/// A status with its own name as text.
+fn status(code: StatusCode) -> Response<Body> {
+    page(code, format!("{}\n", code.canonical_reason().unwrap_or("refused")))
+}
+
+fn page(code: StatusCode, text: impl Into<bytes::Bytes>) -> Response<Body> {
+    let text = text.into();
+    let mut response = empty(code);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+    *response.body_mut() = Body::Whole(text);
+    response
+}
+
+fn empty(code: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = code;
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

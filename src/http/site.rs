@@ -1,0 +1,36 @@
+//! What a listener serves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::Documents;
+use crate::ocsp::Responder;
+
+/// Everything behind the public listener.
+pub struct Site {
+    /// Who answers OCSP requests.
+    pub responder: Arc<Responder>,
+    /// What is there to download; replaced as a whole when a set is published.
+    pub documents: ArcSwap<Documents>,
+    /// Asked at each `/readyz`.
+    pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
+    /// How long an HTTP cache may keep an OCSP answer without asking again.
+    pub max_age: Duration,
+}
+
+/// Whether the service can answer and acknowledge.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Readiness {
+    /// Why not, one sentence each; ready when empty.
+    pub reasons: Vec<String>,
+}
+
+impl Readiness {
+    /// Nothing stands in the way.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.reasons.is_empty()
+    }
+}
