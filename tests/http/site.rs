@@ -1,0 +1,69 @@
+//! A server on port 0.
+
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use sekisho::http::{Documents, Options, Readiness, Server, Site};
+
+use crate::client::{self, Response};
+use crate::responder::{SignsWith, World};
+
+pub const MAX_AGE: u64 = 60;
+
+pub struct Served {
+    pub world: World,
+    pub site: Arc<Site>,
+    pub reasons: Arc<Mutex<Vec<String>>>,
+    pub server: Server,
+}
+
+impl Served {
+    pub fn start() -> Self {
+        Self::with(World::new(SignsWith::P256, 100), options())
+    }
+
+    pub fn with(world: World, options: Options) -> Self {
+        let reasons = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&reasons);
+        let site = Arc::new(Site {
+            responder: Arc::clone(&world.responder),
+            documents: ArcSwap::from_pointee(Documents::default()),
+            readiness: Box::new(move || Readiness { reasons: told.lock().unwrap().clone() }),
+            max_age: Duration::from_secs(MAX_AGE),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = Server::start(listener, Arc::clone(&site), options).unwrap();
+        Self { world, site, reasons, server }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    pub fn ask(&self, request: impl AsRef<[u8]>) -> Response {
+        client::ask(self.address(), request)
+    }
+}
+
+impl Deref for Served {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.world
+    }
+}
+
+pub fn options() -> Options {
+    Options { cores: NonZeroUsize::new(2).unwrap(), ..Options::default() }
+}
+
+pub const MALFORMED_REQUEST: &[u8] = &[0x30, 3, 10, 1, 1];
+pub const TRY_LATER: &[u8] = &[0x30, 3, 10, 1, 3];
+
+pub fn contains(octets: &[u8], part: &[u8]) -> bool {
+    octets.windows(part.len()).any(|window| window == part)
+}
