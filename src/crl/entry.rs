@@ -9,7 +9,7 @@
 
 use super::GateError;
 use super::certificate_list::{Extension, time};
-use crate::der::{DerError, Reader, Writer, tag};
+use crate::der::{DerError, Reader, UnixTime, Writer, tag};
 use crate::pki::{Revocation, RevocationReason, SerialNumber, oid};
 
 /// Octets of the longest entry: serial 22, date 17, reasonCode 12, invalidityDate 26, and
@@ -18,30 +18,43 @@ pub(super) const OCTETS_MAX: usize = 22 + 17 + 12 + 26 + 2 * 2;
 
 /// Writes an entry. An unspecified reason is no extension (RFC 5280 §5.3.1), and no extension
 /// is no SEQUENCE of them.
+///
+/// Lengths are known beforehand: a million entries take their time here, and nothing else does.
 pub(super) fn write(w: &mut Writer, serial: &SerialNumber, revocation: &Revocation) {
     let reason = Some(revocation.reason).filter(|reason| *reason != RevocationReason::Unspecified);
-    w.sequence(|w| {
-        serial.write(w);
-        w.time(revocation.revoked_at);
-        if reason.is_none() && revocation.invalidity_date.is_none() {
-            return;
-        }
-        w.sequence(|w| {
-            if let Some(reason) = reason {
-                w.sequence(|w| {
-                    w.oid(&oid::REASON_CODE);
-                    w.octet_string_of(|w| w.enumerated(reason.code()));
-                });
-            }
-            if let Some(date) = revocation.invalidity_date {
-                w.sequence(|w| {
-                    w.oid(&oid::INVALIDITY_DATE);
-                    w.octet_string_of(|w| w.generalized_time(date));
-                });
-            }
-        });
-    });
+    let extensions_len = reason.map_or(0, |_| REASON_LEN + 2)
+        + revocation.invalidity_date.map_or(0, |_| INVALIDITY_DATE_LEN + 2);
+    let padded = serial.magnitude().first().is_some_and(|first| first & 0x80 != 0);
+    let serial_len = serial.magnitude().len() + usize::from(padded);
+    let date_len = if revocation.revoked_at < UnixTime::YEAR_2050 { UTC_LEN } else { GENERALIZED_LEN };
+    let in_front = if extensions_len > 0 { 2 } else { 0 };
+
+    w.header(tag::SEQUENCE, serial_len + 2 + date_len + 2 + in_front + extensions_len);
+    serial.write(w);
+    w.time(revocation.revoked_at);
+    if extensions_len > 0 {
+        w.header(tag::SEQUENCE, extensions_len);
+    }
+    if let Some(reason) = reason {
+        w.header(tag::SEQUENCE, REASON_LEN);
+        w.oid(&oid::REASON_CODE);
+        w.header(tag::OCTET_STRING, 3);
+        w.enumerated(reason.code());
+    }
+    if let Some(date) = revocation.invalidity_date {
+        w.header(tag::SEQUENCE, INVALIDITY_DATE_LEN);
+        w.oid(&oid::INVALIDITY_DATE);
+        w.header(tag::OCTET_STRING, GENERALIZED_LEN + 2);
+        w.generalized_time(date);
+    }
 }
+
+/// Content octets of UTCTime and GeneralizedTime.
+const UTC_LEN: usize = 13;
+const GENERALIZED_LEN: usize = 15;
+/// Content octets of the extensions: OID 5, OCTET STRING header 2, the value.
+const REASON_LEN: usize = 5 + 2 + 3;
+const INVALIDITY_DATE_LEN: usize = 5 + 2 + GENERALIZED_LEN + 2;
 
 /// Reads an entry as strictly as it is written.
 pub(super) fn read(r: &mut Reader<'_>) -> Result<(SerialNumber, Revocation), GateError> {
@@ -95,7 +108,6 @@ fn listed_reason(r: &mut Reader<'_>) -> Result<Option<RevocationReason>, DerErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::der::UnixTime;
 
     #[test]
     fn rfc5280_s5_3_an_entry_is_37_octets_and_none_exceeds_the_bound() {

@@ -84,15 +84,17 @@ impl UnixTime {
     #[must_use]
     pub fn to_generalized(self) -> [u8; 15] {
         let date_time = self.date_time();
+        let (year, month, day) = date_time.to_calendar_date();
+        let (hour, minute, second) = date_time.to_hms();
         let mut out = *b"00000000000000Z";
-        let year = u16::try_from(date_time.year()).unwrap_or(9999);
+        let year = u16::try_from(year).unwrap_or(9999);
         put(&mut out, 0, year / 100);
         put(&mut out, 2, year % 100);
-        put(&mut out, 4, u8::from(date_time.month()).into());
-        put(&mut out, 6, date_time.day().into());
-        put(&mut out, 8, date_time.hour().into());
-        put(&mut out, 10, date_time.minute().into());
-        put(&mut out, 12, date_time.second().into());
+        put(&mut out, 4, u8::from(month).into());
+        put(&mut out, 6, day.into());
+        put(&mut out, 8, hour.into());
+        put(&mut out, 10, minute.into());
+        put(&mut out, 12, second.into());
         out
     }
 
