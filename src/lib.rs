@@ -13,3 +13,4 @@ pub mod record;
 pub mod signer;
 pub mod telemetry;
 pub mod status;
+pub mod store;

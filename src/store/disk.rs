@@ -1,0 +1,195 @@
+//! The few things the store asks of a disk, so that a simulated one can stand in.
+//!
+//! Contents are durable after [`DiskFile::sync_data`], names after [`Disk::sync_dir`] of
+//! their directory; nothing is assumed of anything unsynced.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::error::DiskFault;
+use super::sim::{SimDisk, SimFile};
+
+/// Which disk.
+#[derive(Debug, Clone)]
+pub enum Disk {
+    /// The machine's file system.
+    File,
+    /// One that loses power on demand; for tests.
+    Simulated(SimDisk),
+}
+
+impl Disk {
+    /// Makes a directory, and its name durable, unless it is there.
+    pub(super) fn create_dir(&self, path: &Path) -> Result<(), DiskFault> {
+        let made = match self {
+            Self::File => fs::create_dir(path),
+            Self::Simulated(disk) => disk.create_dir(path),
+        };
+        match made {
+            Ok(()) => {}
+            // Its name may not be durable yet: a crash may have come before the sync below.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(DiskFault::at("create", path)(error)),
+        }
+        self.sync_dir(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+    }
+
+    /// Names of the files in a directory, sorted.
+    pub(super) fn list(&self, dir: &Path) -> Result<Vec<String>, DiskFault> {
+        let names: io::Result<Vec<String>> = match self {
+            Self::File => fs::read_dir(dir).and_then(|entries| {
+                entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+            }),
+            Self::Simulated(disk) => disk.list(dir),
+        };
+        let mut names = match names {
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            names => names.map_err(DiskFault::at("list", dir))?,
+        };
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Opens a file to read and write; makes it when asked to.
+    pub(super) fn open(&self, path: &Path, create: bool) -> Result<DiskFile, DiskFault> {
+        let kind = match self {
+            Self::File => OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(create)
+                .truncate(false)
+                .open(path)
+                .map(Kind::File),
+            Self::Simulated(disk) => disk.open(path, create).map(Kind::Simulated),
+        };
+        Ok(DiskFile { path: path.to_owned(), kind: kind.map_err(DiskFault::at("open", path))? })
+    }
+
+    /// Opens a file to read only.
+    pub(super) fn open_read(&self, path: &Path) -> Result<DiskFile, DiskFault> {
+        let kind = match self {
+            Self::File => File::open(path).map(Kind::File),
+            Self::Simulated(disk) => disk.open(path, false).map(Kind::Simulated),
+        };
+        Ok(DiskFile { path: path.to_owned(), kind: kind.map_err(DiskFault::at("open", path))? })
+    }
+
+    /// The octets of a whole file; nothing when it is absent.
+    pub(super) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, DiskFault> {
+        match self.open_read(path) {
+            Ok(file) => file.read_all().map(Some),
+            Err(fault) if fault.error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskFault> {
+        let renamed = match self {
+            Self::File => fs::rename(from, to),
+            Self::Simulated(disk) => disk.rename(from, to),
+        };
+        renamed.map_err(DiskFault::at("rename", from))
+    }
+
+    /// Removes a file, if it is there.
+    pub(super) fn remove(&self, path: &Path) -> Result<(), DiskFault> {
+        let removed = match self {
+            Self::File => fs::remove_file(path),
+            Self::Simulated(disk) => disk.remove(path),
+        };
+        match removed {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(DiskFault::at("remove", path)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the names in a directory durable.
+    pub(super) fn sync_dir(&self, dir: &Path) -> Result<(), DiskFault> {
+        let synced = match self {
+            Self::File => File::open(dir).and_then(|dir| dir.sync_all()),
+            Self::Simulated(disk) => disk.sync_dir(dir),
+        };
+        synced.map_err(DiskFault::at("sync", dir))
+    }
+
+    /// Puts a whole file in place at once: readers and crashes see the old one or the new one.
+    pub(super) fn replace(&self, path: &Path, octets: &[u8]) -> Result<(), DiskFault> {
+        let temporary = path.with_extension(TEMPORARY);
+        let file = self.open(&temporary, true)?;
+        file.truncate(0)?;
+        file.write_at(octets, 0)?;
+        file.sync_data()?;
+        self.rename(&temporary, path)?;
+        self.sync_dir(path.parent().unwrap_or(Path::new(".")))
+    }
+}
+
+/// Extension of a file that is not in place yet; removed at the next start.
+pub(super) const TEMPORARY: &str = "tmp";
+
+/// An open file.
+#[derive(Debug)]
+pub(super) struct DiskFile {
+    path: PathBuf,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    File(File),
+    Simulated(SimFile),
+}
+
+impl DiskFile {
+    pub(super) fn write_at(&self, octets: &[u8], offset: u64) -> Result<(), DiskFault> {
+        let written = match &self.kind {
+            Kind::File(file) => file.write_all_at(octets, offset),
+            Kind::Simulated(file) => file.write_at(octets, offset),
+        };
+        written.map_err(DiskFault::at("write", &self.path))
+    }
+
+    /// Fills `octets`, or says that the file ends before.
+    pub(super) fn read_at(&self, octets: &mut [u8], offset: u64) -> Result<(), DiskFault> {
+        let read = match &self.kind {
+            Kind::File(file) => file.read_exact_at(octets, offset),
+            Kind::Simulated(file) => file.read_at(octets, offset),
+        };
+        read.map_err(DiskFault::at("read", &self.path))
+    }
+
+    pub(super) fn len(&self) -> Result<u64, DiskFault> {
+        let len = match &self.kind {
+            Kind::File(file) => file.metadata().map(|metadata| metadata.len()),
+            Kind::Simulated(file) => file.len(),
+        };
+        len.map_err(DiskFault::at("read the length of", &self.path))
+    }
+
+    pub(super) fn read_all(&self) -> Result<Vec<u8>, DiskFault> {
+        let len = usize::try_from(self.len()?).unwrap_or(usize::MAX);
+        let mut octets = vec![0; len];
+        self.read_at(&mut octets, 0)?;
+        Ok(octets)
+    }
+
+    pub(super) fn truncate(&self, len: u64) -> Result<(), DiskFault> {
+        let truncated = match &self.kind {
+            Kind::File(file) => file.set_len(len),
+            Kind::Simulated(file) => file.truncate(len),
+        };
+        truncated.map_err(DiskFault::at("cut", &self.path))
+    }
+
+    /// Makes the contents and the length durable. After an error nothing may be concluded
+    /// about them, whatever a later call says: the kernel forgets pages it could not write.
+    pub(super) fn sync_data(&self) -> Result<(), DiskFault> {
+        let synced = match &self.kind {
+            Kind::File(file) => file.sync_data(),
+            Kind::Simulated(file) => file.sync_data(),
+        };
+        synced.map_err(DiskFault::at("sync", &self.path))
+    }
+}

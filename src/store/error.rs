@@ -1,0 +1,147 @@
+//! What can go wrong in the store, and what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::record::{ArchivePlace, Position, Refusal};
+
+/// The disk refused something.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("cannot {doing} {}: {error}", .path.display())]
+pub struct DiskFault {
+    /// What was being done: `write`, `sync`, `rename`.
+    pub doing: &'static str,
+    /// To which file or directory.
+    pub path: PathBuf,
+    /// What the system said.
+    #[source]
+    pub error: Arc<io::Error>,
+}
+
+impl DiskFault {
+    /// For `map_err`.
+    pub(super) fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self { doing, path: path.to_owned(), error: Arc::new(error) }
+    }
+}
+
+/// A file is not what was written. Nothing has been modified.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{} is damaged at octet {offset}: {what}; entries 1 to {intact} are intact and nothing was changed: \
+     keep a copy, then restore from a backup or a follower", .file.display()
+)]
+pub struct Damage {
+    /// The file.
+    pub file: PathBuf,
+    /// Octets before the damage.
+    pub offset: u64,
+    /// What is wrong there.
+    pub what: &'static str,
+    /// The last entry before it.
+    pub intact: Position,
+}
+
+/// How far the projection is in being rebuilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Entries folded.
+    pub position: Position,
+    /// Entries to fold.
+    pub total: Position,
+}
+
+/// Why a store was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("{} is in use by another process: one process writes a journal; stop the other first", .0.display())]
+    Locked(PathBuf),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Disk(#[from] DiskFault),
+    /// The journal is not what was written.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+}
+
+/// Why something could not be read or kept.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Disk(#[from] DiskFault),
+    /// A file is not what was written.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// sled cannot be read or written.
+    #[error("the projection failed ({0}): restart to have it rebuilt from the journal")]
+    Projection(String),
+    /// The projection is not there yet.
+    #[error("the projection is being rebuilt, entry {} of {}: try again later", .0.position, .0.total)]
+    Rebuilding(Progress),
+    /// The archive has nothing there.
+    #[error("the archive has no certificate at {0:?}")]
+    NoSuchPlace(ArchivePlace),
+    /// The archive takes nothing more.
+    #[error("the archive failed ({0}): nothing is issued until it is repaired and the service restarted")]
+    Archive(String),
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl From<sled::Error> for StoreError {
+    fn from(error: sled::Error) -> Self {
+        Self::Projection(error.to_string())
+    }
+}
+
+/// Why the store does not take everything at the moment. Answers go on.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NotReady {
+    /// A write or sync failed; nothing is acknowledged any more.
+    #[error("{0}: nothing more is acknowledged; repair the disk and restart")]
+    Poisoned(DiskFault),
+    /// The projection is being rebuilt from the journal.
+    #[error("the projection is being rebuilt: entry {} of {}", .0.position, .0.total)]
+    Rebuilding(Progress),
+    /// The projection failed, or its rebuilding found the journal damaged.
+    #[error(transparent)]
+    Projection(StoreError),
+    /// Certificates cannot be archived: none are issued, revoking goes on.
+    #[error(transparent)]
+    Archive(StoreError),
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Why a submission was not acknowledged.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SubmitError {
+    /// The decision was against it. Nothing was written.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The idempotency key belongs to another request. Nothing was written.
+    #[error("this idempotency key was used for another request: take a new key for a new request")]
+    KeyReused,
+    /// More events than one frame takes. Nothing was written.
+    #[error("one request cannot write {0} events: split it")]
+    TooLarge(usize),
+    /// The group was not known to be durable.
+    #[error(
+        "{fault}: whether it was recorded is unknown, not undone: repeat with the same key after the restart"
+    )]
+    Unavailable {
+        /// What failed, this time or before.
+        fault: DiskFault,
+    },
+    /// Submissions are not taken yet, or not any more. Nothing was written.
+    #[error(transparent)]
+    NotReady(#[from] NotReady),
+    /// The committer ended without an answer.
+    #[error("the store stopped before it answered: unknown, not undone: repeat with the same key")]
+    Stopped,
+}

@@ -1,0 +1,281 @@
+//! The few facts about all of a journal that everybody asks for.
+//!
+//! | field | octets | |
+//! |---|---|---|
+//! | journal id | 16 | |
+//! | epoch | 4 | |
+//! | authorities | 1 + n | count, then each: id 1, length 1, name |
+//! | reserved | 1 + 9 n | count, then each: authority 1, last serial 8 |
+//! | issuers | 4 + n | count, then each: length 4, record |
+//! | open CRL sets | 4 + n | count, then each: set, count 1, authority ids |
+//! | CRL sets | 1 + n | count, then each: authority 1, three times option 1 and set |
+//! | partitions | 1 + n | count, then each: authority 1, count 4, partitions 4 each |
+//!
+//! A set is: position 8, recorded_at 8, scheduled 1, SHA-256 of its catalogue 32 (zeros before
+//! it is published). Numbers are big-endian. This is the form in a snapshot.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::octets::{Octets, put_counted};
+use crate::der::UnixTime;
+use crate::pki::{AuthorityId, Partition};
+use crate::record::{Epoch, Event, Numbered, Position, Record};
+
+/// Small facts folded from the whole journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The journal's own name.
+    pub journal_id: [u8; 16],
+    /// Its life.
+    pub epoch: Epoch,
+    /// The authorities and their names.
+    pub authorities: BTreeMap<AuthorityId, String>,
+    /// The last serial reserved for each authority.
+    pub reserved: BTreeMap<AuthorityId, u64>,
+    /// Records of every CA and OCSP signer certificate, in the order of their issue.
+    pub issuers: Vec<Record>,
+    /// CRL sets begun and neither published nor abandoned, with their authorities. One that was
+    /// begun before this start will never be published: abandon it.
+    pub open_crl_sets: BTreeMap<Position, (CrlSet, Vec<AuthorityId>)>,
+    /// The last CRL sets of each authority.
+    pub crl_sets: BTreeMap<AuthorityId, CrlSets>,
+    /// The partitions in which each authority ever issued a certificate.
+    pub partitions: BTreeMap<AuthorityId, Arc<BTreeSet<Partition>>>,
+}
+
+/// The last CRL sets of an authority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CrlSets {
+    /// The last begun, whatever became of it.
+    pub begun: Option<CrlSet>,
+    /// The last published.
+    pub published: Option<CrlSet>,
+    /// The last published of the daily schedule.
+    pub published_scheduled: Option<CrlSet>,
+}
+
+/// A CRL set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CrlSet {
+    /// Of its [`Event::CrlSetBegun`]: the CRL number.
+    pub position: Position,
+    /// When it was begun.
+    pub recorded_at: UnixTime,
+    /// Of the daily schedule.
+    pub scheduled: bool,
+    /// SHA-256 of its catalogue; zeros before it is published.
+    pub catalogue_sha256: [u8; 32],
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self {
+            journal_id: [0; 16],
+            epoch: Epoch::FIRST,
+            authorities: BTreeMap::new(),
+            reserved: BTreeMap::new(),
+            issuers: Vec::new(),
+            open_crl_sets: BTreeMap::new(),
+            crl_sets: BTreeMap::new(),
+            partitions: BTreeMap::new(),
+        }
+    }
+}
+
+impl Facts {
+    /// True when [`Self::apply`] would change anything: most entries do not, and the facts are
+    /// shared.
+    pub(super) fn concerns(&self, event: &Event) -> bool {
+        match event {
+            Event::RequestSeen => false,
+            Event::Issued(issued) => {
+                let known = self.partitions.get(&issued.certificate.authority);
+                let is_new = |partition| !known.is_some_and(|known| known.contains(&partition));
+                !issued.kind.is_resident() || issued.partition.is_some_and(is_new)
+            }
+            Event::Revoked(_) | Event::Released(_) => {
+                self.issuers.iter().any(|issuer| event.certificate() == Some(&issuer.issued.certificate))
+            }
+            _ => true,
+        }
+    }
+
+    pub(super) fn apply(&mut self, numbered: &Numbered) {
+        let Numbered { position, entry } = numbered;
+        match &entry.event {
+            Event::JournalBegun { journal_id } => self.journal_id = *journal_id,
+            Event::EpochBegun => self.epoch.0 += 1,
+            Event::AuthorityOpened { authority, name } => {
+                self.authorities.insert(*authority, name.clone());
+            }
+            Event::SerialsReserved { authority, up_to } => {
+                let reserved = self.reserved.entry(*authority).or_default();
+                *reserved = (*up_to).max(*reserved);
+            }
+            Event::Issued(issued) => {
+                if let Some(partition) = issued.partition {
+                    let known = self.partitions.entry(issued.certificate.authority).or_default();
+                    Arc::make_mut(known).insert(partition);
+                }
+                if !issued.kind.is_resident() {
+                    let mut record = None;
+                    Record::apply(&mut record, numbered);
+                    self.issuers.extend(record);
+                }
+            }
+            Event::Revoked(_) | Event::Released(_) => {
+                for issuer in &mut self.issuers {
+                    let mut record = Some(issuer.clone());
+                    Record::apply(&mut record, numbered);
+                    if let Some(record) = record {
+                        *issuer = record;
+                    }
+                }
+            }
+            Event::RequestSeen => {}
+            Event::CrlSetBegun { authorities, scheduled } => {
+                let set = CrlSet {
+                    position: *position,
+                    recorded_at: entry.recorded_at,
+                    scheduled: *scheduled,
+                    catalogue_sha256: [0; 32],
+                };
+                for authority in authorities {
+                    self.crl_sets.entry(*authority).or_default().begun = Some(set);
+                }
+                self.open_crl_sets.insert(*position, (set, authorities.clone()));
+            }
+            Event::CrlSetPublished { begun, catalogue_sha256 } => {
+                let Some((mut set, authorities)) = self.open_crl_sets.remove(begun) else { return };
+                set.catalogue_sha256 = *catalogue_sha256;
+                for authority in authorities {
+                    let sets = self.crl_sets.entry(authority).or_default();
+                    sets.published = Some(set);
+                    if set.scheduled {
+                        sets.published_scheduled = Some(set);
+                    }
+                }
+            }
+            Event::CrlSetAbandoned { begun } => {
+                self.open_crl_sets.remove(begun);
+            }
+        }
+    }
+
+    pub(super) fn write(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.extend(self.journal_id);
+        out.extend(self.epoch.0.to_be_bytes());
+        put_small_count(&mut out, self.authorities.len());
+        for (authority, name) in &self.authorities {
+            out.push(authority.0);
+            put_small_count(&mut out, name.len());
+            out.extend(name.as_bytes());
+        }
+        put_small_count(&mut out, self.reserved.len());
+        for (authority, up_to) in &self.reserved {
+            out.push(authority.0);
+            out.extend(up_to.to_be_bytes());
+        }
+        put_count(&mut out, self.issuers.len());
+        for record in &self.issuers {
+            let mut octets = Vec::new();
+            record.write(&mut octets);
+            put_counted(&mut out, &octets);
+        }
+        put_count(&mut out, self.open_crl_sets.len());
+        for (set, authorities) in self.open_crl_sets.values() {
+            set.write(&mut out);
+            put_small_count(&mut out, authorities.len());
+            out.extend(authorities.iter().map(|authority| authority.0));
+        }
+        put_small_count(&mut out, self.crl_sets.len());
+        for (authority, sets) in &self.crl_sets {
+            out.push(authority.0);
+            for set in [&sets.begun, &sets.published, &sets.published_scheduled] {
+                out.push(u8::from(set.is_some()));
+                if let Some(set) = set {
+                    set.write(&mut out);
+                }
+            }
+        }
+        put_small_count(&mut out, self.partitions.len());
+        for (authority, partitions) in &self.partitions {
+            out.push(authority.0);
+            put_count(&mut out, partitions.len());
+            for partition in partitions.iter() {
+                out.extend(partition.0.to_be_bytes());
+            }
+        }
+        out
+    }
+
+    /// Reads what [`Self::write`] wrote; nothing when it is something else.
+    pub(super) fn read(octets: &[u8]) -> Option<Self> {
+        let mut octets = Octets(octets);
+        let mut facts = Self { journal_id: octets.array()?, epoch: Epoch(octets.u32()?), ..Self::default() };
+        for _ in 0..octets.one()? {
+            let authority = AuthorityId(octets.one()?);
+            let len = usize::from(octets.one()?);
+            facts.authorities.insert(authority, String::from_utf8(octets.take(len)?.to_vec()).ok()?);
+        }
+        for _ in 0..octets.one()? {
+            facts.reserved.insert(AuthorityId(octets.one()?), octets.u64()?);
+        }
+        for _ in 0..octets.u32()? {
+            facts.issuers.push(Record::from_octets(octets.counted()?).ok()?);
+        }
+        for _ in 0..octets.u32()? {
+            let set = CrlSet::read(&mut octets)?;
+            let count = usize::from(octets.one()?);
+            let authorities = octets.take(count)?.iter().copied().map(AuthorityId).collect();
+            facts.open_crl_sets.insert(set.position, (set, authorities));
+        }
+        for _ in 0..octets.one()? {
+            let authority = AuthorityId(octets.one()?);
+            let mut set = || match octets.one()? {
+                0 => Some(None),
+                1 => CrlSet::read(&mut octets).map(Some),
+                _ => None,
+            };
+            let sets = CrlSets { begun: set()?, published: set()?, published_scheduled: set()? };
+            facts.crl_sets.insert(authority, sets);
+        }
+        for _ in 0..octets.one()? {
+            let authority = AuthorityId(octets.one()?);
+            let count = octets.u32()?;
+            let partitions =
+                (0..count).map(|_| octets.u32().map(Partition)).collect::<Option<BTreeSet<_>>>()?;
+            facts.partitions.insert(authority, Arc::new(partitions));
+        }
+        octets.0.is_empty().then_some(facts)
+    }
+}
+
+impl CrlSet {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.position.0.to_be_bytes());
+        out.extend(self.recorded_at.seconds().to_be_bytes());
+        out.push(u8::from(self.scheduled));
+        out.extend(self.catalogue_sha256);
+    }
+
+    fn read(octets: &mut Octets<'_>) -> Option<Self> {
+        Some(Self {
+            position: Position(octets.u64()?),
+            recorded_at: UnixTime::from_seconds(octets.array().map(i64::from_be_bytes)?),
+            scheduled: octets.one()? == 1,
+            catalogue_sha256: octets.array()?,
+        })
+    }
+}
+
+/// Of authorities, and octets of their names: ids and the codec's texts keep them in an octet.
+fn put_small_count(out: &mut Vec<u8>, count: usize) {
+    out.push(u8::try_from(count).unwrap_or(u8::MAX));
+}
+
+fn put_count(out: &mut Vec<u8>, count: usize) {
+    out.extend(u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes());
+}

@@ -1,0 +1,50 @@
+//! The store: the journal, which is the truth, the archive of certificates, and the projection,
+//! which only saves the time of reading the journal.
+//!
+//! There is one writer, the [`Committer`]. Rooms submit decisions; it decides one after another,
+//! writes what a group of them decided as one frame, and answers after the frame's sync. What it
+//! acknowledged is never lost; what it did not acknowledge is unknown, not undone.
+//!
+//! Knows records; knows no status index (it has a [`Listener`]), no key, no certificate beyond
+//! its octets.
+
+mod archive;
+mod check;
+mod clock;
+mod committer;
+mod disk;
+mod error;
+mod facts;
+mod frame;
+mod journal;
+mod octets;
+mod open;
+mod options;
+mod overlay;
+mod rebuild;
+mod rows;
+mod segments;
+mod serials;
+mod shared;
+mod sim;
+mod snapshot;
+mod submission;
+mod threads;
+
+pub use archive::{ARCHIVE_RECORD_OCTETS_MAX, ArchiveWriter};
+pub use check::{CheckError, CheckReport, check, check_deep, check_on};
+pub use clock::Clock;
+pub use committer::Committer;
+pub use disk::Disk;
+pub use error::{Damage, DiskFault, NotReady, OpenError, Progress, StoreError, SubmitError};
+pub use facts::{CrlSet, CrlSets, Facts};
+pub use frame::Head;
+pub use open::Opened;
+pub use options::{Listener, Options};
+pub use overlay::REQUEST_KEPT;
+pub use rows::{RowsKind, SLED_CACHE_OCTETS};
+pub use segments::Torn;
+pub use serials::{Serials, reservation};
+pub use sim::SimDisk;
+pub use submission::{Decide, Done, Outcome, Records, Submission};
+pub use threads::{Archived, Store};

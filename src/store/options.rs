@@ -1,0 +1,102 @@
+//! How a store is opened, and who hears of its entries.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::clock::Clock;
+use super::disk::Disk;
+use super::rows::RowsKind;
+use crate::record::{Numbered, Position};
+
+/// Octets after which a journal file ends. One file is read at once when the service starts or
+/// an old entry is asked for; ten million entries are 200 files.
+const JOURNAL_SEGMENT_OCTETS: u64 = 8 << 20;
+
+/// Octets after which an archive file ends: the last two are read when the service starts.
+const ARCHIVE_SEGMENT_OCTETS: u64 = 32 << 20;
+
+/// Entries between snapshots: at a start, at most so many are folded, in about a second.
+const SNAPSHOT_ENTRIES: u64 = 1_000_000;
+
+/// Requests in one group: all wait for one sync, and none longer than their decisions take,
+/// some milliseconds.
+const GROUP_MAX: usize = 1024;
+
+/// How to open a store. [`Options::new`] is how the service opens it.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The directory; made when absent.
+    pub dir: PathBuf,
+    /// The disk it is on.
+    pub disk: Disk,
+    /// Where the projection is kept.
+    pub rows: RowsKind,
+    /// The time of entries.
+    pub clock: Clock,
+    /// Requests in one group, at most.
+    pub group_max: usize,
+    /// Octets after which a journal file ends.
+    pub journal_segment_octets: u64,
+    /// Octets after which an archive file ends.
+    pub archive_segment_octets: u64,
+    /// Entries between snapshots.
+    pub snapshot_entries: u64,
+    /// An entry that somebody outside has seen: the highest CRL number published, what a
+    /// follower holds. A journal that ends before it is damaged, not torn.
+    pub known_position: Position,
+}
+
+impl Options {
+    /// Files and sled under `dir`, the machine's clock.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            disk: Disk::File,
+            rows: RowsKind::Sled,
+            clock: Clock::System,
+            group_max: GROUP_MAX,
+            journal_segment_octets: JOURNAL_SEGMENT_OCTETS,
+            archive_segment_octets: ARCHIVE_SEGMENT_OCTETS,
+            snapshot_entries: SNAPSHOT_ENTRIES,
+            known_position: Position(0),
+        }
+    }
+}
+
+/// Hears entries as they become durable.
+type Applied = dyn Fn(&[Numbered]) + Send + Sync;
+/// Writes down a state.
+type Snapshot = dyn Fn() -> Vec<u8> + Send + Sync;
+/// Takes a state up again.
+type Restore = dyn Fn(&[u8]) -> Result<(), String> + Send + Sync;
+
+/// The status index, as the committer sees it.
+pub struct Listener {
+    /// Called with each group after its sync and before its acknowledgement, and with what is
+    /// folded at a start. Entries are after-images: it may hear one twice.
+    pub applied: Box<Applied>,
+    /// The octets of its state for a snapshot; may hold later entries than the snapshot says.
+    pub snapshot: Box<Snapshot>,
+    /// Takes up such octets, before anything is applied. After an error it is empty as before,
+    /// and hears all entries from the first.
+    pub restore: Box<Restore>,
+}
+
+impl Listener {
+    /// Hears nothing.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            applied: Box::new(|_| {}),
+            snapshot: Box::new(Vec::new),
+            restore: Box::new(|octets| if octets.is_empty() { Ok(()) } else { Err("not empty".to_owned()) }),
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
+}

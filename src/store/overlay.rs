@@ -1,0 +1,261 @@
+//! Records that stand in the journal, or are about to, and not yet in the projection.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::error::StoreError;
+use super::frame::Head;
+use super::octets::{Octets, put_counted};
+use super::rows::Rows;
+use crate::der::UnixTime;
+use crate::pki::{AuthorityId, SerialNumber};
+use crate::record::{Entry, Numbered, Position, Record, RequestId};
+
+/// How long an idempotency key is remembered, by the journal's own time, so that every fold
+/// agrees. A client that repeats after a month is asking something new.
+pub const REQUEST_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Serials in a row of the projection: a row is 8 KB, and a scan reads few rows.
+const ROW_SERIALS: u64 = 64;
+
+/// The first outcome of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) digest: [u8; 16],
+    pub(super) first: Position,
+    pub(super) count: u32,
+    pub(super) recorded_at: UnixTime,
+}
+
+/// What entries changed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Overlay {
+    records: BTreeMap<(AuthorityId, SerialNumber), Option<Record>>,
+    requests: BTreeMap<[u8; 16], Seen>,
+}
+
+impl Overlay {
+    pub(super) fn find(&self, authority: AuthorityId, serial: &SerialNumber) -> Option<&Record> {
+        self.records.get(&(authority, *serial)).and_then(Option::as_ref)
+    }
+
+    pub(super) fn find_request(&self, key: &[u8; 16]) -> Option<Seen> {
+        self.requests.get(key).copied()
+    }
+
+    /// Reads what the entry will change, so that [`Self::fold`] cannot fail.
+    pub(super) fn load(&mut self, rows: &Rows, entry: &Entry) -> Result<(), StoreError> {
+        let Some(certificate) = entry.event.certificate() else { return Ok(()) };
+        let key = (certificate.authority, certificate.serial);
+        if let std::collections::btree_map::Entry::Vacant(place) = self.records.entry(key) {
+            place.insert(find(rows, key.0, &key.1)?);
+        }
+        Ok(())
+    }
+
+    /// Folds an entry into records loaded before.
+    pub(super) fn fold(&mut self, numbered: &Numbered) {
+        if let Some(certificate) = numbered.entry.event.certificate() {
+            let record = self.records.entry((certificate.authority, certificate.serial)).or_default();
+            Record::apply(record, numbered);
+        }
+        if let Some(RequestId { key, digest }) = numbered.entry.origin.request {
+            let recorded_at = numbered.entry.recorded_at;
+            let fresh = Seen { digest, first: numbered.position, count: 0, recorded_at };
+            let seen = self.requests.entry(key).or_insert(fresh);
+            let continues = seen.first.0 + u64::from(seen.count) == numbered.position.0
+                && (seen.digest, seen.recorded_at) == (digest, recorded_at);
+            if !continues {
+                *seen = fresh;
+            }
+            seen.count += 1;
+        }
+    }
+
+    /// Writes the records into rows, as what they are after the entry at `position`.
+    pub(super) fn store(&self, rows: &Rows, held: &Held) -> Result<(), StoreError> {
+        let mut batch: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+        let mut packed: BTreeMap<Vec<u8>, BTreeMap<SerialNumber, Vec<u8>>> = BTreeMap::new();
+        for ((authority, serial), record) in &self.records {
+            let Some(record) = record else { continue };
+            let key = record_key(*authority, serial);
+            let row = match packed.entry(key) {
+                std::collections::btree_map::Entry::Occupied(row) => row.into_mut(),
+                std::collections::btree_map::Entry::Vacant(place) => {
+                    let row = rows.find(place.key())?.unwrap_or_default();
+                    let row =
+                        records(&row).map(|pair| pair.map(|(serial, octets)| (serial, octets.to_vec())));
+                    place.insert(row.collect::<Result<_, _>>()?)
+                }
+            };
+            let mut octets = Vec::new();
+            record.write(&mut octets);
+            row.insert(*serial, octets);
+        }
+        for (key, row) in packed {
+            let mut octets = Vec::new();
+            for (serial, record) in row {
+                octets.push(u8::try_from(serial.magnitude().len()).unwrap_or(0));
+                octets.extend(serial.magnitude());
+                put_counted(&mut octets, &record);
+            }
+            batch.insert(key, octets);
+        }
+        let mut by_row: BTreeMap<Vec<u8>, BTreeMap<[u8; 16], Seen>> = BTreeMap::new();
+        for (key, seen) in &self.requests {
+            let row_key = request_key(key);
+            let row = match by_row.entry(row_key) {
+                std::collections::btree_map::Entry::Occupied(row) => row.into_mut(),
+                std::collections::btree_map::Entry::Vacant(place) => {
+                    let row = rows.find(place.key())?.unwrap_or_default();
+                    place.insert(requests(&row)?)
+                }
+            };
+            row.insert(*key, *seen);
+        }
+        for (row_key, mut row) in by_row {
+            let newest = row.values().map(|seen| seen.recorded_at).max().unwrap_or_default();
+            row.retain(|_, seen| !is_expired(seen, newest));
+            let mut octets = Vec::new();
+            for (key, seen) in row {
+                octets.extend(key);
+                octets.extend(seen.digest);
+                octets.extend(seen.first.0.to_be_bytes());
+                octets.extend(seen.count.to_be_bytes());
+                octets.extend(seen.recorded_at.seconds().to_be_bytes());
+            }
+            batch.insert(row_key, octets);
+        }
+        batch.insert(HELD_KEY.to_vec(), held.octets());
+        rows.write(batch)
+    }
+}
+
+/// Up to where rows hold the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) journal_id: [u8; 16],
+    pub(super) position: Position,
+    pub(super) head: Head,
+}
+
+const HELD_KEY: &[u8] = b"p";
+
+impl Held {
+    fn octets(&self) -> Vec<u8> {
+        [&self.journal_id[..], &self.position.0.to_be_bytes(), &self.head].concat()
+    }
+
+    /// True when the rows hold exactly this.
+    pub(super) fn is_in(&self, rows: &Rows) -> Result<bool, StoreError> {
+        Ok(rows.find(HELD_KEY)?.is_some_and(|row| row == self.octets()))
+    }
+}
+
+pub(super) fn is_expired(seen: &Seen, now: UnixTime) -> bool {
+    now.since(seen.recorded_at) > REQUEST_KEPT
+}
+
+pub(super) fn find(
+    rows: &Rows,
+    authority: AuthorityId,
+    serial: &SerialNumber,
+) -> Result<Option<Record>, StoreError> {
+    let Some(row) = rows.find(&record_key(authority, serial))? else { return Ok(None) };
+    for pair in records(&row) {
+        let (found, octets) = pair?;
+        if found == *serial {
+            return record(octets).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+pub(super) fn find_request(rows: &Rows, key: &[u8; 16]) -> Result<Option<Seen>, StoreError> {
+    let Some(row) = rows.find(&request_key(key))? else { return Ok(None) };
+    Ok(requests(&row)?.get(key).copied())
+}
+
+/// Every record of an authority in the order of serials.
+pub(super) fn scan(
+    rows: &Rows,
+    authority: AuthorityId,
+    each: &mut dyn FnMut(SerialNumber, Record),
+) -> Result<(), StoreError> {
+    for tag in [DENSE, WIDE] {
+        rows.each(&[tag, authority.0], &mut |_, row| {
+            for pair in records(row) {
+                let (serial, octets) = pair?;
+                each(serial, record(octets)?);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+const DENSE: u8 = b'd';
+const WIDE: u8 = b'w';
+const REQUESTS: u8 = b'k';
+
+fn record_key(authority: AuthorityId, serial: &SerialNumber) -> Vec<u8> {
+    let mut key = Vec::with_capacity(10);
+    if let Some(number) = serial.to_u64() {
+        key.extend([DENSE, authority.0]);
+        key.extend((number / ROW_SERIALS).to_be_bytes());
+    } else {
+        let magnitude = serial.magnitude();
+        key.extend([WIDE, authority.0, u8::try_from(magnitude.len()).unwrap_or(0)]);
+        key.extend(magnitude.iter().take(2));
+    }
+    key
+}
+
+fn request_key(key: &[u8; 16]) -> Vec<u8> {
+    let [first, second, ..] = *key;
+    vec![REQUESTS, first, second]
+}
+
+fn record(octets: &[u8]) -> Result<Record, StoreError> {
+    Record::from_octets(octets).map_err(|error| StoreError::Projection(error.to_string()))
+}
+
+/// The records of a row, not yet read.
+fn records(row: &[u8]) -> impl Iterator<Item = Result<(SerialNumber, &[u8]), StoreError>> {
+    let mut rest = Octets(row);
+    std::iter::from_fn(move || {
+        if rest.0.is_empty() {
+            return None;
+        }
+        let pair = rest.one().and_then(|len| {
+            let serial = SerialNumber::from_magnitude(rest.take(usize::from(len))?).ok()?;
+            Some((serial, rest.counted()?))
+        });
+        if pair.is_none() {
+            rest = Octets(&[]);
+        }
+        Some(pair.ok_or_else(broken))
+    })
+}
+
+fn requests(row: &[u8]) -> Result<BTreeMap<[u8; 16], Seen>, StoreError> {
+    let mut rest = Octets(row);
+    let mut requests = BTreeMap::new();
+    while !rest.0.is_empty() {
+        let mut one = || {
+            let key = rest.array()?;
+            let digest = rest.array()?;
+            let first = Position(rest.u64()?);
+            let count = rest.u32()?;
+            let recorded_at = UnixTime::from_seconds(rest.array().map(i64::from_be_bytes)?);
+            Some((key, Seen { digest, first, count, recorded_at }))
+        };
+        let (key, seen) = one().ok_or_else(broken)?;
+        requests.insert(key, seen);
+    }
+    Ok(requests)
+}
+
+fn broken() -> StoreError {
+    StoreError::Projection("a row is not what was written".to_owned())
+}

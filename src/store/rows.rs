@@ -1,0 +1,133 @@
+//! The projection's rows: records, packed, in sled or in memory.
+//!
+//! | key | octets | row |
+//! |---|---|---|
+//! | `p` | 1 | journal id 16, position 8, head 32: what all other rows hold |
+//! | `d`, authority, block | 1 + 1 + 8 | records of serials 64·block … 64·block + 63 |
+//! | `w`, authority, octets, lead | 1 + 1 + 1 + 2 | records of serials above 64 bits with so many octets and these first two |
+//! | `k`, lead | 1 + 2 | requests whose key begins with these two octets |
+//!
+//! | row of `d` and `w`: each record | octets | |
+//! |---|---|---|
+//! | serial | 1 + n | length, magnitude; rising |
+//! | record | 4 + n | length, then as in the codec of records |
+//!
+//! | row of `k`: each request | offset | octets | |
+//! |---|---|---|---|
+//! | key | 0 | 16 | rising |
+//! | digest | 16 | 16 | |
+//! | first | 32 | 8 | position of its first entry |
+//! | count | 40 | 4 | of its entries |
+//! | recorded_at | 44 | 8 | seconds since 1970 |
+//!
+//! Numbers are big-endian, so keys are in the order of serials: of the same authority, `d`
+//! before `w`. Serials above 64 bits are random and so are their first octets: they spread
+//! over rows as a hash would, and stay in order. A batch is atomic and carries `p`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{PoisonError, RwLock};
+
+use super::error::StoreError;
+
+/// sled's cache. The rows are read seldom (decisions, CRL builds) and most often in order; the
+/// service's memory goes to signatures.
+pub const SLED_CACHE_OCTETS: u64 = 8 << 20;
+
+/// Where rows are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowsKind {
+    /// In sled, under `projection/`.
+    Sled,
+    /// In memory: rebuilt at every start. For tests and [`check`](super::check_deep).
+    Memory,
+}
+
+/// Rows, by key.
+#[derive(Debug)]
+pub(super) enum Rows {
+    Sled(sled::Db),
+    Memory(RwLock<BTreeMap<Vec<u8>, Vec<u8>>>),
+}
+
+impl Rows {
+    pub(super) fn memory() -> Self {
+        Self::Memory(RwLock::default())
+    }
+
+    pub(super) fn sled(dir: &Path) -> Result<Self, StoreError> {
+        let config = sled::Config::new()
+            .path(dir)
+            .cache_capacity(SLED_CACHE_OCTETS)
+            // Durable by the journal; flushed at the close.
+            .flush_every_ms(None)
+            .mode(sled::Mode::HighThroughput);
+        Ok(Self::Sled(config.open()?))
+    }
+
+    pub(super) fn find(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self {
+            Self::Sled(tree) => Ok(tree.get(key)?.map(|row| row.to_vec())),
+            Self::Memory(rows) => Ok(rows.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()),
+        }
+    }
+
+    /// Writes rows, all or none.
+    pub(super) fn write(&self, batch: BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), StoreError> {
+        match self {
+            Self::Sled(tree) => {
+                let mut atomic = sled::Batch::default();
+                for (key, row) in batch {
+                    atomic.insert(key, row);
+                }
+                tree.apply_batch(atomic)?;
+            }
+            Self::Memory(rows) => rows.write().unwrap_or_else(PoisonError::into_inner).extend(batch),
+        }
+        Ok(())
+    }
+
+    /// Every row whose key begins with `prefix`, in order.
+    pub(super) fn each(
+        &self,
+        prefix: &[u8],
+        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Sled(tree) => {
+                for row in tree.scan_prefix(prefix) {
+                    let (key, row) = row?;
+                    each(&key, &row)?;
+                }
+            }
+            Self::Memory(rows) => {
+                // In steps, so that a long scan holds up no batch.
+                let mut from = prefix.to_vec();
+                loop {
+                    let step: Vec<_> = {
+                        let rows = rows.read().unwrap_or_else(PoisonError::into_inner);
+                        let range = rows.range(from.clone()..).take_while(|(key, _)| key.starts_with(prefix));
+                        range.take(SCAN_STEP_ROWS).map(|(key, row)| (key.clone(), row.clone())).collect()
+                    };
+                    let Some((last, _)) = step.last() else { break };
+                    from.clone_from(last);
+                    from.push(0);
+                    for (key, row) in &step {
+                        each(key, row)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets sled write everything out; it is not durable before its files are synced too.
+    pub(super) fn flush(&self) -> Result<(), StoreError> {
+        if let Self::Sled(tree) = self {
+            tree.flush()?;
+        }
+        Ok(())
+    }
+}
+
+const SCAN_STEP_ROWS: usize = 256;

@@ -1,0 +1,234 @@
+//! Files of frames, one behind the other.
+//!
+//! A directory holds segments `<first, 20 decimal digits>.<extension>`. A segment is frames and
+//! nothing else; its name is the `first` of its first frame. In the journal `first` counts
+//! entries, in the archive octets. A segment begins when the one before has reached its size;
+//! its name is made durable before anything in it is.
+
+use std::path::{Path, PathBuf};
+
+use super::disk::{Disk, DiskFile};
+use super::error::{Damage, DiskFault};
+use super::frame::{self, Frame, Head, Magic, NO_HEAD};
+use super::octets::offset;
+use crate::record::Position;
+
+/// Where the frames of a journal or an archive are.
+#[derive(Debug, Clone)]
+pub(super) struct Segments {
+    pub(super) disk: Disk,
+    pub(super) dir: PathBuf,
+    pub(super) magic: Magic,
+}
+
+/// Where the next frame goes.
+#[derive(Debug)]
+pub(super) struct Tail {
+    segments: Segments,
+    /// Octets after which a segment ends.
+    segment_octets: u64,
+    last: Option<(DiskFile, u64)>,
+}
+
+/// What a walk over the frames found at the end.
+#[derive(Debug, Clone)]
+pub(super) struct End {
+    /// `first` of the next frame.
+    pub(super) next: u64,
+    /// Head of the last frame.
+    pub(super) head: Head,
+    /// Frames that were read.
+    pub(super) frames: u64,
+    /// Last segment and the octets of good frames in it.
+    pub(super) last: Option<(PathBuf, u64)>,
+    /// The last frame, to be written again, and its place.
+    pub(super) last_frame: Option<(PathBuf, u64, Vec<u8>)>,
+    /// What follows the last good frame and is none.
+    pub(super) torn: Option<Torn>,
+}
+
+/// The end of a frame that was being written when the power failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Torn {
+    /// The segment.
+    pub file: PathBuf,
+    /// Octets of good frames before it.
+    pub offset: u64,
+    /// Octets of it.
+    pub octets: u64,
+}
+
+/// Why a walk ended early.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum WalkError {
+    #[error(transparent)]
+    Disk(#[from] DiskFault),
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+}
+
+impl Segments {
+    const fn extension(&self) -> &'static str {
+        match self.magic {
+            Magic::Journal => "journal",
+            Magic::Archive => "archive",
+        }
+    }
+
+    pub(super) fn path(&self, first: u64) -> PathBuf {
+        self.dir.join(format!("{first:020}.{}", self.extension()))
+    }
+
+    /// The `first` of every segment, rising.
+    pub(super) fn list(&self) -> Result<Vec<u64>, DiskFault> {
+        let names = self.disk.list(&self.dir)?;
+        let first = |name: &String| name.strip_suffix(self.extension())?.strip_suffix('.')?.parse().ok();
+        let mut firsts: Vec<u64> = names.iter().filter_map(first).collect();
+        firsts.sort_unstable();
+        Ok(firsts)
+    }
+
+    /// `first` of a frame after the frame.
+    fn after(&self, frame: &Frame<'_>) -> u64 {
+        match self.magic {
+            Magic::Journal => frame.first + u64::from(frame.count),
+            Magic::Archive => frame.first + offset(frame.octets()),
+        }
+    }
+
+    /// Reads, in order, every frame of the segment that holds `from` and of those behind it,
+    /// and checks each and their chain. With `known`, the frame that begins at `from` must
+    /// follow that head. Entries are named in errors by `intact`.
+    pub(super) fn walk(
+        &self,
+        beginning: u64,
+        from: u64,
+        known: Option<Head>,
+        each: &mut dyn FnMut(&Frame<'_>) -> Result<(), &'static str>,
+    ) -> Result<End, WalkError> {
+        let firsts = self.list()?;
+        if let Some(first) = firsts.first()
+            && *first != beginning
+        {
+            return Err(self
+                .damage(&self.path(*first), 0, "the segments before it are missing", from)
+                .into());
+        }
+        // Also the segment before, when `from` begins one: the head there is in its last frame.
+        let start = firsts.iter().rposition(|first| *first < from).unwrap_or(0);
+        let firsts = firsts.get(start..).unwrap_or_default();
+        let mut end =
+            End { next: beginning, head: NO_HEAD, frames: 0, last: None, last_frame: None, torn: None };
+        let mut trusted = *firsts.first().unwrap_or(&beginning) == beginning;
+        let mut met = None;
+        for (index, first) in firsts.iter().enumerate() {
+            let path = self.path(*first);
+            if index == 0 {
+                end.next = *first;
+            } else if *first != end.next {
+                return Err(self
+                    .damage(&path, 0, "the segment before it is missing or too short", end.next)
+                    .into());
+            }
+            let octets = self.disk.read(&path)?.unwrap_or_default();
+            let is_last = index + 1 == firsts.len();
+            let mut at = 0;
+            let mut last_frame = None;
+            while let Some(rest) = octets.get(at..).filter(|rest| !rest.is_empty()) {
+                let place = offset(at);
+                let frame = match Frame::read(self.magic, rest) {
+                    Ok(frame) => frame,
+                    Err(_) if is_last && frame::find_good(self.magic, rest).is_none() => {
+                        end.torn =
+                            Some(Torn { file: path.clone(), offset: place, octets: offset(rest.len()) });
+                        break;
+                    }
+                    Err(what) => return Err(self.damage(&path, place, what, end.next).into()),
+                };
+                if !trusted {
+                    // The frames before are for `check` to read; a snapshot's head must be met.
+                    end.head = frame.previous;
+                    trusted = true;
+                }
+                if frame.first != end.next || frame.previous != end.head {
+                    let what = "a frame does not follow the one before: edited, exchanged or missing";
+                    return Err(self.damage(&path, place, what, end.next).into());
+                }
+                if frame.first == from {
+                    met = Some(frame.previous);
+                }
+                each(&frame).map_err(|what| self.damage(&path, place, what, end.next))?;
+                end.next = self.after(&frame);
+                end.head = frame.head;
+                end.frames += 1;
+                last_frame = Some((place, at..at + frame.octets()));
+                at += frame.octets();
+            }
+            if let Some((place, range)) = last_frame {
+                end.last_frame = octets.get(range).map(|whole| (path.clone(), place, whole.to_vec()));
+            }
+            end.last = Some((path, offset(at)));
+        }
+        if end.next == from {
+            met = Some(end.head);
+        }
+        if let Some(known) = known
+            && met != Some(known)
+        {
+            let (path, place) = end.last.unwrap_or_else(|| (self.path(beginning), 0));
+            let what = "a snapshot or marker names another head than the journal has there, or an entry behind its end";
+            return Err(self.damage(&path, place, what, end.next.min(from)).into());
+        }
+        Ok(end)
+    }
+
+    pub(super) fn damage(&self, file: &Path, offset: u64, what: &'static str, next: u64) -> Damage {
+        let intact = Position(match self.magic {
+            Magic::Journal => next.saturating_sub(1),
+            Magic::Archive => next,
+        });
+        Damage { file: file.to_owned(), offset, what, intact }
+    }
+}
+
+impl Tail {
+    /// Takes up writing where `end` found the end: cuts what is torn, and makes sure that the
+    /// last frame is on the disk and not only in the page cache, where a process that died
+    /// between its write and its sync leaves it. It is written again, since a failed sync may
+    /// have marked its pages clean.
+    pub(super) fn resume(segments: Segments, end: &End, segment_octets: u64) -> Result<Self, DiskFault> {
+        let disk = &segments.disk;
+        if let Some(torn) = &end.torn {
+            let file = disk.open(&torn.file, false)?;
+            file.truncate(torn.offset)?;
+            file.sync_data()?;
+        }
+        if let Some((path, place, octets)) = &end.last_frame {
+            let file = disk.open(path, false)?;
+            file.write_at(octets, *place)?;
+            file.sync_data()?;
+        }
+        disk.sync_dir(&segments.dir)?;
+        let last = match &end.last {
+            Some((path, octets)) => Some((disk.open(path, false)?, *octets)),
+            None => None,
+        };
+        Ok(Self { segments, segment_octets, last })
+    }
+
+    /// Writes a frame and makes it durable; true when it began a segment. After an error no
+    /// call may follow.
+    pub(super) fn append(&mut self, first: u64, frame: &[u8]) -> Result<bool, DiskFault> {
+        let full = self.last.as_ref().is_none_or(|(_, octets)| *octets >= self.segment_octets);
+        if full {
+            let Segments { disk, dir, .. } = &self.segments;
+            self.last = Some((disk.open(&self.segments.path(first), true)?, 0));
+            disk.sync_dir(dir)?;
+        }
+        let Some((file, octets)) = &mut self.last else { return Ok(full) };
+        file.write_at(frame, *octets)?;
+        file.sync_data()?;
+        *octets += offset(frame.len());
+        Ok(full)
+    }
+}

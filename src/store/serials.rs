@@ -1,0 +1,79 @@
+//! Serial numbers: unique and rising, out of blocks that are durable before they are used.
+//!
+//! A block is an entry of the journal, [`Event::SerialsReserved`]. What a crash leaves of one is
+//! never used: the next start reserves behind it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use super::submission::{Decide, Outcome};
+use crate::pki::{AuthorityId, SerialNumber};
+use crate::record::Event;
+
+/// Serials in a block: at the rate of an RSA key, one entry every second.
+const BLOCK_SERIALS: u64 = 1024;
+
+/// The blocks in use, one for each authority.
+#[derive(Debug, Default)]
+pub struct Serials(Mutex<BTreeMap<AuthorityId, Arc<Counter>>>);
+
+/// The block of an authority.
+#[derive(Debug)]
+pub(super) struct Counter {
+    block: ArcSwap<Block>,
+    /// Held by who reserves the next block.
+    pub(super) reserving: Mutex<()>,
+}
+
+/// Its issuers share `next`; past `last` it is spent.
+#[derive(Debug)]
+struct Block {
+    next: AtomicU64,
+    last: u64,
+}
+
+impl Serials {
+    /// The next serial of the block; none when it is spent: then submit [`reservation`] and
+    /// [`Self::adopt`] its outcome.
+    pub fn take(&self, authority: AuthorityId) -> Option<SerialNumber> {
+        self.counter(authority).take()
+    }
+
+    /// Uses a block that has become durable.
+    pub fn adopt(&self, outcome: &Outcome) {
+        for numbered in &outcome.entries {
+            if let Event::SerialsReserved { authority, up_to } = numbered.entry.event {
+                let next = AtomicU64::new(up_to.saturating_sub(BLOCK_SERIALS - 1).max(1));
+                self.counter(authority).block.store(Arc::new(Block { next, last: up_to }));
+            }
+        }
+    }
+
+    pub(super) fn counter(&self, authority: AuthorityId) -> Arc<Counter> {
+        let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(counters.entry(authority).or_insert_with(|| {
+            let spent = Block { next: AtomicU64::new(1), last: 0 };
+            Arc::new(Counter { block: ArcSwap::from_pointee(spent), reserving: Mutex::default() })
+        }))
+    }
+}
+
+impl Counter {
+    pub(super) fn take(&self) -> Option<SerialNumber> {
+        let block = self.block.load();
+        let taken = block.next.fetch_add(1, Ordering::Relaxed);
+        SerialNumber::try_from(taken).ok().filter(|_| taken <= block.last)
+    }
+}
+
+/// Reserves the next block.
+#[must_use]
+pub fn reservation(authority: AuthorityId) -> Decide {
+    Box::new(move |records, _| {
+        let reserved = records.facts().reserved.get(&authority).copied().unwrap_or(0);
+        Ok(vec![Event::SerialsReserved { authority, up_to: reserved.saturating_add(BLOCK_SERIALS) }])
+    })
+}

@@ -1,0 +1,223 @@
+//! What the committer shares with everybody who reads.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::archive::ArchiveReader;
+use super::error::{DiskFault, NotReady, Progress, StoreError};
+use super::facts::Facts;
+use super::frame::Head;
+use super::journal::Entries;
+use super::overlay::{self, Held, Overlay};
+use super::rows::Rows;
+use super::segments::Segments;
+use crate::der::UnixTime;
+use crate::pki::{AuthorityId, SerialNumber};
+use crate::record::{Numbered, Position, Record};
+
+/// The store without its writers.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) journal: Segments,
+    pub(super) archive: ArchiveReader,
+    /// The end of what is durable.
+    tip: ArcSwap<Tip>,
+    /// Durable records that the projection does not hold yet.
+    recent: ArcSwap<Overlay>,
+    projection: Mutex<Projection>,
+    projection_moved: Condvar,
+    /// Set once, by the first write or sync of the journal that failed.
+    poison: OnceLock<DiskFault>,
+    /// Set once, when certificates cannot be archived.
+    archive_fault: OnceLock<StoreError>,
+    closing: AtomicBool,
+}
+
+/// The last durable entry, and what all up to it add up to.
+#[derive(Debug, Clone)]
+pub(super) struct Tip {
+    pub(super) position: Position,
+    pub(super) head: Head,
+    pub(super) recorded_at: UnixTime,
+    /// One more than the highest archive place an entry names.
+    pub(super) archived: u64,
+    pub(super) facts: Arc<Facts>,
+}
+
+impl Tip {
+    pub(super) fn held(&self) -> Held {
+        Held { journal_id: self.facts.journal_id, position: self.position, head: self.head }
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum Projection {
+    Rebuilding(Progress),
+    Ready { rows: Arc<Rows>, position: Position },
+    Failed(StoreError),
+    Closed,
+}
+
+impl Shared {
+    pub(super) fn new(journal: Segments, archive: ArchiveReader, tip: Tip) -> Self {
+        let progress = Progress { position: Position::default(), total: tip.position };
+        Self {
+            journal,
+            archive,
+            tip: ArcSwap::from_pointee(tip),
+            recent: ArcSwap::default(),
+            projection: Mutex::new(Projection::Rebuilding(progress)),
+            projection_moved: Condvar::new(),
+            poison: OnceLock::new(),
+            archive_fault: OnceLock::new(),
+            closing: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn tip(&self) -> Arc<Tip> {
+        self.tip.load_full()
+    }
+
+    /// A group became durable.
+    pub(super) fn advance(&self, tip: Tip, recent: Overlay) {
+        self.recent.store(Arc::new(recent));
+        self.tip.store(Arc::new(tip));
+    }
+
+    /// The projection holds everything up to `position`.
+    pub(super) fn projected(&self, position: Position) {
+        if let Projection::Ready { position: held, .. } = &mut *self.projection() {
+            *held = position;
+        }
+        self.recent.store(Arc::default());
+        self.projection_moved.notify_all();
+    }
+
+    pub(super) fn set_projection(&self, projection: Projection) -> Projection {
+        let before = std::mem::replace(&mut *self.projection(), projection);
+        self.projection_moved.notify_all();
+        before
+    }
+
+    pub(super) fn recent(&self) -> Arc<Overlay> {
+        self.recent.load_full()
+    }
+
+    pub(super) fn rows(&self) -> Result<Arc<Rows>, NotReady> {
+        match &*self.projection() {
+            Projection::Ready { rows, .. } => Ok(Arc::clone(rows)),
+            Projection::Rebuilding(progress) => Err(NotReady::Rebuilding(*progress)),
+            Projection::Failed(error) => Err(NotReady::Projection(error.clone())),
+            Projection::Closed => Err(NotReady::Closed),
+        }
+    }
+
+    pub(super) fn find(
+        &self,
+        authority: AuthorityId,
+        serial: &SerialNumber,
+    ) -> Result<Option<Record>, StoreError> {
+        // In this order: what leaves the one stands in the other before.
+        if let Some(record) = self.recent().find(authority, serial) {
+            return Ok(Some(record.clone()));
+        }
+        overlay::find(&*self.rows()?, authority, serial)
+    }
+
+    pub(super) fn scan(
+        &self,
+        authority: AuthorityId,
+        at: Position,
+        each: &mut dyn FnMut(SerialNumber, Record),
+    ) -> Result<(), StoreError> {
+        let rows = self.rows_at(at)?;
+        overlay::scan(&rows, authority, each)
+    }
+
+    /// The rows, once they hold the entry at `at`.
+    fn rows_at(&self, at: Position) -> Result<Arc<Rows>, StoreError> {
+        let mut projection = self.projection();
+        loop {
+            match &*projection {
+                Projection::Ready { rows, position } if *position >= at => return Ok(Arc::clone(rows)),
+                Projection::Failed(error) => return Err(error.clone()),
+                Projection::Closed => return Err(StoreError::Closed),
+                Projection::Ready { .. } | Projection::Rebuilding(_) => {}
+            }
+            if let Some(fault) = self.poison() {
+                return Err(fault.clone().into());
+            }
+            let waited = self.projection_moved.wait_timeout(projection, POISON_LOOK);
+            projection = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    pub(super) fn entries(&self, from: Position) -> Entries {
+        Entries::new(self.journal.clone(), from, self.tip.load().position)
+    }
+
+    pub(super) fn poison(&self) -> Option<&DiskFault> {
+        self.poison.get()
+    }
+
+    /// From now on nothing is acknowledged.
+    pub(super) fn set_poison(&self, fault: DiskFault) {
+        tracing::error!(%fault, "the journal failed: nothing more is acknowledged");
+        let _first_stays = self.poison.set(fault);
+    }
+
+    pub(super) fn archive_fault(&self) -> Option<&StoreError> {
+        self.archive_fault.get()
+    }
+
+    pub(super) fn set_archive_fault(&self, error: StoreError) {
+        tracing::error!(%error, "the archive failed: nothing more is issued");
+        let _first_stays = self.archive_fault.set(error);
+    }
+
+    pub(super) fn ready(&self) -> Result<(), NotReady> {
+        if let Some(fault) = self.poison() {
+            return Err(NotReady::Poisoned(fault.clone()));
+        }
+        self.rows()?;
+        match self.archive_fault() {
+            Some(error) => Err(NotReady::Archive(error.clone())),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_closing(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+    }
+
+    fn projection(&self) -> MutexGuard<'_, Projection> {
+        self.projection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How often a waiting scan looks whether the entry will never come.
+const POISON_LOOK: Duration = Duration::from_millis(100);
+
+impl From<NotReady> for StoreError {
+    fn from(reason: NotReady) -> Self {
+        match reason {
+            NotReady::Poisoned(fault) => Self::Disk(fault),
+            NotReady::Rebuilding(progress) => Self::Rebuilding(progress),
+            NotReady::Projection(error) | NotReady::Archive(error) => error,
+            NotReady::Closed => Self::Closed,
+        }
+    }
+}
+
+/// Entries, for answers.
+pub(super) fn read_range(shared: &Shared, first: Position, count: u32) -> Result<Vec<Numbered>, StoreError> {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    shared.entries(first).take(count).collect()
+}

@@ -1,0 +1,331 @@
+//! The store with its threads: one that commits, one that archives, one that rebuilds.
+
+use std::fmt;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use super::archive::ArchiveWriter;
+use super::committer::Committer;
+use super::error::{DiskFault, NotReady, OpenError, StoreError, SubmitError};
+use super::facts::Facts;
+use super::frame::Head;
+use super::journal::FIRST;
+use super::open::Opened;
+use super::options::{Listener, Options};
+use super::serials::{Serials, reservation};
+use super::shared::Shared;
+use super::submission::{Decide, Done, Outcome, Submission};
+use crate::pki::{AuthorityId, SerialNumber};
+use crate::record::{ArchivePlace, Epoch, Numbered, Origin, Position, Record};
+
+/// The store: journal, archive and projection. Clones are the same store; the last one dropped
+/// without [`Store::close`] stops it as a crash would, only tidier.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    serials: Serials,
+    submissions: Sender<Command>,
+    archiving: Sender<ArchiveCommand>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+enum Command {
+    Submit(Submission),
+    Close(Sender<Result<(), StoreError>>),
+    Stop,
+}
+
+/// Hears where a certificate was archived, on the archive's thread.
+pub type Archived = Box<dyn FnOnce(Result<ArchivePlace, StoreError>) + Send>;
+
+enum ArchiveCommand {
+    Append(Vec<u8>, Archived),
+    Stop,
+}
+
+/// Octets of certificates in one frame of the archive: more would only wait longer together.
+const ARCHIVE_GROUP_OCTETS: usize = 1 << 20;
+
+impl Store {
+    /// Opens or begins a store. When the projection has to be rebuilt this returns before it is,
+    /// and submissions are answered with [`NotReady::Rebuilding`] until then.
+    ///
+    /// Reads the journal from the newest snapshot on; what lies before is checked when the
+    /// projection is rebuilt, and by [`check`](super::check).
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing has been modified then, unless the disk refused it.
+    pub fn open(options: Options, listener: Listener) -> Result<(Self, Opened), OpenError> {
+        let (mut committer, opened) = Committer::open(options, listener)?;
+        let archive = committer.open_archive();
+        let shared = committer.shared();
+        let (submissions, submitted) = mpsc::channel();
+        let (archiving, to_archive) = mpsc::channel();
+        let mut threads = Vec::new();
+        let rebuild = committer.rebuild.take();
+        let rebuilder = match rebuild {
+            Some(rebuild) => Some(spawn("rebuild", move || rebuild.run())?),
+            None => None,
+        };
+        threads.push(spawn("commit", move || commit_all(committer, &submitted, rebuilder))?);
+        threads.push(spawn("archive", move || archive_all(archive, &to_archive))?);
+        let serials = Serials::default();
+        let inner = Inner { shared, serials, submissions, archiving, threads: Mutex::new(threads) };
+        Ok((Self(Arc::new(inner)), opened))
+    }
+
+    /// Submits a decision. `done` hears the outcome once it is durable, also when it is a
+    /// refusal: that may rest on what was decided just before.
+    pub fn submit(&self, origin: Origin, decide: Decide, done: Done) {
+        let submission = Submission { origin, decide, done };
+        if let Err(mpsc::SendError(Command::Submit(submission))) =
+            self.0.submissions.send(Command::Submit(submission))
+        {
+            (submission.done)(Err(NotReady::Closed.into()));
+        }
+    }
+
+    /// Submits a decision and waits for its outcome: never on a thread that answers requests.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub fn submit_wait(&self, origin: Origin, decide: Decide) -> Result<Outcome, SubmitError> {
+        let (done, outcome) = mpsc::sync_channel(1);
+        let tell = move |told| drop(done.send(told));
+        self.submit(origin, decide, Box::new(tell));
+        outcome.recv().unwrap_or(Err(SubmitError::Stopped))
+    }
+
+    /// The record of a certificate, as far as it is durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Rebuilding`] for a while after some starts; what the disk says.
+    pub fn find(&self, authority: AuthorityId, serial: &SerialNumber) -> Result<Option<Record>, StoreError> {
+        self.0.shared.find(authority, serial)
+    }
+
+    /// The facts, as of the last durable entry.
+    #[must_use]
+    pub fn facts(&self) -> Arc<Facts> {
+        Arc::clone(&self.0.shared.tip().facts)
+    }
+
+    /// Passes every record of an authority in the order of serials, once all entries up to `at`
+    /// are in the projection. Later entries may show: filter with [`Record::status_at`].
+    /// Blocks.
+    ///
+    /// # Errors
+    /// When the projection cannot be read or will never hold `at`.
+    pub fn scan(
+        &self,
+        authority: AuthorityId,
+        at: Position,
+        each: &mut dyn FnMut(SerialNumber, Record),
+    ) -> Result<(), StoreError> {
+        self.0.shared.scan(authority, at, each)
+    }
+
+    /// The entries from `from` on, up to the last that is durable now.
+    pub fn entries(&self, from: Position) -> impl Iterator<Item = Result<Numbered, StoreError>> + use<> {
+        self.0.shared.entries(from)
+    }
+
+    /// One entry; none behind the last and before the first.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn entry(&self, position: Position) -> Result<Option<Numbered>, StoreError> {
+        if position.0 < FIRST { Ok(None) } else { self.0.shared.entries(position).next().transpose() }
+    }
+
+    /// The last durable entry, and the head of its frame.
+    #[must_use]
+    pub fn head(&self) -> (Position, Head) {
+        let tip = self.0.shared.tip();
+        (tip.position, tip.head)
+    }
+
+    /// The life of the journal.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.0.shared.tip().facts.epoch
+    }
+
+    /// A serial number that was never given before and never will be again, used or not. Waits
+    /// for the disk once in 1,024 times.
+    ///
+    /// # Errors
+    /// When a block cannot be reserved.
+    pub fn next_serial(&self, authority: AuthorityId) -> Result<SerialNumber, SubmitError> {
+        let counter = self.0.serials.counter(authority);
+        loop {
+            if let Some(serial) = counter.take() {
+                return Ok(serial);
+            }
+            let _one = counter.reserving.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(serial) = counter.take() {
+                return Ok(serial);
+            }
+            self.0.serials.adopt(&self.submit_wait(Origin::service(), reservation(authority))?);
+        }
+    }
+
+    /// Archives a certificate, with whatever belongs to it; `done` hears its place once it is
+    /// durable. Only then may its entry be submitted.
+    pub fn archive_append(&self, certificate: Vec<u8>, done: Archived) {
+        if let Err(mpsc::SendError(ArchiveCommand::Append(_, done))) =
+            self.0.archiving.send(ArchiveCommand::Append(certificate, done))
+        {
+            done(Err(StoreError::Closed));
+        }
+    }
+
+    /// Archives a certificate and waits for its place.
+    ///
+    /// # Errors
+    /// [`StoreError::Archive`], [`StoreError::Closed`].
+    pub fn archive_append_wait(&self, certificate: Vec<u8>) -> Result<ArchivePlace, StoreError> {
+        let (done, place) = mpsc::sync_channel(1);
+        let tell = move |told| drop(done.send(told));
+        self.archive_append(certificate, Box::new(tell));
+        place.recv().unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// What was archived at a place.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchPlace`]; [`StoreError::Damaged`] when it does not match its checksum.
+    pub fn archive_read(&self, place: ArchivePlace) -> Result<Vec<u8>, StoreError> {
+        self.0.shared.archive.read(place)
+    }
+
+    /// Whether everything is taken: submissions and certificates.
+    ///
+    /// # Errors
+    /// [`NotReady`]: why not. Answers go on all the same.
+    pub fn ready(&self) -> Result<(), NotReady> {
+        self.0.shared.ready()
+    }
+
+    /// Finishes what was submitted before, then stops: snapshot, projection flushed, marker. A
+    /// second call says [`StoreError::Closed`].
+    ///
+    /// # Errors
+    /// When the disk refuses, now or before: then the next start takes longer.
+    pub fn close(&self) -> Result<(), StoreError> {
+        let _stopped_before = self.0.archiving.send(ArchiveCommand::Stop);
+        self.0.shared.set_closing();
+        let (done, closed) = mpsc::channel();
+        self.0.submissions.send(Command::Close(done)).map_err(|_| StoreError::Closed)?;
+        let result = closed.recv().unwrap_or(Err(StoreError::Closed));
+        self.0.join();
+        result
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.head().0).finish()
+    }
+}
+
+impl Inner {
+    fn join(&self) {
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // The last clone may be dropped by a callback, on one of these threads.
+            if thread.thread().id() != thread::current().id() {
+                let _ended_by_panic = thread.join();
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.set_closing();
+        let _stopped_before = self.submissions.send(Command::Stop);
+        let _stopped_before = self.archiving.send(ArchiveCommand::Stop);
+        self.join();
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DiskFault> {
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(run);
+    spawned.map_err(DiskFault::at("start a thread for", std::path::Path::new(name)))
+}
+
+/// Commits what is submitted, as many at a time as have come while the last were written.
+fn commit_all(mut committer: Committer, submitted: &Receiver<Command>, rebuilder: Option<JoinHandle<()>>) {
+    let group_max = committer.options.group_max;
+    let mut saving: Option<JoinHandle<()>> = None;
+    let mut end = None;
+    while end.is_none() {
+        let Ok(command) = submitted.recv() else { break };
+        let mut batch = Vec::new();
+        for command in std::iter::once(command).chain(submitted.try_iter().take(group_max)) {
+            match command {
+                Command::Submit(submission) => batch.push(submission),
+                other => {
+                    end = Some(other);
+                    break;
+                }
+            }
+        }
+        committer.commit(batch);
+        if committer.is_snapshot_due() && saving.as_ref().is_none_or(JoinHandle::is_finished) {
+            saving = save_snapshot(&mut committer);
+        }
+    }
+    for thread in rebuilder.into_iter().chain(saving) {
+        let _ended_by_panic = thread.join();
+    }
+    if let Some(Command::Close(done)) = end {
+        let _nobody_waits = done.send(committer.close());
+    }
+}
+
+/// Saves a snapshot beside the commits: it is megabytes, and nobody waits for it.
+fn save_snapshot(committer: &mut Committer) -> Option<JoinHandle<()>> {
+    let snapshot = committer.begin_snapshot();
+    let disk = committer.options.disk.clone();
+    let dir = committer.snapshot_dir();
+    let save = move || {
+        if let Err(error) = snapshot.save(&disk, &dir) {
+            tracing::warn!(%error, "no snapshot: the next start takes longer");
+        }
+    };
+    spawn("snapshot", save).ok()
+}
+
+fn archive_all(mut writer: ArchiveWriter, to_archive: &Receiver<ArchiveCommand>) {
+    while let Ok(ArchiveCommand::Append(first, done)) = to_archive.recv() {
+        let mut octets = first.len();
+        let (mut records, mut waiting) = (vec![first], vec![done]);
+        let mut stop = false;
+        while octets < ARCHIVE_GROUP_OCTETS {
+            match to_archive.try_recv() {
+                Ok(ArchiveCommand::Append(record, done)) => {
+                    octets += record.len();
+                    records.push(record);
+                    waiting.push(done);
+                }
+                Ok(ArchiveCommand::Stop) => {
+                    stop = true;
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        match writer.append(&records) {
+            Ok(places) => waiting.into_iter().zip(places).for_each(|(done, place)| done(Ok(place))),
+            Err(error) => waiting.into_iter().for_each(|done| done(Err(error.clone()))),
+        }
+        if stop {
+            break;
+        }
+    }
+}
