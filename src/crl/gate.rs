@@ -6,8 +6,9 @@ use ring::digest;
 use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 
 use super::certificate_list::{CertificateList, Extension};
-use super::{CrlNumber, Scope, SetPlan, entry, extensions};
-use crate::der::{DerError, Reader, UnixTime, Writer};
+use super::listed::Listed;
+use super::{CrlNumber, GateError, Scope, SetPlan, extensions};
+use crate::der::{Reader, UnixTime, Writer};
 use crate::pki::{Issuer, Revocation, SerialNumber, SignatureAlgorithm, oid};
 
 /// What the CRL is to be.
@@ -41,91 +42,6 @@ pub struct CrlFacts {
     entries: u64,
     bytes: u64,
     sha256: [u8; 32],
-}
-
-/// Why a CRL must not leave. The last good set stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum GateError {
-    /// Not the DER of a CertificateList.
-    #[error("not a CRL in DER: {0}")]
-    Der(#[from] DerError),
-    /// Not version 2.
-    #[error("the version is not 2")]
-    Version,
-    /// An algorithm other than that of the issuer's key, or a different one outside.
-    #[error("the signature algorithm is not that of the issuer's key")]
-    Algorithm,
-    /// The signature is not the issuer's over these octets.
-    #[error("the signature does not verify with the issuer's key")]
-    Signature,
-    /// The issuer is not, octet for octet, the CA's subject.
-    #[error("the issuer is not the subject of the CA certificate")]
-    Issuer,
-    /// The CA certificate is not valid at thisUpdate.
-    #[error("the CA certificate is not valid at {0}: no CRL can be issued under it")]
-    IssuerValidity(UnixTime),
-    /// thisUpdate or nextUpdate is not the planned one, or they do not follow one another.
-    #[error("the times {this_update} and {next_update} are not the planned ones")]
-    Times {
-        /// thisUpdate as it stands.
-        this_update: UnixTime,
-        /// nextUpdate as it stands.
-        next_update: UnixTime,
-    },
-    /// revokedCertificates is there and empty.
-    #[error("revokedCertificates is empty: it must be absent then")]
-    EmptyList,
-    /// The authority key identifier is missing or another's.
-    #[error("the authority key identifier is not that of the issuer's key")]
-    AuthorityKeyIdentifier,
-    /// The number is missing or not the planned one.
-    #[error("the CRL number is not {0}")]
-    Number(CrlNumber),
-    /// The number does not rise.
-    #[error("the CRL number {number} does not rise above {previous}")]
-    NumberNotRising {
-        /// This CRL's.
-        number: CrlNumber,
-        /// The one published before.
-        previous: CrlNumber,
-    },
-    /// The issuing distribution point is missing, superfluous, not critical or another's.
-    #[error("the issuing distribution point is not the one of this scope")]
-    IssuingDistributionPoint,
-    /// An extension that does not belong there, or one twice.
-    #[error("an extension that does not belong in this CRL")]
-    Extension,
-    /// An entry extension that does not belong there, one twice, a critical one, or none.
-    #[error("the entry of {0} carries an extension it must not")]
-    EntryExtension(SerialNumber),
-    /// A reason that must not be written.
-    #[error("the entry of {0} carries a reason that must not be written")]
-    Reason(SerialNumber),
-    /// Revoked after the CRL was issued.
-    #[error("the entry of {0} is later than thisUpdate")]
-    DateAfterThisUpdate(SerialNumber),
-    /// A serial twice.
-    #[error("serial {0} is listed twice")]
-    Duplicate(SerialNumber),
-    /// Revoked by the records, and not listed.
-    #[error("serial {0} is revoked and not listed")]
-    Missing(SerialNumber),
-    /// Listed, and not revoked by the records.
-    #[error("serial {0} is listed and not revoked")]
-    Extra(SerialNumber),
-    /// Listed with another date, reason or invalidity date than recorded.
-    #[error("serial {0} is listed otherwise than it is recorded")]
-    Differs(SerialNumber),
-    /// Smaller than the records can explain.
-    #[error("{entries} entries after {previous}, of which {departed} rightly left: some are lost")]
-    Shrunk {
-        /// Entries now.
-        entries: u64,
-        /// Entries of the CRL before.
-        previous: u64,
-        /// How many have rightly left.
-        departed: u64,
-    },
 }
 
 /// Reads a finished CRL and compares every field with what it is to be, and its entries both
@@ -310,82 +226,8 @@ fn check_entries(
     }
     match records.next() {
         Some((serial, _)) => Err(GateError::Missing(serial)),
-        None => Ok(count(listed.places.len())),
+        None => Ok(count(listed.len())),
     }
-}
-
-/// The entries of a list in the order of their serials: 16 octets an entry, which may be
-/// sorted without touching the list, whose entries may fill a gigabyte.
-struct Listed<'a> {
-    der: &'a [u8],
-    places: Vec<Place>,
-}
-
-/// Where an entry begins, and the beginning of its serial.
-#[derive(Clone, Copy)]
-struct Place {
-    /// Number of significant octets of the serial, then the first seven of them: as far as
-    /// they reach, they order as the serial does.
-    head: u64,
-    offset: u32,
-}
-
-impl<'a> Listed<'a> {
-    fn read(list: &CertificateList<'a>) -> Result<Self, GateError> {
-        let der = list.revoked_certificates;
-        let mut places = Vec::new();
-        let mut reader = Reader::new(der);
-        let mut offset = 0;
-        while !reader.is_empty() {
-            let len = reader.clone().element()?.whole.len();
-            let (serial, revocation) = entry::read(&mut reader)?;
-            if revocation.revoked_at > list.this_update {
-                return Err(GateError::DateAfterThisUpdate(serial));
-            }
-            let offset_word = u32::try_from(offset).map_err(|_| DerError::LengthForm)?;
-            places.push(Place { head: head(&serial), offset: offset_word });
-            offset += len;
-        }
-        let mut listed = Self { der, places };
-        listed.sort()?;
-        Ok(listed)
-    }
-
-    /// Sorts; refuses a serial that stands twice.
-    fn sort(&mut self) -> Result<(), GateError> {
-        let Self { der, places } = self;
-        let order = |left: &Place, right: &Place| {
-            left.head.cmp(&right.head).then_with(|| serial_at(der, *left).cmp(&serial_at(der, *right)))
-        };
-        places.sort_unstable_by(order);
-        let mut pairs = places.iter().zip(places.iter().skip(1));
-        match pairs.find(|(left, right)| order(left, right).is_eq()) {
-            Some((_, twice)) => Err(GateError::Duplicate(entry::read(&mut reader_at(der, *twice))?.0)),
-            None => Ok(()),
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = Result<(SerialNumber, Revocation), GateError>> {
-        self.places.iter().map(|place| entry::read(&mut reader_at(self.der, *place)))
-    }
-}
-
-fn head(serial: &SerialNumber) -> u64 {
-    let magnitude = serial.magnitude();
-    let start = magnitude.iter().copied().chain(std::iter::repeat(0)).take(HEAD_OCTETS);
-    let len = u64::try_from(magnitude.len()).unwrap_or(u64::MAX);
-    start.fold(len, |head, octet| head << 8 | u64::from(octet))
-}
-
-const HEAD_OCTETS: usize = 7;
-
-fn reader_at(der: &[u8], place: Place) -> Reader<'_> {
-    Reader::new(usize::try_from(place.offset).ok().and_then(|at| der.get(at..)).unwrap_or_default())
-}
-
-/// The serial of an entry that was read before.
-fn serial_at(der: &[u8], place: Place) -> Option<SerialNumber> {
-    entry::read(&mut reader_at(der, place)).ok().map(|(serial, _)| serial)
 }
 
 /// The number rises, and the size falls no further than explained.

@@ -14,6 +14,8 @@ mod collector;
 mod entry;
 mod extensions;
 mod gate;
+mod gate_error;
+mod listed;
 mod listing;
 mod number;
 mod plan;
@@ -22,7 +24,8 @@ mod tbs_cert_list;
 
 pub use catalogue::{Catalogue, CrlKind, NameText, Row};
 pub use collector::{Collector, Entries};
-pub use gate::{CrlFacts, Expected, GateError, Previous, gate};
+pub use gate::{CrlFacts, Expected, Previous, gate};
+pub use gate_error::GateError;
 pub use listing::Listing;
 pub use number::CrlNumber;
 pub use plan::SetPlan;

@@ -64,6 +64,11 @@ impl Writer {
 
     /// Identifier and length octets of a value whose `content_len` octets follow.
     pub fn header(&mut self, tag: u8, content_len: usize) {
+        // Nearly every value is short, and a CRL has millions of them.
+        if let Ok(short @ 0..0x80) = u8::try_from(content_len) {
+            self.out.extend_from_slice(&[tag, short]);
+            return;
+        }
         self.out.push(tag);
         let (octets, used) = length(content_len);
         self.out.extend(octets.into_iter().take(used));

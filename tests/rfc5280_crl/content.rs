@@ -1,9 +1,9 @@
 //! What stands in a CRL.
 
 use proptest::prelude::*;
-use sekisho::crl::{Catalogue, CrlKind, CrlNumber, Row, Scope, SetPlan, file_name};
+use sekisho::crl::{Catalogue, CrlKind, CrlNumber, GateError, Row, Scope, SetPlan, file_name};
 use sekisho::der::{UnixTime, Writer};
-use sekisho::pki::{CertStatus, CertificateKind, Revocation, RevocationReason};
+use sekisho::pki::{CertStatus, CertificateKind, Revocation, RevocationReason, SerialNumber};
 use sekisho::record::{Epoch, Position, Record};
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
@@ -109,6 +109,28 @@ fn rfc5280_s5_an_expired_certificate_leaves_after_one_scheduled_crl_past_its_exp
     assert!(listed_with(&record, Some("2026-11-21T15:00:00Z")), "revoked after expiry: not shown yet");
     assert!(listed_with(&record, Some("2026-11-22T10:00:00Z")), "in that very second: perhaps not shown");
     assert!(!listed_with(&record, Some("2026-11-22T10:00:01Z")));
+}
+
+#[test]
+fn rfc5280_s5_1_2_6_serials_of_twenty_octets_are_listed_and_compared() {
+    let mut numbers = vec![vec![0x80], vec![0x7f; 7], vec![0x7f; 8], vec![0xff; 19]];
+    // Alike in length and first octets, so only the rest tells them apart.
+    numbers.extend([1, 2, 3].map(|last| [&[0x7f; 19][..], &[last]].concat()));
+    let mut records: Vec<Record> = (0..)
+        .zip(&numbers)
+        .map(|(place, magnitude)| {
+            let partition = if place % 2 == 0 { KIYOSE } else { ESASHI };
+            let mut record = revoked(resident(1, partition), RevocationReason::Superseded);
+            record.issued.certificate.serial = SerialNumber::from_magnitude(magnitude).unwrap();
+            record
+        })
+        .collect();
+    let (plan, bytes) = (plan(), crl(ca(3), Scope::Full, &plan(), &records));
+    let (_, list) = CertificateRevocationList::from_der(&bytes).unwrap();
+    assert_eq!(list.iter_revoked_certificates().count(), numbers.len());
+    assert!(gated(ca(3), Scope::Full, &plan, &records, &bytes).is_ok());
+    let last = records.pop().unwrap().issued.certificate.serial;
+    assert_eq!(gated(ca(3), Scope::Full, &plan, &records, &bytes), Err(GateError::Extra(last)));
 }
 
 #[test]
