@@ -49,9 +49,30 @@ impl<'a> CertId<'a> {
 pub(super) fn read_algorithm_identifier(reader: &mut Reader<'_>) -> Result<(), DerError> {
     reader.sequence(|r| {
         r.oid()?;
-        if !r.is_empty() {
-            r.element()?;
-        }
-        Ok(())
+        if r.is_empty() { Ok(()) } else { read_any(r) }
     })
 }
+
+/// ANY, looked through to its innermost values: parameters of an unknown hash stand in the
+/// answer again, and an answer is DER throughout.
+fn read_any(reader: &mut Reader<'_>) -> Result<(), DerError> {
+    let element = reader.element()?;
+    let universal = element.tag < 0x40;
+    let constructed = element.tag & CONSTRUCTED != 0;
+    if universal {
+        let must_be = matches!(element.tag | CONSTRUCTED, tag::SEQUENCE | tag::SET);
+        if element.tag == 0 || constructed != must_be {
+            return Err(DerError::Content);
+        }
+    }
+    if constructed {
+        let mut inside = reader.inner(element.content)?;
+        while !inside.is_empty() {
+            read_any(&mut inside)?;
+        }
+    }
+    Ok(())
+}
+
+/// Bit 6 of an identifier octet (X.690 §8.1.2.5).
+const CONSTRUCTED: u8 = 0x20;

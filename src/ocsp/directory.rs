@@ -65,6 +65,16 @@ impl Identity {
         }
     }
 
+    /// True when an answer of the one has the octets of an answer of the other, and its
+    /// signature therefore serves both.
+    fn says_as(&self, other: &Self) -> bool {
+        self.is_for(other.authority, other.generation)
+            && self.not_after == other.not_after
+            && self.responder_id == other.responder_id
+            && self.signature_algorithm == other.signature_algorithm
+            && self.certs == other.certs
+    }
+
     pub(super) fn is_for(&self, authority: AuthorityId, generation: Generation) -> bool {
         self.authority == authority && self.generation == generation
     }
@@ -93,8 +103,9 @@ struct Form {
 }
 
 impl Directory {
-    /// The directory of `identities`. A signer's number is the one it had before, or a new one from `next_number`, so that its signatures stay usable when others
-    /// come and go. Of two identities for one issuer the later counts.
+    /// The directory of `identities`. A signer keeps the number it had `before`, so that its
+    /// signatures stay usable when others come and go; a new one gets the next number. Of two
+    /// identities for one issuer the later counts.
     pub(super) fn new(
         identities: &[SigningIdentity],
         before: &Self,
@@ -103,11 +114,8 @@ impl Directory {
         let mut forms: Vec<Form> = Vec::new();
         for identity in identities {
             let new = Identity::new(identity, 0);
-            let known = before
-                .forms
-                .iter()
-                .map(|form| &form.identity)
-                .find(|known| known.certs == new.certs && known.is_for(new.authority, new.generation));
+            let mut known = before.forms.iter().map(|form| &form.identity);
+            let known = known.find(|known| known.says_as(&new));
             let signer_number = known.map_or_else(&mut next_number, |known| known.signer_number);
             let identity_now = Arc::new(Identity { signer_number, ..new });
             forms.retain(|form| !form.identity.is_for(identity_now.authority, identity_now.generation));
