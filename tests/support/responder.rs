@@ -29,8 +29,13 @@ pub enum SignsWith {
 pub struct World {
     pub responder: Arc<Responder>,
     pub status: Arc<StatusIndex>,
-    name_hash: Vec<u8>,
-    key_hash: Vec<u8>,
+    pub questions: Questions,
+}
+
+/// Writes requests about the certificates of one issuer.
+pub struct Questions {
+    pub name_hash: Vec<u8>,
+    pub key_hash: Vec<u8>,
 }
 
 impl World {
@@ -71,7 +76,8 @@ impl World {
         let name_hash = issuer.name_hash(HashAlgorithm::Sha1);
         let key_hash = issuer.key_hash(HashAlgorithm::Sha1);
         responder.install(&[SigningIdentity { issuer, signer: Arc::new(signer) }]);
-        let world = Self { responder, status, name_hash, key_hash };
+        let questions = Questions { name_hash, key_hash };
+        let world = Self { responder, status, questions };
         world.issue(certificates);
         world
     }
@@ -105,13 +111,6 @@ impl World {
         self.status.apply(&[Numbered { position: Position(1_000_000_000 + serial), entry }]);
     }
 
-    /// Makes and keeps the signatures of all certificates.
-    pub fn warm(&self, certificates: u64) {
-        for serial in 1..=certificates {
-            self.answer(&self.request(serial, None));
-        }
-    }
-
     pub fn answer(&self, request: &[u8]) -> Vec<u8> {
         let mut next = self.responder.respond(request, now());
         loop {
@@ -125,6 +124,16 @@ impl World {
         }
     }
 
+    pub fn cert_id(&self, serial: u64) -> Vec<u8> {
+        self.questions.cert_id(serial)
+    }
+
+    pub fn request(&self, serial: u64, nonce: Option<&[u8]>) -> Vec<u8> {
+        self.questions.request(serial, nonce)
+    }
+}
+
+impl Questions {
     /// A CertID with SHA-1, DER.
     pub fn cert_id(&self, serial: u64) -> Vec<u8> {
         Writer::to_der(|w| {

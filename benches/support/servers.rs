@@ -1,0 +1,220 @@
+//! The servers under measurement, each in a process of its own: this binary, started again
+//! with a role.
+
+use std::convert::Infallible;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use sekisho::http::{Documents, Options, Readiness, Server, Site};
+
+use super::machine;
+use crate::responder::{Questions, SignsWith, World};
+
+/// What a server process does.
+#[derive(Clone, Copy)]
+pub enum Role {
+    /// hyper, a constant of `answer_len` octets, and one signature for each.
+    Bare { answer_len: usize, signs: Option<SignsWith> },
+    /// Ours; `kept` certificates have a signature, as many again have none yet.
+    Ours { signs_with: SignsWith, kept: u64 },
+}
+
+const ENV: &str = "SEKISHO_BENCH_SERVER";
+
+/// A server process; ends when dropped, and also when this process does.
+pub struct Running {
+    child: Child,
+    _stdin: ChildStdin,
+    pub address: SocketAddr,
+    /// Of ours.
+    pub questions: Option<Questions>,
+}
+
+impl Running {
+    pub fn start(role: Role) -> Self {
+        let program = std::env::current_exe().expect("this program has a file");
+        let mut child = machine::pinned(0, &program)
+            .env(ENV, role.to_text())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program starts again");
+        let stdin = child.stdin.take().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut words = line.split_whitespace();
+        let address = words.next().expect("the server is ready").parse().unwrap();
+        let hashes: Vec<Vec<u8>> = words.map(from_hex).collect();
+        let questions = match &hashes[..] {
+            [name_hash, key_hash] => {
+                Some(Questions { name_hash: name_hash.clone(), key_hash: key_hash.clone() })
+            }
+            _ => None,
+        };
+        Self { child, _stdin: stdin, address, questions }
+    }
+
+    pub fn cpu_ns(&self) -> u64 {
+        machine::cpu_ns(self.child.id())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Role {
+    fn to_text(self) -> String {
+        match self {
+            Self::Bare { answer_len, signs } => format!("bare {answer_len} {}", signs.map_or("-", name)),
+            Self::Ours { signs_with, kept } => format!("ours {kept} {}", name(signs_with)),
+        }
+    }
+
+    fn from_text(text: &str) -> Self {
+        let words: Vec<&str> = text.split(' ').collect();
+        let signs = match words[2] {
+            "p256" => Some(SignsWith::P256),
+            "rsa2048" => Some(SignsWith::Rsa2048),
+            _ => None,
+        };
+        match words[0] {
+            "bare" => Self::Bare { answer_len: words[1].parse().unwrap(), signs },
+            _ => Self::Ours { signs_with: signs.unwrap(), kept: words[1].parse().unwrap() },
+        }
+    }
+}
+
+fn name(signs_with: SignsWith) -> &'static str {
+    match signs_with {
+        SignsWith::P256 => "p256",
+        SignsWith::Rsa2048 => "rsa2048",
+    }
+}
+
+/// In a server process: serves until the parent is gone.
+pub fn serve_if_asked() -> bool {
+    let Ok(text) = std::env::var(ENV) else { return false };
+    std::thread::spawn(|| {
+        // The parent never writes: this ends when it does.
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(0);
+    });
+    match Role::from_text(&text) {
+        Role::Bare { answer_len, signs } => bare(answer_len, signs),
+        Role::Ours { signs_with, kept } => ours(signs_with, kept),
+    }
+    true
+}
+
+fn ours(signs_with: SignsWith, kept: u64) {
+    let world = World::new(signs_with, kept * 2);
+    for serial in 1..=kept {
+        world.answer(&world.request(serial, None));
+    }
+    let site = Arc::new(Site {
+        responder: Arc::clone(&world.responder),
+        documents: ArcSwap::from_pointee(Documents::default()),
+        readiness: Box::new(Readiness::default),
+        max_age: Duration::from_secs(60),
+    });
+    let options =
+        Options { cores: NonZeroUsize::MIN, signing_threads: NonZeroUsize::MIN, ..Options::default() };
+    let server = Server::start(TcpListener::bind("127.0.0.1:0").unwrap(), site, options).unwrap();
+    let Questions { name_hash, key_hash } = &world.questions;
+    println!("{} {} {}", server.local_addr(), to_hex(name_hash), to_hex(key_hash));
+    loop {
+        std::thread::park();
+    }
+}
+
+enum RawKey {
+    P256(Box<EcdsaKeyPair>),
+    Rsa(Box<RsaKeyPair>),
+}
+
+/// The limit: nothing of ours, the whole body read, a constant answered; with one signature
+/// where asked for, not verified.
+fn bare(answer_len: usize, signs: Option<SignsWith>) {
+    let random = SystemRandom::new();
+    let key = signs.map(|signs| match signs {
+        SignsWith::P256 => {
+            let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
+            let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref(), &random);
+            RawKey::P256(Box::new(pair.unwrap()))
+        }
+        SignsWith::Rsa2048 => {
+            let pair =
+                rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
+            RawKey::Rsa(Box::new(RsaKeyPair::from_pkcs8(&pair.serialize_der()).unwrap()))
+        }
+    });
+    let key: &'static Option<RawKey> = Box::leak(Box::new(key));
+    let answer = Bytes::from(vec![0x30; answer_len]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async move {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        println!("{}", listener.local_addr().unwrap());
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let answer = answer.clone();
+                    async move {
+                        let body = request.into_body().collect().await.unwrap().to_bytes();
+                        if let Some(key) = key {
+                            sign(key, &body);
+                        }
+                        let mut response = Response::new(Full::new(answer));
+                        let media_type = HeaderValue::from_static("application/ocsp-response");
+                        response.headers_mut().insert(CONTENT_TYPE, media_type);
+                        Ok::<_, Infallible>(response)
+                    }
+                });
+                let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+}
+
+fn sign(key: &RawKey, message: &[u8]) {
+    let random = SystemRandom::new();
+    match key {
+        RawKey::P256(pair) => {
+            std::hint::black_box(pair.sign(&random, message).unwrap());
+        }
+        RawKey::Rsa(pair) => {
+            let mut made = [0; 256];
+            pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut made).unwrap();
+            std::hint::black_box(made);
+        }
+    }
+}
+
+fn to_hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    (0..text.len() / 2).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap()).collect()
+}
