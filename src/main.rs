@@ -1,3 +1,7 @@
 //! The `sekisho` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sekisho::cli::run()
+}

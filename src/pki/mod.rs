@@ -17,7 +17,7 @@ mod serial;
 pub use algorithm::{HashAlgorithm, SignatureAlgorithm};
 pub use authority::{AuthorityId, Generation};
 pub use issuer::{Issuer, IssuerError};
-pub use kind::CertificateKind;
+pub use kind::{CertificateKind, UnknownKind};
 pub use name::{Attribute, Name};
 pub use partition::{Partition, PartitionError};
 pub use reason::{ReasonError, RevocationReason};

@@ -16,13 +16,15 @@ use super::segments::{Segments, Torn, WalkError};
 use super::shared::Tip;
 use super::snapshot::{Snapshot, find_marker};
 use crate::der::UnixTime;
-use crate::record::{Event, Position};
+use crate::record::{Epoch, Event, Position};
 
 /// What a check found, all of it right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckReport {
     /// The journal's name.
     pub journal_id: [u8; 16],
+    /// Its life.
+    pub epoch: Epoch,
     /// The last entry.
     pub position: Position,
     /// Head of the last frame: compare it with the one in a signed CRL catalogue.
@@ -195,6 +197,7 @@ fn check_with_tip(disk: &Disk, dir: &Path) -> Result<(CheckReport, Tip), CheckEr
     };
     let report = CheckReport {
         journal_id: tip.facts.journal_id,
+        epoch: tip.facts.epoch,
         position: tip.position,
         head: tip.head,
         recorded_at,

@@ -20,7 +20,7 @@ pub(super) fn entries_of(frame: &Frame<'_>) -> Result<Vec<Numbered>, &'static st
     let entries = (0..u64::from(frame.count)).map(|index| {
         let entry =
             Entry::read(&mut rest).map_err(|_| "a frame holds an entry that this version cannot read")?;
-        Ok(Numbered { position: Position(frame.first + index), entry })
+        Ok::<_, &'static str>(Numbered { position: Position(frame.first + index), entry })
     });
     let entries = entries.collect::<Result<_, _>>()?;
     if rest.is_empty() { Ok(entries) } else { Err("a frame holds more than its entries") }

@@ -62,6 +62,12 @@ impl Serials {
 }
 
 impl Counter {
+    /// What [`Self::take`] would give; none when the block is spent.
+    pub(super) fn peek(&self) -> Option<u64> {
+        let block = self.block.load();
+        Some(block.next.load(Ordering::Relaxed)).filter(|next| *next <= block.last)
+    }
+
     pub(super) fn take(&self) -> Option<SerialNumber> {
         let block = self.block.load();
         let taken = block.next.fetch_add(1, Ordering::Relaxed);

@@ -7,16 +7,17 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::archive::ArchiveReader;
-use super::error::{DiskFault, NotReady, Progress, StoreError};
+use super::error::{DiskFault, NotReady, Progress, StoreError, SubmitError};
 use super::facts::Facts;
 use super::frame::Head;
 use super::journal::Entries;
 use super::overlay::{self, Held, Overlay};
 use super::rows::Rows;
 use super::segments::Segments;
+use super::submission::Outcome;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{Numbered, Position, Record};
+use crate::record::{Numbered, Position, Record, Refusal, RequestId};
 
 /// The store without its writers.
 #[derive(Debug)]
@@ -127,6 +128,34 @@ impl Shared {
         overlay::find(&*self.rows()?, authority, serial)
     }
 
+    pub(super) fn find_outcome(&self, request: &RequestId) -> Result<Option<Outcome>, SubmitError> {
+        let seen = match self.recent().find_request(&request.key) {
+            Some(seen) => Some(seen),
+            None => {
+                overlay::find_request(&*self.rows()?, &request.key).map_err(|error| unreadable(&error))?
+            }
+        };
+        let now = self.tip().recorded_at;
+        match seen.filter(|seen| !overlay::is_expired(seen, now)) {
+            None => Ok(None),
+            Some(seen) if seen.digest != request.digest => Err(SubmitError::KeyReused),
+            Some(seen) => {
+                let entries = read_range(self, seen.first, seen.count).map_err(|error| unreadable(&error))?;
+                let position = entries.last().map_or(seen.first, |last| last.position);
+                Ok(Some(Outcome { entries, position, recorded_at: seen.recorded_at, repeated: true }))
+            }
+        }
+    }
+
+    /// Waits while the projection is being rebuilt.
+    pub(super) fn wait_rebuilt(&self) {
+        let mut projection = self.projection();
+        while matches!(*projection, Projection::Rebuilding(_)) && !self.is_closing() {
+            let waited = self.projection_moved.wait_timeout(projection, POISON_LOOK);
+            projection = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     pub(super) fn scan(
         &self,
         authority: AuthorityId,
@@ -214,6 +243,10 @@ impl From<NotReady> for StoreError {
             NotReady::Closed => Self::Closed,
         }
     }
+}
+
+fn unreadable(error: &StoreError) -> SubmitError {
+    SubmitError::Refused(Refusal::Records(error.to_string()))
 }
 
 /// Entries, for answers.

@@ -17,7 +17,7 @@ use super::serials::{Serials, reservation};
 use super::shared::Shared;
 use super::submission::{Decide, Done, Outcome, Submission};
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{ArchivePlace, Epoch, Numbered, Origin, Position, Record};
+use crate::record::{ArchivePlace, Epoch, Numbered, Origin, Position, Record, RequestId};
 
 /// The store: journal, archive and projection. Clones are the same store; the last one dropped
 /// without [`Store::close`] stops it as a crash would, only tidier.
@@ -105,6 +105,28 @@ impl Store {
     /// [`StoreError::Rebuilding`] for a while after some starts; what the disk says.
     pub fn find(&self, authority: AuthorityId, serial: &SerialNumber) -> Result<Option<Record>, StoreError> {
         self.0.shared.find(authority, serial)
+    }
+
+    /// What became of a request before, as far as it is durable: whoever must do costly work
+    /// before submitting asks first. A request in flight is not found.
+    ///
+    /// # Errors
+    /// [`SubmitError::KeyReused`] when the key belongs to another request.
+    pub fn find_outcome(&self, request: &RequestId) -> Result<Option<Outcome>, SubmitError> {
+        self.0.shared.find_outcome(request)
+    }
+
+    /// Waits until the projection is rebuilt, or will never be; [`Self::ready`] tells which.
+    pub fn wait_ready(&self) {
+        self.0.shared.wait_rebuilt();
+    }
+
+    /// A serial that has not been given yet, and will be soon.
+    #[must_use]
+    pub fn coming_serial(&self, authority: AuthorityId) -> Option<SerialNumber> {
+        let reserved = self.facts().reserved.get(&authority).copied().unwrap_or(0);
+        let coming = self.0.serials.counter(authority).peek().unwrap_or(reserved.saturating_add(1));
+        SerialNumber::try_from(coming).ok()
     }
 
     /// The facts, as of the last durable entry.

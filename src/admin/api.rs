@@ -1,0 +1,285 @@
+//! What goes over the admin socket: JSON bodies of `POST` requests and their answers.
+//!
+//! Times are RFC 3339, serials `0x` hex, certificates PEM. An answer with a status other than
+//! 200 is a [`Problem`].
+
+use serde::{Deserialize, Serialize};
+
+/// Addresses on the admin socket.
+pub mod path {
+    /// [`Issue`](super::Issue) → [`IssuedPair`](super::IssuedPair).
+    pub const ISSUE: &str = "/v1/issue";
+    /// [`Change`](super::Change) → [`Changed`](super::Changed).
+    pub const REVOKE: &str = "/v1/revoke";
+    /// [`Change`](super::Change) → [`Changed`](super::Changed).
+    pub const HOLD: &str = "/v1/hold";
+    /// [`Change`](super::Change) → [`Changed`](super::Changed).
+    pub const RELEASE: &str = "/v1/release";
+    /// [`Inquiry`](super::Inquiry) → [`CertificateState`](super::CertificateState).
+    pub const STATUS: &str = "/v1/status";
+    /// [`Publish`](super::Publish) → [`Published`](super::Published).
+    pub const CRL_PUBLISH: &str = "/v1/crl/publish";
+    /// `{}` → the catalogue.
+    pub const CRL_LIST: &str = "/v1/crl/list";
+    /// `{}` → [`Condition`](super::Condition).
+    pub const CHECK: &str = "/v1/check";
+}
+
+/// Names one certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Selector {
+    /// By authority name and serial.
+    Named {
+        /// `sign`, `auth`, or a configured name.
+        authority: String,
+        /// Decimal or `0x` hex.
+        serial: String,
+    },
+    /// As a certificate states it.
+    Certificate {
+        /// PEM.
+        certificate: String,
+    },
+}
+
+/// Issue one or both certificates of a resident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issue {
+    /// Family and given name.
+    pub name: String,
+    /// Date of birth, `YYYY-MM-DD`.
+    pub birth: String,
+    /// `1` male, `2` female, `3` other; or the words.
+    pub sex: String,
+    /// Address, prefecture first.
+    pub address: String,
+    /// Municipality code.
+    pub municipality: String,
+    /// Kinds; default the card pair `sign`, `auth`.
+    #[serde(default = "card_pair")]
+    pub kinds: Vec<String>,
+    /// Where the public key comes from.
+    pub subject_key: SubjectKeySource,
+    /// Idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+fn card_pair() -> Vec<String> {
+    vec!["sign".to_owned(), "auth".to_owned()]
+}
+
+/// Where a subject's public key comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectKeySource {
+    /// PKCS#10, PEM; its signature is verified.
+    Csr(String),
+    /// SubjectPublicKeyInfo, PEM.
+    PublicKey(String),
+    /// A key of the committed pool of test keys.
+    TestKey,
+}
+
+/// The certificates issued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedPair {
+    /// In the order of their issue.
+    pub certificates: Vec<IssuedCertificate>,
+    /// Journal position of the first.
+    pub position: u64,
+    /// When the issue was recorded.
+    pub recorded_at: String,
+    /// True when the key had been used: this is the first outcome again.
+    pub repeated: bool,
+}
+
+/// One certificate issued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedCertificate {
+    /// Authority's name.
+    pub authority: String,
+    /// Key generation that signed it.
+    pub generation: u8,
+    /// Serial.
+    pub serial: String,
+    /// Kind.
+    pub kind: String,
+    /// End of validity.
+    pub not_after: String,
+    /// PEM.
+    pub certificate: String,
+}
+
+/// Revoke, hold or release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// Which certificate.
+    pub certificate: Selector,
+    /// Ground of a revocation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// invalidityDate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalid_since: Option<String>,
+    /// Idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// What a change came to. The change is durable, and every answer from now on shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// Authority's name.
+    pub authority: String,
+    /// Key generation that signed the certificate.
+    pub generation: u8,
+    /// Serial.
+    pub serial: String,
+    /// Its status now.
+    #[serde(flatten)]
+    pub status: Status,
+    /// Journal position of the entry that says so.
+    pub position: u64,
+    /// When that entry was recorded.
+    pub recorded_at: String,
+    /// False when it was so already.
+    pub changed: bool,
+    /// True when the key had been used: this is the first outcome again.
+    pub repeated: bool,
+}
+
+/// A certificate's status in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// `good`, `revoked` or `hold`.
+    pub status: String,
+    /// CRLReason, when revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// revocationTime, when revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<String>,
+    /// invalidityDate, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalidity_date: Option<String>,
+}
+
+/// What is a certificate's status, now or at a time?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inquiry {
+    /// Which certificate.
+    pub certificate: Selector,
+    /// At this time; now when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+}
+
+/// All that is known of a certificate's status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateState {
+    /// Authority's name.
+    pub authority: String,
+    /// Key generation that signed it.
+    pub generation: u8,
+    /// Serial.
+    pub serial: String,
+    /// Kind.
+    pub kind: String,
+    /// Municipality code, the CRL partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub municipality: Option<String>,
+    /// Start of validity.
+    pub not_before: String,
+    /// End of validity.
+    pub not_after: String,
+    /// Its status.
+    #[serde(flatten)]
+    pub status: Status,
+    /// Journal position of the entry that says so.
+    pub position: u64,
+    /// When that entry was recorded.
+    pub recorded_at: String,
+    /// The CRL set being served, when it was cut after that entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crl_set: Option<String>,
+}
+
+/// Build and publish a CRL set now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publish {
+    /// Only this authority's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
+}
+
+/// A CRL set was published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// The set: the number every CRL of it carries.
+    pub set: String,
+    /// CRLs in it.
+    pub crls: usize,
+    /// Entries in its full CRLs.
+    pub entries: u64,
+    /// thisUpdate.
+    pub this_update: String,
+    /// nextUpdate.
+    pub next_update: String,
+}
+
+/// The state of a data directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    /// Last journal position.
+    pub position: u64,
+    /// Head of the hash chain, hex: the journal's digest.
+    pub head: String,
+    /// Epoch of the journal.
+    pub epoch: u32,
+    /// Certificates recorded.
+    pub certificates: u64,
+    /// What is wrong, a line each; empty when all is well.
+    pub findings: Vec<String>,
+}
+
+/// Why a request was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What stands against it and what to do.
+    pub error: String,
+    /// Whose turn it is.
+    pub kind: ProblemKind,
+}
+
+/// Sorts problems by what the caller can do; also the exit code of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemKind {
+    /// The answer is no.
+    Refused,
+    /// The request is wrong.
+    Invalid,
+    /// Not now: repeat with the same key.
+    Unavailable,
+    /// A fault of the service.
+    Internal,
+}
+
+impl ProblemKind {
+    /// Its HTTP status.
+    #[must_use]
+    pub const fn http_status(self) -> u16 {
+        match self {
+            Self::Refused => 409,
+            Self::Invalid => 400,
+            Self::Unavailable => 503,
+            Self::Internal => 500,
+        }
+    }
+}

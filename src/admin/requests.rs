@@ -1,0 +1,210 @@
+//! One request: its address, its body parsed into the office's words, the outcome in the API's.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::api::{self, Problem, ProblemKind, Status, path};
+use crate::der::UnixTime;
+use crate::office::{self, Application, Asked, Blame, Office, OfficeError, Selector, Wish};
+use crate::pki::{AuthorityId, CertStatus, CertificateKind};
+use crate::record::{Actor, Origin, RequestId};
+
+/// Carries out the request `body` sent to `address` by `actor`.
+pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) -> Result<Vec<u8>, Problem> {
+    match address {
+        path::ISSUE => reply(&issue(office, &parse(body)?, body, actor)?),
+        path::REVOKE => {
+            let change: api::Change = parse(body)?;
+            let reason = change.reason.as_deref().map(str::parse).transpose().map_err(OfficeError::from)?;
+            let wish = Wish::revoke(reason, time(change.invalid_since.as_deref())?);
+            reply(&change_status(office, &change, wish, address, body, actor)?)
+        }
+        path::HOLD => {
+            let change: api::Change = parse(body)?;
+            no_reason(&change)?;
+            let wish = Wish::Hold { invalidity_date: time(change.invalid_since.as_deref())? };
+            reply(&change_status(office, &change, wish, address, body, actor)?)
+        }
+        path::RELEASE => {
+            let change: api::Change = parse(body)?;
+            no_reason(&change)?;
+            reply(&change_status(office, &change, Wish::Release, address, body, actor)?)
+        }
+        path::STATUS => reply(&status(office, &parse(body)?)?),
+        path::CRL_PUBLISH => reply(&publish(office, &parse(body)?)?),
+        path::CRL_LIST => reply(&office.served_catalogue()?),
+        path::CHECK => reply(&check(office)?),
+        _ => Err(Problem {
+            error: format!("there is no {address} here: is the command newer than the service?"),
+            kind: ProblemKind::Invalid,
+        }),
+    }
+}
+
+fn issue(office: &Office, asked: &api::Issue, body: &[u8], actor: Actor) -> Result<api::IssuedPair, Problem> {
+    let kinds = asked.kinds.iter().map(|kind| kind.parse::<CertificateKind>());
+    let application = Application {
+        name: asked.name.clone(),
+        birth: asked.birth.clone(),
+        sex: asked.sex.clone(),
+        address: asked.address.clone(),
+        municipality: asked.municipality.parse().map_err(OfficeError::from)?,
+        kinds: kinds.collect::<Result<_, _>>().map_err(OfficeError::from)?,
+        subject_key: match &asked.subject_key {
+            api::SubjectKeySource::Csr(pem) => office::SubjectKeySource::Csr(pem.clone().into_bytes()),
+            api::SubjectKeySource::PublicKey(pem) => {
+                office::SubjectKeySource::PublicKey(pem.clone().into_bytes())
+            }
+            api::SubjectKeySource::TestKey => office::SubjectKeySource::TestKey,
+        },
+    };
+    let issued = office.issue(&application, origin(actor, asked.key.as_deref(), path::ISSUE, body))?;
+    let certificates = issued.certificates.into_iter().map(|one| api::IssuedCertificate {
+        authority: one.authority,
+        generation: one.issued.certificate.generation.number(),
+        serial: one.issued.certificate.serial.to_string(),
+        kind: one.issued.kind.name().to_owned(),
+        not_after: one.issued.not_after.to_string(),
+        certificate: pem::encode(&pem::Pem::new("CERTIFICATE", one.der)),
+    });
+    Ok(api::IssuedPair {
+        certificates: certificates.collect(),
+        position: issued.position.0,
+        recorded_at: issued.recorded_at.to_string(),
+        repeated: issued.repeated,
+    })
+}
+
+fn change_status(
+    office: &Office,
+    change: &api::Change,
+    wish: Wish,
+    address: &str,
+    body: &[u8],
+    actor: Actor,
+) -> Result<api::Changed, Problem> {
+    let asked = Asked { certificate: selector(&change.certificate)?, wish };
+    let done = office.change(&asked, origin(actor, change.key.as_deref(), address, body))?;
+    Ok(api::Changed {
+        authority: done.authority,
+        generation: done.certificate.generation.number(),
+        serial: done.certificate.serial.to_string(),
+        status: in_words(done.status),
+        position: done.position.0,
+        recorded_at: done.recorded_at.to_string(),
+        changed: done.changed,
+        repeated: done.repeated,
+    })
+}
+
+fn status(office: &Office, inquiry: &api::Inquiry) -> Result<api::CertificateState, Problem> {
+    let state = office.inquire(&selector(&inquiry.certificate)?, time(inquiry.at.as_deref())?)?;
+    let issued = &state.record.issued;
+    Ok(api::CertificateState {
+        authority: state.authority,
+        generation: issued.certificate.generation.number(),
+        serial: issued.certificate.serial.to_string(),
+        kind: issued.kind.name().to_owned(),
+        municipality: issued.partition.map(|partition| partition.to_string()),
+        not_before: issued.not_before.to_string(),
+        not_after: issued.not_after.to_string(),
+        status: in_words(state.status),
+        position: state.position.0,
+        recorded_at: state.recorded_at.to_string(),
+        crl_set: state.crl_set.map(|number| number.to_string()),
+    })
+}
+
+fn publish(office: &Office, asked: &api::Publish) -> Result<api::Published, Problem> {
+    let authorities: Vec<AuthorityId> = match &asked.authority {
+        Some(name) => vec![office.authority(name)?],
+        None => office.profile().authorities.iter().map(|authority| authority.id).collect(),
+    };
+    let set = office.publish(&authorities, false)?;
+    Ok(api::Published {
+        set: set.number.to_string(),
+        crls: set.crls,
+        entries: set.entries,
+        this_update: set.this_update.to_string(),
+        next_update: set.next_update.to_string(),
+    })
+}
+
+fn check(office: &Office) -> Result<api::Condition, Problem> {
+    Ok(api::Condition::from(office.examine()?))
+}
+
+impl From<office::Condition> for api::Condition {
+    fn from(condition: office::Condition) -> Self {
+        let office::Condition { position, head, epoch, certificates, findings } = condition;
+        Self { position: position.0, head, epoch, certificates, findings }
+    }
+}
+
+impl From<OfficeError> for Problem {
+    fn from(error: OfficeError) -> Self {
+        let kind = match error.blame() {
+            Blame::Refused => ProblemKind::Refused,
+            Blame::Request => ProblemKind::Invalid,
+            Blame::Moment => ProblemKind::Unavailable,
+            Blame::Service => ProblemKind::Internal,
+        };
+        Self { error: error.to_string(), kind }
+    }
+}
+
+/// The request id covers the address and the whole body: another wish under the same key is
+/// another request.
+fn origin(actor: Actor, key: Option<&str>, address: &str, body: &[u8]) -> Origin {
+    let request = key.map(|key| RequestId::new(&actor, key, &[address.as_bytes(), b"\n", body].concat()));
+    Origin { actor, request }
+}
+
+fn selector(selector: &api::Selector) -> Result<Selector, OfficeError> {
+    Ok(match selector {
+        api::Selector::Named { authority, serial } => {
+            Selector::Named { authority: authority.clone(), serial: serial.parse()? }
+        }
+        api::Selector::Certificate { certificate } => {
+            let pem = pem::parse(certificate).map_err(|_| OfficeError::NotACertificate)?;
+            Selector::Certificate(pem.into_contents())
+        }
+    })
+}
+
+fn in_words(status: CertStatus) -> Status {
+    match status {
+        CertStatus::Revoked(revocation) => Status {
+            status: if revocation.is_hold() { "hold" } else { "revoked" }.to_owned(),
+            reason: Some(revocation.reason.name().to_owned()),
+            revoked_at: Some(revocation.revoked_at.to_string()),
+            invalidity_date: revocation.invalidity_date.map(|date| date.to_string()),
+        },
+        CertStatus::Good | CertStatus::Unknown => {
+            Status { status: "good".to_owned(), reason: None, revoked_at: None, invalidity_date: None }
+        }
+    }
+}
+
+fn time(text: Option<&str>) -> Result<Option<UnixTime>, OfficeError> {
+    Ok(text.map(str::parse).transpose()?)
+}
+
+fn no_reason(change: &api::Change) -> Result<(), Problem> {
+    if change.reason.is_none() {
+        return Ok(());
+    }
+    Err(Problem { error: "hold and release take no reason".to_owned(), kind: ProblemKind::Invalid })
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| Problem {
+        error: format!("the request's JSON is not understood: {error}"),
+        kind: ProblemKind::Invalid,
+    })
+}
+
+fn reply(answer: &impl Serialize) -> Result<Vec<u8>, Problem> {
+    serde_json::to_vec(answer)
+        .map_err(|error| Problem { error: error.to_string(), kind: ProblemKind::Internal })
+}

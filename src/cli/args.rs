@@ -1,0 +1,217 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// JPKI-style certificate revocation service with test keys: issues, revokes, and serves OCSP and CRLs.
+#[derive(Debug, Parser)]
+#[command(name = "sekisho", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Arguments {
+    /// Data directory
+    #[arg(long, global = true, value_name = "DIR", env = "SEKISHO_DATA", default_value = "./sekisho-data")]
+    pub data: PathBuf,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 the answer is no, 2 wrong use, 3 service not reached, 4 internal fault.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Fresh test authorities with residents, served at once: try this first
+    Demo(Demo),
+    /// Make a data directory: keys, authorities, settings
+    Init(Init),
+    /// Run the service
+    Serve(Serve),
+    /// Issue a resident's certificates
+    Issue(Issue),
+    /// Revoke a certificate, for ever
+    Revoke(Revoke),
+    /// Put a certificate on hold
+    Hold(Hold),
+    /// Lift a hold (phone authentication only)
+    Release(Release),
+    /// Tell a certificate's status and which entry says so
+    Status(Status),
+    /// Publish or list CRLs
+    #[command(subcommand)]
+    Crl(Crl),
+    /// Examine the data directory; reads only
+    Check(Check),
+    /// Write test-only authorities and keys
+    #[command(hide = true)]
+    TestMaterial {
+        /// Where to
+        directory: PathBuf,
+    },
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// URL written into certificates and examples [default: the address listened on]
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Address of the public listener; port 0 lets the system choose
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Residents to make on the first start, each with both certificates
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    pub residents: u32,
+    /// Write what there is to try, as JSON, once ready
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// Stop once ready, for measuring
+    #[arg(long)]
+    pub exit_after_ready: bool,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The O of every name
+    #[arg(long, default_value = "SEKISHO-TEST")]
+    pub organization: String,
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Settings [default: sekisho.toml in the data directory]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `issue`.
+#[derive(Debug, Args)]
+pub struct Issue {
+    /// Issue for every line of this file; each a JSON object with the names of these options
+    #[arg(long, value_name = "FILE.ndjson", conflicts_with_all = ["name", "birth", "sex", "address", "municipality", "csr", "public_key", "test_key"])]
+    pub batch: Option<PathBuf>,
+    /// Family and given name
+    #[arg(long, required_unless_present = "batch")]
+    pub name: Option<String>,
+    /// Date of birth, YYYY-MM-DD
+    #[arg(long, required_unless_present = "batch")]
+    pub birth: Option<String>,
+    /// male, female or other
+    #[arg(long, required_unless_present = "batch")]
+    pub sex: Option<String>,
+    /// Address, prefecture first
+    #[arg(long, required_unless_present = "batch")]
+    pub address: Option<String>,
+    /// Municipality code, five digits
+    #[arg(long, value_name = "CODE", required_unless_present = "batch")]
+    pub municipality: Option<String>,
+    /// sign, auth, phone-sign, phone-auth
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', default_value = "sign,auth")]
+    pub kind: Vec<String>,
+    /// Public key from a PKCS#10 request
+    #[arg(long, value_name = "FILE", group = "source")]
+    pub csr: Option<PathBuf>,
+    /// Public key from a SubjectPublicKeyInfo file
+    #[arg(long, value_name = "FILE", group = "source")]
+    pub public_key: Option<PathBuf>,
+    /// Public key from the committed pool of test keys
+    #[arg(long, group = "source")]
+    pub test_key: bool,
+    /// Where to write the certificates
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+    /// Idempotency key: repeating the command with it issues nothing twice
+    #[arg(long)]
+    pub key: Option<String>,
+}
+
+/// Names a certificate.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct Certificate {
+    /// sign or auth
+    #[arg(long, requires = "serial", conflicts_with = "cert")]
+    pub authority: Option<String>,
+    /// Serial number, decimal or 0x hex
+    #[arg(long, requires = "authority", conflicts_with = "cert")]
+    pub serial: Option<String>,
+    /// The certificate itself, PEM or DER
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+}
+
+/// `revoke`.
+#[derive(Debug, Args)]
+pub struct Revoke {
+    #[command(flatten)]
+    pub certificate: Certificate,
+    /// Ground, by its name in RFC 5280 [default: unspecified]
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// Since when it is invalid, e.g. 2026-11-22T10:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub invalid_since: Option<String>,
+    /// Idempotency key
+    #[arg(long)]
+    pub key: Option<String>,
+}
+
+/// `hold`.
+#[derive(Debug, Args)]
+pub struct Hold {
+    #[command(flatten)]
+    pub certificate: Certificate,
+    /// Since when it is invalid, e.g. 2026-11-22T10:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub invalid_since: Option<String>,
+    /// Idempotency key
+    #[arg(long)]
+    pub key: Option<String>,
+}
+
+/// `release`.
+#[derive(Debug, Args)]
+pub struct Release {
+    #[command(flatten)]
+    pub certificate: Certificate,
+    /// Idempotency key
+    #[arg(long)]
+    pub key: Option<String>,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    #[command(flatten)]
+    pub certificate: Certificate,
+    /// At this time, e.g. 2026-11-22T10:00:00Z [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+}
+
+/// `crl`.
+#[derive(Debug, Subcommand)]
+pub enum Crl {
+    /// Build and publish a CRL set now
+    Publish {
+        /// Only this authority's
+        #[arg(long)]
+        authority: Option<String>,
+    },
+    /// List the CRLs being served
+    List,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Fold the journal anew and compare every row
+    #[arg(long)]
+    pub deep: bool,
+}

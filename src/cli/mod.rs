@@ -1,0 +1,143 @@
+//! The command line: arguments, one call, an exit code.
+//!
+//! `demo`, `init` and `serve` put a service together; every other command is a client of the
+//! admin socket of the service that runs on the data directory.
+
+mod args;
+mod certificate_file;
+mod change;
+mod check;
+mod client;
+mod crl;
+mod demo;
+mod issue;
+mod residents;
+mod running;
+mod serve;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde::Serialize;
+
+use args::{Arguments, Command};
+
+use crate::admin::api::{Problem, ProblemKind};
+use crate::config::ConfigError;
+use crate::office::data::DataDir;
+use crate::office::{self, Blame, OfficeError};
+
+/// Why a command did not do what was asked: one line, and an exit code.
+#[derive(Debug)]
+pub struct Failure {
+    message: String,
+    code: u8,
+}
+
+/// Exit codes, as `--help` lists them.
+mod exit {
+    pub(super) const NO: u8 = 1;
+    pub(super) const USE: u8 = 2;
+    pub(super) const UNREACHED: u8 = 3;
+    pub(super) const INTERNAL: u8 = 4;
+}
+
+impl Failure {
+    fn refused(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: exit::NO }
+    }
+
+    fn wrong_use(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: exit::USE }
+    }
+
+    fn unreached(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: exit::UNREACHED }
+    }
+
+    fn internal(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: exit::INTERNAL }
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        let code = match problem.kind {
+            ProblemKind::Refused => exit::NO,
+            ProblemKind::Invalid => exit::USE,
+            ProblemKind::Unavailable => exit::UNREACHED,
+            ProblemKind::Internal => exit::INTERNAL,
+        };
+        Self { message: problem.error, code }
+    }
+}
+
+impl From<OfficeError> for Failure {
+    fn from(error: OfficeError) -> Self {
+        let code = match error.blame() {
+            Blame::Refused => exit::NO,
+            Blame::Request => exit::USE,
+            Blame::Moment => exit::UNREACHED,
+            Blame::Service => exit::INTERNAL,
+        };
+        Self { message: error.to_string(), code }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::wrong_use(error.to_string())
+    }
+}
+
+/// Runs the command the process was started with.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    match carry_out(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("sekisho: {}", failure.message.replace('\n', " "));
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
+    let data = DataDir::new(&arguments.data);
+    let json = arguments.json;
+    match &arguments.command {
+        Command::Demo(demo) => demo::run(&data, demo, json),
+        Command::Init(init) => {
+            office::init(&data, &init.organization)?;
+            let path = data.path().display().to_string();
+            print(json, &serde_json::json!({ "data": path }), || {
+                format!("{path}: new keys and authorities, test only. Next: sekisho serve --data {path}")
+            })
+        }
+        Command::Serve(serve) => serve::run(&data, serve),
+        Command::Issue(issue) => issue::run(&data, issue, json),
+        Command::Revoke(revoke) => change::revoke(&data, revoke, json),
+        Command::Hold(hold) => change::hold(&data, hold, json),
+        Command::Release(release) => change::release(&data, release, json),
+        Command::Status(status) => status::run(&data, status, json),
+        Command::Crl(crl) => crl::run(&data, crl, json),
+        Command::Check(check) => check::run(&data, check, json),
+        Command::TestMaterial { directory } => crate::issue::test_material::write(directory)
+            .map_err(|error| Failure::internal(error.to_string())),
+    }
+}
+
+/// Prints an outcome, as JSON or in words.
+fn print(json: bool, value: &impl Serialize, words: impl FnOnce() -> String) -> Result<(), Failure> {
+    use std::io::Write;
+    let text = if json {
+        serde_json::to_string(value).map_err(|error| Failure::internal(error.to_string()))?
+    } else {
+        words()
+    };
+    // Who closed the pipe has read enough.
+    drop(writeln!(std::io::stdout(), "{text}"));
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! A service with its listeners: started in order, stopped in reverse.
+
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::{DataDir, Failure};
+use crate::config::Config;
+use crate::office::{Office, PublicContent, PublicFile, Schedule};
+use crate::store::Clock;
+use crate::{admin, http};
+
+/// Longest wait for requests in flight when stopping.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A running service.
+pub(super) struct Running {
+    office: Arc<Office>,
+    http: Option<http::Server>,
+    address: SocketAddr,
+    admin: admin::Server,
+    schedule: Option<Schedule>,
+}
+
+impl Running {
+    /// Binds, opens, listens. The port is known before the first certificate is issued, since
+    /// the address is written into it.
+    pub(super) fn start(data: &DataDir, config: Config) -> Result<Self, Failure> {
+        data.check().map_err(crate::office::OfficeError::from)?;
+        let listen = config.public.listen;
+        let listener = TcpListener::bind(listen).map_err(|error| {
+            Failure::wrong_use(format!("cannot listen on {listen}: {error}; choose another public.listen"))
+        })?;
+        let address = listener.local_addr().map_err(|error| Failure::internal(error.to_string()))?;
+        let url = match config.public.url.trim_end_matches('/') {
+            "" => format!("http://{address}"),
+            url => url.to_owned(),
+        };
+        let options = http_options(data, &config)?;
+        let max_age = Duration::from_secs(u64::from(config.ocsp.max_age_seconds));
+        let (office, opened) = Office::start(data.clone(), config, Clock::System, url)?;
+        tracing::info!(position = opened.position.0, replayed = opened.replayed, "store open");
+
+        let readiness = Arc::clone(&office);
+        let site = Arc::new(http::Site {
+            responder: Arc::clone(office.responder()),
+            documents: ArcSwap::from_pointee(http::Documents::default()),
+            readiness: Box::new(move || http::Readiness { reasons: readiness.unready() }),
+            max_age,
+        });
+        let served = Arc::clone(&site);
+        office.watch_files(Box::new(move |files| served.documents.store(Arc::new(documents(files)))))?;
+        let http = http::Server::start(listener, site, options)
+            .map_err(|error| Failure::internal(format!("public listener: {error}")))?;
+        let admin = admin::Server::start(&data.admin_socket(), Arc::clone(&office))
+            .map_err(|error| Failure::internal(error.to_string()))?;
+        Ok(Self { office, http: Some(http), address, admin, schedule: None }.scheduled()?)
+    }
+
+    fn scheduled(mut self) -> Result<Self, Failure> {
+        let schedule = Schedule::start(Arc::clone(&self.office));
+        self.schedule = Some(schedule.map_err(|error| Failure::internal(error.to_string()))?);
+        Ok(self)
+    }
+
+    pub(super) fn office(&self) -> &Arc<Office> {
+        &self.office
+    }
+
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no further requests, finishes those in flight, and leaves the marker of a clean
+    /// stop.
+    pub(super) fn stop(&mut self) -> Result<(), Failure> {
+        self.schedule = None;
+        self.admin.stop();
+        if let Some(http) = self.http.take() {
+            http.stop(DRAIN);
+        }
+        Ok(self.office.stop()?)
+    }
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub(super) fn until_told_to_stop() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |error: std::io::Error| Failure::internal(error.to_string());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        Ok(())
+    })
+}
+
+fn http_options(data: &DataDir, config: &Config) -> Result<http::Options, Failure> {
+    let mut options = http::Options::default();
+    if let Some(workers) = NonZeroUsize::new(config.public.workers) {
+        options.cores = workers;
+    }
+    options.connections_max = config.public.connections_max;
+    if let Some(tls) = &config.public.tls {
+        let [certificate, key] = [&tls.certificate, &tls.key].map(|file| data.path().join(file));
+        let config = http::tls::config(&certificate, &key).map_err(|error| {
+            Failure::wrong_use(format!("public.tls: {error}"))
+        })?;
+        options.tls = Some(config);
+    }
+    Ok(options)
+}
+
+fn documents(files: &[PublicFile]) -> http::Documents {
+    let mut documents = http::Documents::default();
+    for file in files {
+        let content = match &file.content {
+            PublicContent::Memory(octets) => http::Content::Memory(octets.clone().into()),
+            PublicContent::File(path, len) => http::Content::File(path.clone(), *len),
+        };
+        let freshness =
+            http::Freshness { expires: file.expires, max_age: file.max_age, immutable: file.immutable };
+        let document =
+            http::Document::new(content, file.content_type, file.sha256, file.last_modified, freshness);
+        documents.insert(file.path.clone(), Arc::new(document));
+    }
+    documents
+}

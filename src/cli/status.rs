@@ -1,0 +1,40 @@
+//! `status`.
+
+use super::args::Status;
+use super::certificate_file::{selector, service};
+use super::{DataDir, Failure, print};
+use crate::admin::api::{CertificateState, Inquiry, path};
+
+pub(super) fn run(data: &DataDir, asked: &Status, json: bool) -> Result<(), Failure> {
+    let inquiry = Inquiry { certificate: selector(&asked.certificate)?, at: asked.at.clone() };
+    let state: CertificateState = service(data)?.post(path::STATUS, &inquiry)?;
+    print(json, &state, || in_words(&state))?;
+    if state.status.status == "good" { Ok(()) } else { Err(not_good(&state)) }
+}
+
+/// Exit code 1 says it to a script.
+fn not_good(state: &CertificateState) -> Failure {
+    Failure::refused(format!("{} {} is not good", state.authority, state.serial))
+}
+
+fn in_words(state: &CertificateState) -> String {
+    let mut lines = vec![format!(
+        "{} {} (generation {}, {}): {}",
+        state.authority, state.serial, state.generation, state.kind, state.status.status
+    )];
+    let mut line = |name: &str, value: Option<&String>| {
+        if let Some(value) = value {
+            lines.push(format!("  {name:<14}{value}"));
+        }
+    };
+    line("reason", state.status.reason.as_ref());
+    line("revoked at", state.status.revoked_at.as_ref());
+    line("invalid since", state.status.invalidity_date.as_ref());
+    line("municipality", state.municipality.as_ref());
+    line("not before", Some(&state.not_before));
+    line("not after", Some(&state.not_after));
+    line("says entry", Some(&format!("{} of {}", state.position, state.recorded_at)));
+    let crl = state.crl_set.clone().unwrap_or_else(|| "not cut since".to_owned());
+    line("CRL set", Some(&crl));
+    lines.join("\n")
+}

@@ -1,0 +1,210 @@
+//! Authorities and their keys: opening one, rolling its key, loading what may still sign.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::archived::Archived;
+use super::data::DataDir;
+use super::{Office, OfficeError};
+use crate::der::UnixTime;
+use crate::issue::{self, CaCertificate, SubjectKey, Validity};
+use crate::pki::{AuthorityId, CertificateKind, Generation, HashAlgorithm, Issuer};
+use crate::profile::{Authority, KeyType, Profile};
+use crate::record::{CertificateRef, Event, Issued, Origin, Refusal};
+use crate::signer::Key;
+use crate::store::Store;
+
+/// A key of an authority that may still sign.
+#[derive(Debug)]
+pub struct LiveGeneration {
+    /// The authority's name.
+    pub authority: String,
+    /// As its CA certificate states it.
+    pub issuer: Arc<Issuer>,
+    /// The private key.
+    pub key: Arc<Key>,
+}
+
+/// The keys that may still sign, oldest first.
+pub(super) type LiveGenerations = BTreeMap<AuthorityId, Vec<Arc<LiveGeneration>>>;
+
+impl Office {
+    /// Gives an authority its next key. Certificates issued from now on are signed with it; the
+    /// keys before it go on signing CRLs and OCSP answers until their CA certificates expire.
+    ///
+    /// # Errors
+    /// When keys or entries cannot be written.
+    pub fn new_generation(&self, authority: AuthorityId) -> Result<Generation, OfficeError> {
+        let keeping = self.keeping.lock();
+        let last = self.generations.load().get(&authority).and_then(|live| live.last().cloned());
+        let next = match last {
+            None => Some(Generation::FIRST),
+            Some(live) => live.issuer.generation.next(),
+        };
+        let name = self.authority_name(authority);
+        let generation = next.ok_or_else(|| OfficeError::NoGeneration(name.clone()))?;
+        let known = self.profile.authority(authority);
+        let known = known.ok_or_else(|| OfficeError::NoGeneration(name))?;
+        let now = self.clock.now();
+        open_generation(&self.data, &self.store, &self.profile, known, generation, now)?;
+        self.generations.store(Arc::new(load(&self.data, &self.store, &self.profile, now)?));
+        drop(keeping);
+        self.renew_signers()?;
+        Ok(generation)
+    }
+
+    /// The key that signs new certificates of an authority.
+    pub(super) fn signing_generation(&self, authority: AuthorityId) -> Result<Arc<LiveGeneration>, OfficeError> {
+        let last = self.generations.load().get(&authority).and_then(|live| live.last().cloned());
+        last.ok_or_else(|| OfficeError::NoGeneration(self.authority_name(authority)))
+    }
+}
+
+/// Opens an authority that the journal does not know yet.
+pub(super) fn open_authority(store: &Store, authority: &Authority) -> Result<(), OfficeError> {
+    if store.facts().authorities.contains_key(&authority.id) {
+        return Ok(());
+    }
+    let event = Event::AuthorityOpened { authority: authority.id, name: authority.name.clone() };
+    store.submit_wait(Origin::service(), Box::new(move |_, _| Ok(vec![event.clone()])))?;
+    Ok(())
+}
+
+/// Makes a key and its self-signed certificate: the key file first, then the archive, then the
+/// entry, so that an entry never stands without what it names.
+pub(super) fn open_generation(
+    data: &DataDir,
+    store: &Store,
+    profile: &Profile,
+    authority: &Authority,
+    generation: Generation,
+    now: UnixTime,
+) -> Result<(), OfficeError> {
+    let pkcs8 = issue::generate_key(KeyType::Rsa2048)?;
+    let key = read_key(&pkcs8, "new key")?;
+    let serial = store.next_serial(authority.id)?;
+    let subject_key = SubjectKey::from_spki(key.spki())?;
+    let tbs = CaCertificate {
+        profile,
+        authority: authority.id,
+        serial,
+        algorithm: key.algorithm(),
+        validity: Validity::of_ca(now, profile.ca_years)?,
+        key: &subject_key,
+    }
+    .tbs()?;
+    let signature = key.sign(&tbs)?;
+    let certificate = issue::assemble(&tbs, key.algorithm(), &signature);
+    data.write_key(&key.key_id(), &pkcs8)?;
+    let issuer = issuer(authority.id, generation, &certificate)?;
+    let issued = Issued {
+        certificate: CertificateRef { authority: authority.id, generation, serial },
+        kind: CertificateKind::Ca,
+        partition: None,
+        not_before: issuer.not_before,
+        not_after: issuer.not_after,
+        archive: store.archive_append_wait(Archived { certificate: certificate.clone(), holder: None }.to_der())?,
+        sha256: sha256(&certificate),
+        holder: None,
+        card: None,
+        twin: None,
+    };
+    record_issued(store, vec![issued], Origin::service())?;
+    Ok(())
+}
+
+/// Journals certificates that stand in the archive.
+pub(super) fn record_issued(
+    store: &Store,
+    all: Vec<Issued>,
+    origin: Origin,
+) -> Result<crate::store::Outcome, OfficeError> {
+    let decide: crate::store::Decide = Box::new(move |records, _| {
+        for issued in &all {
+            let certificate = issued.certificate;
+            if records.find(certificate.authority, &certificate.serial)?.is_some() {
+                return Err(Refusal::IssuedBefore(certificate));
+            }
+        }
+        Ok(all.iter().cloned().map(Event::Issued).collect())
+    });
+    Ok(store.submit_wait(origin, decide)?)
+}
+
+/// Loads every generation whose CA certificate has not expired; writes its PEM for people.
+pub(super) fn load(
+    data: &DataDir,
+    store: &Store,
+    profile: &Profile,
+    now: UnixTime,
+) -> Result<LiveGenerations, OfficeError> {
+    let mut live = LiveGenerations::new();
+    let facts = store.facts();
+    for issued in facts.issuers.iter().map(|record| &record.issued).filter(|issued| issued.kind == CertificateKind::Ca) {
+        let CertificateRef { authority, generation, .. } = issued.certificate;
+        if issued.not_after <= now {
+            continue;
+        }
+        let name = profile.authority(authority).map_or_else(|| authority.0.to_string(), |a| a.name.clone());
+        let certificate = archived_certificate(store, issued)?;
+        let issuer = issuer(authority, generation, &certificate)?;
+        check_organization(profile, authority, &issuer)?;
+        let path = data.key(&issuer.key_id).display().to_string();
+        let Some(pkcs8) = data.read_key(&issuer.key_id)? else {
+            let generation = generation.number();
+            return Err(OfficeError::KeyMissing { authority: name, generation, path });
+        };
+        let key = read_key(&pkcs8, &path)?;
+        if key.spki() != issuer.spki {
+            return Err(OfficeError::Damaged(format!("{path} is not the key of its CA certificate: restore it")));
+        }
+        let pem = pem::encode(&pem::Pem::new("CERTIFICATE", certificate));
+        data.write(&data.ca_certificate(&name, generation), pem.as_bytes())?;
+        let issuer = Arc::new(issuer);
+        live.entry(authority).or_default().push(Arc::new(LiveGeneration { authority: name, issuer, key: Arc::new(key) }));
+    }
+    for generations in live.values_mut() {
+        generations.sort_by_key(|live| live.issuer.generation);
+    }
+    Ok(live)
+}
+
+/// The certificate an entry names, checked against its hash.
+pub(super) fn archived_certificate(store: &Store, issued: &Issued) -> Result<Vec<u8>, OfficeError> {
+    let damaged = || {
+        let serial = issued.certificate.serial;
+        OfficeError::Damaged(format!("the archive does not hold certificate {serial}: restore store/archive"))
+    };
+    let archived = store.archive_read(issued.archive)?;
+    let archived = Archived::from_der(&archived).map_err(|_| damaged())?;
+    if sha256(&archived.certificate) == issued.sha256 { Ok(archived.certificate) } else { Err(damaged()) }
+}
+
+/// SHA-256 as entries hold it.
+pub(super) fn sha256(octets: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(&HashAlgorithm::Sha256.digest(octets));
+    hash
+}
+
+pub(super) fn read_key(pkcs8: &Zeroizing<Vec<u8>>, path: &str) -> Result<Key, OfficeError> {
+    Key::from_pkcs8(pkcs8).map_err(|error| OfficeError::Key { path: path.to_owned(), error })
+}
+
+fn issuer(authority: AuthorityId, generation: Generation, certificate: &[u8]) -> Result<Issuer, OfficeError> {
+    Issuer::from_certificate(authority, generation, certificate)
+        .map_err(|error| OfficeError::Damaged(format!("a CA certificate in the archive: {error}")))
+}
+
+/// Names are fixed by the first start: another O would make another CRL issuer.
+fn check_organization(profile: &Profile, authority: AuthorityId, issuer: &Issuer) -> Result<(), OfficeError> {
+    match profile.authority(authority) {
+        Some(known) if known.name() != issuer.name => Err(OfficeError::Organization {
+            configured: profile.organization.clone(),
+            issued: issuer.name.to_string(),
+        }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,112 @@
+//! Revoke, hold, release.
+
+use super::{Office, OfficeError, Selector};
+use crate::der::UnixTime;
+use crate::lifecycle;
+use crate::pki::{CertStatus, CertificateKind, RevocationReason};
+use crate::record::{CertificateRef, Origin, Position};
+use crate::store::Decide;
+
+/// What is wished for a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Revoke it, for ever.
+    Revoke(lifecycle::Revoke),
+    /// Put it on hold.
+    Hold {
+        /// Since when it is invalid in the asker's eyes.
+        invalidity_date: Option<UnixTime>,
+    },
+    /// Lift the hold.
+    Release,
+}
+
+/// A wish for one certificate.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Which.
+    pub certificate: Selector,
+    /// What.
+    pub wish: Wish,
+}
+
+/// What a wish came to: durable, and seen by every answer from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Which certificate.
+    pub certificate: CertificateRef,
+    /// Its authority's name.
+    pub authority: String,
+    /// Its status.
+    pub status: CertStatus,
+    /// The entry that says so.
+    pub position: Position,
+    /// When that entry was recorded.
+    pub recorded_at: UnixTime,
+    /// False when it was so already.
+    pub changed: bool,
+    /// True when the request had been carried out before.
+    pub repeated: bool,
+}
+
+impl Wish {
+    /// A wish to revoke on this ground.
+    #[must_use]
+    pub const fn revoke(reason: Option<RevocationReason>, invalidity_date: Option<UnixTime>) -> Self {
+        Self::Revoke(lifecycle::Revoke { reason, invalidity_date })
+    }
+}
+
+impl Office {
+    /// Carries out a wish. When this returns, the change is on disk and every answer to a
+    /// question that arrives from now on shows it.
+    ///
+    /// # Errors
+    /// A rule stands against it, the certificate is none of ours, or the store is not taking
+    /// changes.
+    pub fn change(&self, asked: &Asked, origin: Origin) -> Result<Changed, OfficeError> {
+        let named = self.find(&asked.certificate)?;
+        let wish = asked.wish;
+        let profile_allows = self.liftable();
+        let decide: Decide = Box::new(move |records, now| {
+            let record = named.record(records.find(named.authority, &named.serial)?)?;
+            let event = match wish {
+                Wish::Revoke(revoke) => lifecycle::revoke(&record, revoke, now),
+                Wish::Hold { invalidity_date } => lifecycle::hold(&record, invalidity_date, now),
+                Wish::Release => lifecycle::release(&record, |kind| profile_allows.contains(&kind), now),
+            }?;
+            Ok(Vec::from_iter(event))
+        });
+        let outcome = self.store.submit_wait(origin, decide)?;
+        let entry = outcome.entries.iter().find(|numbered| numbered.entry.event.certificate().is_some());
+        if let Some(numbered) = entry
+            && let Some(status) = numbered.entry.event.status()
+            && let Some(certificate) = numbered.entry.event.certificate()
+        {
+            return Ok(Changed {
+                certificate: *certificate,
+                authority: self.authority_name(certificate.authority),
+                status,
+                position: numbered.position,
+                recorded_at: numbered.entry.recorded_at,
+                changed: !outcome.repeated,
+                repeated: outcome.repeated,
+            });
+        }
+        let record = self.record(&named)?;
+        Ok(Changed {
+            certificate: record.issued.certificate,
+            authority: self.authority_name(named.authority),
+            status: record.status(),
+            position: record.last_position(),
+            recorded_at: record.changed_at(),
+            changed: false,
+            repeated: outcome.repeated,
+        })
+    }
+
+    /// The kinds whose hold the profile lets be lifted.
+    fn liftable(&self) -> Vec<CertificateKind> {
+        CertificateKind::ALL.into_iter().filter(|kind| self.profile.lift_allowed(*kind)).collect()
+    }
+}

@@ -1,0 +1,139 @@
+//! Self-examination: does everything here agree with the journal?
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use data_encoding::HEXLOWER;
+
+use super::authorities::sha256;
+use super::data::DataDir;
+use super::{Office, OfficeError};
+use crate::crl::{Catalogue, Expected, Listing, Row, Scope, SetPlan, gate};
+use crate::pki::{CertStatus, Partition};
+use crate::record::Position;
+use crate::store;
+
+/// The condition of a data directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// The last position.
+    pub position: Position,
+    /// The head of the chain there, hex: the journal's digest.
+    pub head: String,
+    /// The epoch.
+    pub epoch: u32,
+    /// Certificates recorded.
+    pub certificates: u64,
+    /// What is wrong, a line each.
+    pub findings: Vec<String>,
+}
+
+impl Condition {
+    /// Examines a directory that no service runs on. Reads only.
+    ///
+    /// # Errors
+    /// The journal is damaged, keys are open to others, or files cannot be read.
+    pub fn of(data: &DataDir, deep: bool) -> Result<Self, OfficeError> {
+        data.check()?;
+        crate::config::Config::read(&data.config())?;
+        let report = if deep { store::check_deep(&data.store()) } else { store::check(&data.store()) }?;
+        Ok(Self {
+            position: report.position,
+            head: HEXLOWER.encode(&report.head),
+            epoch: report.epoch.0,
+            certificates: report.issued,
+            findings: Vec::new(),
+        })
+    }
+}
+
+impl Office {
+    /// Examines the running service: every record against the status index, and every CRL
+    /// served against the records at its position. Reads only.
+    ///
+    /// # Errors
+    /// When something cannot be read at all.
+    pub fn examine(&self) -> Result<Condition, OfficeError> {
+        let mut findings = self.unready();
+        let (position, head) = self.store.head();
+        let mut certificates = 0;
+        for authority in &self.profile.authorities {
+            let disagree = |serial| format!("{} {serial}: OCSP and the records disagree", authority.name);
+            self.store.scan(authority.id, position, &mut |serial, record| {
+                certificates += 1;
+                let answered = self.status.find(authority.id, &serial).cert_status();
+                if !agree(answered, record.status()) && self.settled(&serial, authority.id) {
+                    findings.push(disagree(serial));
+                }
+            })?;
+        }
+        if let Some(catalogue) = self.served_catalogue()? {
+            findings.extend(self.examine_crls(&catalogue)?);
+        }
+        let head = HEXLOWER.encode(&head);
+        Ok(Condition { position, head, epoch: self.store.epoch().0, certificates, findings })
+    }
+
+    /// A record read a moment ago may have changed since: look again.
+    fn settled(&self, serial: &crate::pki::SerialNumber, authority: crate::pki::AuthorityId) -> bool {
+        let record = self.store.find(authority, serial).ok().flatten();
+        record.is_some_and(|record| {
+            !agree(self.status.find(authority, serial).cert_status(), record.status())
+        })
+    }
+
+    fn examine_crls(&self, catalogue: &Catalogue) -> Result<Vec<String>, OfficeError> {
+        let mut findings = Vec::new();
+        let mut sets: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
+        for row in &catalogue.crls {
+            sets.entry(&row.set).or_default().push(row);
+        }
+        for (set, rows) in sets {
+            let Some(plan) = self.set_catalogue(set)?.as_ref().and_then(Catalogue::plan) else {
+                findings.push(format!("CRL set {set}: its catalogue is missing or damaged"));
+                continue;
+            };
+            for authority in &self.profile.authorities {
+                let rows: Vec<&&Row> = rows.iter().filter(|row| row.authority == authority.name).collect();
+                if rows.is_empty() {
+                    continue;
+                }
+                let mut listing = Listing::new(authority.id, plan, None);
+                self.store.scan(authority.id, plan.position, &mut |_, record| listing.add(&record))?;
+                findings.extend(rows.iter().filter_map(|row| self.examine_crl(row, &plan, &listing)));
+            }
+        }
+        Ok(findings)
+    }
+
+    fn examine_crl(&self, row: &Row, plan: &SetPlan, listing: &Listing) -> Option<String> {
+        let wrong = |what: &str| Some(format!("{}: {what}", row.url));
+        let path = self.crl_path(row)?;
+        let Ok(octets) = fs::read(&path) else { return wrong("the file is missing: publish a new set") };
+        if HEXLOWER.encode(&sha256(&octets)) != row.sha256 {
+            return wrong("the file is not the one in the catalogue: publish a new set");
+        }
+        let authority = self.profile.authority_named(&row.authority)?;
+        let generations = self.generations.load();
+        let mut live = generations.get(&authority.id).into_iter().flatten();
+        let live = live.find(|live| live.issuer.generation.number() == row.generation)?;
+        let partition = row.partition.as_ref().and_then(|code| code.parse::<Partition>().ok());
+        let name = partition.and_then(|partition| self.profile.distribution_point(authority.id, partition));
+        let scope = match (row.kind, partition, &name) {
+            (crate::crl::CrlKind::Full, ..) => Scope::Full,
+            (crate::crl::CrlKind::Authority, ..) => Scope::Authority,
+            (_, Some(partition), Some(name)) => Scope::Partition { partition, distribution_point: name },
+            _ => return wrong("its municipality is unknown"),
+        };
+        let expected = Expected { plan, scope, previous: None, departed: 0 };
+        gate(&octets, &live.issuer, &expected, listing.rows(scope)).err().and_then(|error| wrong(&error.to_string()))
+    }
+}
+
+/// OCSP does not carry the invalidity date.
+fn agree(answered: CertStatus, recorded: CertStatus) -> bool {
+    match (answered, recorded) {
+        (CertStatus::Revoked(a), CertStatus::Revoked(b)) => (a.revoked_at, a.reason) == (b.revoked_at, b.reason),
+        _ => answered == recorded,
+    }
+}

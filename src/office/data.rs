@@ -1,0 +1,265 @@
+//! The data directory: what lies where, and who may read it.
+//!
+//! | path | what | losing it costs | changing it lets an attacker |
+//! |---|---|---|---|
+//! | `sekisho.toml` | settings | writing them again | point names and addresses elsewhere at the next start |
+//! | `keys/` | private keys of authorities and signers, PKCS#8 PEM, 0600 | the authority: nothing can be signed any more | sign anything: whoever reads it owns the authority |
+//! | `ca/` | CA certificates, PEM | nothing: written anew at start | nothing here; whoever trusts the file trusts another CA |
+//! | `store/` | journal (truth), archive, snapshots, projection | every certificate's status | nothing unseen: the chain of hashes breaks |
+//! | `crl/` | published CRL sets and the catalogue | nothing: a new set is cut at start | withhold or replay CRLs until nextUpdate; forge none |
+//! | `certificates/` | certificates written for trying out | nothing | nothing |
+//! | `admin.sock` | the service's ear, 0600 | nothing: made at start | – |
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use zeroize::Zeroizing;
+
+use crate::pki::Generation;
+
+/// Permission bits that let anybody but the owner in.
+const OTHERS: u32 = 0o077;
+
+/// A data directory.
+#[derive(Debug, Clone)]
+pub struct DataDir(PathBuf);
+
+/// Why the data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// There is none.
+    #[error("{path} is no data directory: run `sekisho init --data {path}` first", path = .0.display())]
+    Absent(PathBuf),
+    /// There is one already.
+    #[error("{} exists already: choose another directory, or start it with `sekisho serve`", .0.display())]
+    Present(PathBuf),
+    /// A key can be read by others.
+    #[error(
+        "{path} has mode {mode:03o}: others could read the keys; run `chmod {wanted:o} {path}` and consider \
+         them known",
+        path = .path.display()
+    )]
+    TooOpen {
+        /// The file or directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// What they must be.
+        wanted: u32,
+    },
+    /// The system refused.
+    #[error("{}: {error}", .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl DataDir {
+    /// The directory at `path`, existing or not.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// Makes it, with `config` as its settings.
+    ///
+    /// # Errors
+    /// When settings exist already, or the system refuses.
+    pub fn create(&self, config: &str) -> Result<(), DataError> {
+        let file = self.config();
+        if file.exists() {
+            return Err(DataError::Present(self.0.clone()));
+        }
+        fs::create_dir_all(&self.0).map_err(at(&self.0))?;
+        let keys = self.keys();
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&keys).map_err(at(&keys))?;
+        self.write(&file, config.as_bytes())
+    }
+
+    /// Whether settings stand in it.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.config().exists()
+    }
+
+    /// Checks that it exists and that its keys are for its owner alone.
+    ///
+    /// # Errors
+    /// [`DataError::Absent`], [`DataError::TooOpen`].
+    pub fn check(&self) -> Result<(), DataError> {
+        if !self.exists() {
+            return Err(DataError::Absent(self.0.clone()));
+        }
+        let keys = self.keys();
+        closed(&keys, 0o700)?;
+        for entry in fs::read_dir(&keys).map_err(at(&keys))? {
+            let entry = entry.map_err(at(&keys))?;
+            closed(&entry.path(), 0o600)?;
+        }
+        Ok(())
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// `sekisho.toml`.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.0.join(crate::config::FILE_NAME)
+    }
+
+    /// `store/`.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.0.join("store")
+    }
+
+    /// `crl/`.
+    #[must_use]
+    pub fn crl(&self) -> PathBuf {
+        self.0.join("crl")
+    }
+
+    /// `certificates/`.
+    #[must_use]
+    pub fn certificates(&self) -> PathBuf {
+        self.0.join("certificates")
+    }
+
+    /// `admin.sock`.
+    #[must_use]
+    pub fn admin_socket(&self) -> PathBuf {
+        self.0.join("admin.sock")
+    }
+
+    /// PEM of a CA certificate.
+    #[must_use]
+    pub fn ca_certificate(&self, authority: &str, generation: Generation) -> PathBuf {
+        self.0.join("ca").join(format!("{authority}-{generation}.pem"))
+    }
+
+    /// Where the private key with this identifier (SHA-1 of the public key) lies.
+    #[must_use]
+    pub fn key(&self, key_id: &[u8]) -> PathBuf {
+        self.keys().join(format!("{}.key", HEXLOWER.encode(key_id)))
+    }
+
+    /// Writes a private key for its owner alone, and syncs it.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write_key(&self, key_id: &[u8], pkcs8: &[u8]) -> Result<(), DataError> {
+        let path = self.key(key_id);
+        let text = Zeroizing::new(pem::encode(&pem::Pem::new("PRIVATE KEY", pkcs8)));
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(at(&path))?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(at(&path))?;
+        sync_directory(&self.keys())
+    }
+
+    /// Reads a private key, PKCS#8 DER; none when there is no such file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_key(&self, key_id: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, DataError> {
+        let path = self.key(key_id);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => Zeroizing::new(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(DataError::Io { path, error }),
+        };
+        match pem::parse(text.as_bytes()) {
+            Ok(pem) if pem.tag() == "PRIVATE KEY" => Ok(Some(Zeroizing::new(pem.into_contents()))),
+            _ => Err(DataError::Io { path, error: io::Error::other("not a PEM private key") }),
+        }
+    }
+
+    /// Removes a private key that is not needed any more.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn remove_key(&self, key_id: &[u8]) -> Result<(), DataError> {
+        let path = self.key(key_id);
+        fs::remove_file(&path).map_err(at(&path))
+    }
+
+    /// Writes a whole file by renaming a synced one over it.
+    ///
+    /// # Errors
+    /// When the system refuses; the old file stands then.
+    pub fn write(&self, path: &Path, octets: &[u8]) -> Result<(), DataError> {
+        let parent = path.parent().unwrap_or(&self.0);
+        fs::create_dir_all(parent).map_err(at(parent))?;
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let new = parent.join(name);
+        let written = File::create(&new).and_then(|mut file| {
+            file.write_all(octets)?;
+            file.sync_all()
+        });
+        written.map_err(at(&new))?;
+        fs::rename(&new, path).map_err(at(path))?;
+        sync_directory(parent)
+    }
+
+    fn keys(&self) -> PathBuf {
+        self.0.join("keys")
+    }
+}
+
+/// Makes the entries of a directory durable.
+///
+/// # Errors
+/// When the system refuses.
+pub fn sync_directory(path: &Path) -> Result<(), DataError> {
+    File::open(path).and_then(|directory| directory.sync_all()).map_err(at(path))
+}
+
+/// Refuses a path that anybody but its owner may use.
+fn closed(path: &Path, wanted: u32) -> Result<(), DataError> {
+    let mode = fs::metadata(path).map_err(at(path))?.permissions().mode() & 0o777;
+    if mode & OTHERS == 0 { Ok(()) } else { Err(DataError::TooOpen { path: path.to_owned(), mode, wanted }) }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> DataError {
+    let path = path.to_owned();
+    move |error| DataError::Io { path, error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_others_could_read_are_refused_by_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = DataDir::new(&directory.path().join("data"));
+        assert!(matches!(data.check(), Err(DataError::Absent(_))));
+        data.create("").unwrap();
+        assert!(matches!(data.create(""), Err(DataError::Present(_))));
+        data.write_key(&[1; 20], b"secret").unwrap();
+        data.check().unwrap();
+        assert_eq!(data.read_key(&[1; 20]).unwrap().unwrap().as_slice(), b"secret");
+        assert!(data.read_key(&[2; 20]).unwrap().is_none());
+        for (path, wide, tight) in [(data.key(&[1; 20]), 0o640, 0o600), (data.keys(), 0o750, 0o700)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(wide)).unwrap();
+            let error = data.check().unwrap_err().to_string();
+            assert!(error.contains(path.to_str().unwrap()) && error.contains("chmod"), "{error}");
+            fs::set_permissions(&path, fs::Permissions::from_mode(tight)).unwrap();
+        }
+        data.check().unwrap();
+    }
+}

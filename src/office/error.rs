@@ -1,0 +1,167 @@
+//! Why a use case did not come off.
+
+use super::data::DataError;
+use crate::config::ConfigError;
+use crate::issue::{GenerateError, IssueError, SubjectKeyError};
+use crate::pki::{PartitionError, ReasonError, SerialError};
+use crate::profile::ProfileError;
+use crate::record::Refusal;
+use crate::signer::{KeyError, SignError};
+use crate::store::{CheckError, OpenError, StoreError, SubmitError};
+
+/// What stands against a use case.
+#[derive(Debug, thiserror::Error)]
+pub enum OfficeError {
+    /// The name of no authority.
+    #[error("there is no authority {0}: use {1}")]
+    UnknownAuthority(String, String),
+    /// A certificate that none of our keys signed.
+    #[error("that certificate was not issued here: its authority key identifier is none of ours")]
+    ForeignCertificate,
+    /// Text that is no certificate.
+    #[error("not a certificate: give PEM or DER of an X.509 certificate")]
+    NotACertificate,
+    /// Text that is no certificate kind.
+    #[error(transparent)]
+    Kind(#[from] crate::pki::UnknownKind),
+    /// Kinds that cannot be issued together.
+    #[error("cannot issue {0}: ask for one or both of sign and auth, or of phone-sign and phone-auth")]
+    Kinds(String),
+    /// No serial number.
+    #[error(transparent)]
+    Serial(#[from] SerialError),
+    /// No reason.
+    #[error(transparent)]
+    Reason(#[from] ReasonError),
+    /// No time.
+    #[error(transparent)]
+    Time(#[from] crate::der::TimeError),
+    /// No municipality code.
+    #[error(transparent)]
+    Partition(#[from] PartitionError),
+    /// The application for a certificate is wrong.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    /// No key could be made.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// The profile cannot be put together.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A rule stands against it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The committer did not take it.
+    #[error(transparent)]
+    Submit(SubmitError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store cannot be examined.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    /// The data directory.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A key on file cannot be used.
+    #[error("{path}: {error}")]
+    Key {
+        /// The file.
+        path: String,
+        /// Why.
+        error: KeyError,
+    },
+    /// The key of a live authority is missing.
+    #[error("the private key of authority {authority}, generation {generation}, is missing: restore {path}")]
+    KeyMissing {
+        /// The authority's name.
+        authority: String,
+        /// Its generation.
+        generation: u8,
+        /// The file.
+        path: String,
+    },
+    /// An authority has no key that may still sign.
+    #[error("authority {0} has no key that may still sign: its CA certificates have expired")]
+    NoGeneration(String),
+    /// The settings name another organization than the certificates.
+    #[error("profile.organization is {configured}, but the authorities here are named {issued}: set it back")]
+    Organization {
+        /// What the settings say.
+        configured: String,
+        /// What the CA certificates say.
+        issued: String,
+    },
+    /// A signature could not be made.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// A CRL did not pass the gate.
+    #[error("the CRL set was held back, the last one stays: {0}")]
+    Gate(String),
+    /// The service is stopping.
+    #[error("the service is stopping: repeat with the same key once it is back")]
+    Stopping,
+    /// What stands in the archive or catalogue is not what was put there.
+    #[error("{0}")]
+    Damaged(String),
+}
+
+impl From<SubjectKeyError> for OfficeError {
+    fn from(error: SubjectKeyError) -> Self {
+        Self::Issue(IssueError::Key(error))
+    }
+}
+
+impl From<SubmitError> for OfficeError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Refused(refusal) => Self::Refused(refusal),
+            other => Self::Submit(other),
+        }
+    }
+}
+
+/// Sorts errors by what the asker can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The answer is no.
+    Refused,
+    /// The request is wrong.
+    Request,
+    /// Later, perhaps.
+    Moment,
+    /// A fault here.
+    Service,
+}
+
+impl OfficeError {
+    /// Whose turn it is.
+    #[must_use]
+    pub const fn blame(&self) -> Blame {
+        match self {
+            Self::Refused(Refusal::Records(_)) => Blame::Service,
+            Self::Refused(_) | Self::ForeignCertificate | Self::Gate(_) => Blame::Refused,
+            Self::Submit(SubmitError::KeyReused) => Blame::Refused,
+            Self::UnknownAuthority(..)
+            | Self::NotACertificate
+            | Self::Kind(_)
+            | Self::Kinds(_)
+            | Self::Serial(_)
+            | Self::Reason(_)
+            | Self::Time(_)
+            | Self::Partition(_)
+            | Self::Issue(_)
+            | Self::Organization { .. }
+            | Self::Open(OpenError::Locked(_))
+            | Self::Data(DataError::Absent(_) | DataError::Present(_) | DataError::TooOpen { .. }) => Blame::Request,
+            Self::Submit(_) | Self::Stopping => Blame::Moment,
+            _ => Blame::Service,
+        }
+    }
+}

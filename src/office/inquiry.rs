@@ -1,0 +1,125 @@
+//! What is known of a certificate.
+
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::{Office, OfficeError};
+use crate::crl::CrlNumber;
+use crate::der::UnixTime;
+use crate::pki::{AuthorityId, CertStatus, Generation, SerialNumber};
+use crate::record::{Position, Record, Refusal};
+
+/// How a certificate is named from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selector {
+    /// By its authority's name and its serial.
+    Named {
+        /// The authority's name.
+        authority: String,
+        /// The serial.
+        serial: SerialNumber,
+    },
+    /// By itself: DER.
+    Certificate(Vec<u8>),
+}
+
+/// How a certificate is found inside.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named {
+    pub(super) authority: AuthorityId,
+    pub(super) serial: SerialNumber,
+    /// Known when the certificate itself was shown.
+    pub(super) generation: Option<Generation>,
+}
+
+/// A certificate's record, and its status at the time asked for.
+#[derive(Debug, Clone)]
+pub struct CertificateState {
+    /// Its authority's name.
+    pub authority: String,
+    /// Its record.
+    pub record: Record,
+    /// Its status then.
+    pub status: CertStatus,
+    /// The entry that says so.
+    pub position: Position,
+    /// When that entry was recorded.
+    pub recorded_at: UnixTime,
+    /// The CRL set now served, when it was cut after that entry.
+    pub crl_set: Option<CrlNumber>,
+}
+
+impl Named {
+    /// Checks that `record` is of the certificate named.
+    pub(super) fn record(&self, record: Option<Record>) -> Result<Record, Refusal> {
+        let Some(record) = record else {
+            return Err(Refusal::NotIssued { authority: self.authority, serial: self.serial });
+        };
+        match self.generation {
+            Some(generation) if generation != record.issued.certificate.generation => {
+                Err(Refusal::OtherGeneration(record.issued.certificate))
+            }
+            _ => Ok(record),
+        }
+    }
+}
+
+impl Office {
+    /// What is known of a certificate now, or was at a time gone by.
+    ///
+    /// # Errors
+    /// It is none of ours, or was not issued then.
+    pub fn inquire(&self, selector: &Selector, at: Option<UnixTime>) -> Result<CertificateState, OfficeError> {
+        let named = self.find(selector)?;
+        let record = self.record(&named)?;
+        let then = at.unwrap_or(UnixTime::MAX);
+        let status = record.status_at_time(then);
+        if status == CertStatus::Unknown {
+            return Err(Refusal::NotIssued { authority: named.authority, serial: named.serial }.into());
+        }
+        let change = record.changes.iter().rev().find(|change| change.recorded_at <= then);
+        let (position, recorded_at) =
+            change.map_or((record.position, record.recorded_at), |c| (c.position, c.recorded_at));
+        let served = self.served_set(named.authority).filter(|set| set.position >= position);
+        let crl_set = served.map(|set| set.number);
+        let authority = self.authority_name(named.authority);
+        Ok(CertificateState { authority, record, status, position, recorded_at, crl_set })
+    }
+
+    /// Resolves a selector to an authority, a serial and, when known, a generation.
+    pub(super) fn find(&self, selector: &Selector) -> Result<Named, OfficeError> {
+        match selector {
+            Selector::Named { authority, serial } => {
+                Ok(Named { authority: self.authority(authority)?, serial: *serial, generation: None })
+            }
+            Selector::Certificate(der) => self.find_certificate(der),
+        }
+    }
+
+    pub(super) fn record(&self, named: &Named) -> Result<Record, OfficeError> {
+        Ok(named.record(self.store.find(named.authority, &named.serial)?)?)
+    }
+
+    /// By its authority key identifier, never by its issuer's name; a CA certificate by its own
+    /// key.
+    fn find_certificate(&self, der: &[u8]) -> Result<Named, OfficeError> {
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|_| OfficeError::NotACertificate)?;
+        let serial = SerialNumber::from_content(certificate.raw_serial())?;
+        let mut own_key = None;
+        let mut authority_key = None;
+        for extension in certificate.extensions() {
+            match extension.parsed_extension() {
+                ParsedExtension::AuthorityKeyIdentifier(aki) => {
+                    authority_key = aki.key_identifier.as_ref().map(|id| id.0);
+                }
+                ParsedExtension::SubjectKeyIdentifier(ski) => own_key = Some(ski.0),
+                _ => {}
+            }
+        }
+        let key_id = authority_key.or(own_key).ok_or(OfficeError::ForeignCertificate)?;
+        let generations = self.generations.load();
+        let issuer = generations.values().flatten().find(|live| live.issuer.key_id.as_slice() == key_id);
+        let issuer = &issuer.ok_or(OfficeError::ForeignCertificate)?.issuer;
+        Ok(Named { authority: issuer.authority, serial, generation: Some(issuer.generation) })
+    }
+}

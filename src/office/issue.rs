@@ -1,0 +1,271 @@
+//! Issuing a resident's certificates: one, or the pair of a card or phone.
+//!
+//! Signing happens here, off the committer; the archive has the certificates before the journal
+//! hears of them, and their octets leave only after the journal has acknowledged the issue.
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+use super::archived::{Archived, Holder};
+use super::authorities::{archived_certificate, record_issued, sha256};
+use super::{LiveGeneration, Office, OfficeError};
+use crate::der::UnixTime;
+use crate::issue::{
+    self, Address, Applicant, BirthDate, CommonName, HolderName, IssueError, Limits, OcspUrl, Resident, Sex,
+    SubjectKey, TestKeys, Validity, WindowId,
+};
+use crate::pki::{AuthorityId, CertificateKind, Partition, SerialNumber};
+use crate::record::{CardId, Event, HolderId, Issued, Numbered, Origin, Position};
+use crate::store::Outcome;
+
+/// The window that takes applications made here: there are no counters behind it.
+const WINDOW: &str = "003A";
+
+/// What somebody applies for.
+#[derive(Clone)]
+pub struct Application {
+    /// Family and given name.
+    pub name: String,
+    /// Date of birth, `YYYY-MM-DD`.
+    pub birth: String,
+    /// `male`, `female` or `other`, or its digit.
+    pub sex: String,
+    /// Address, prefecture first.
+    pub address: String,
+    /// Where the holder lives; the CRL partition of the certificates.
+    pub municipality: Partition,
+    /// The kinds wanted: one, or both of a card's or of a phone's.
+    pub kinds: Vec<CertificateKind>,
+    /// Where the public key comes from.
+    pub subject_key: SubjectKeySource,
+}
+
+/// Where a subject's public key comes from.
+#[derive(Debug, Clone)]
+pub enum SubjectKeySource {
+    /// PKCS#10, PEM or DER; its signature is verified.
+    Csr(Vec<u8>),
+    /// SubjectPublicKeyInfo, PEM or DER.
+    PublicKey(Vec<u8>),
+    /// A key of the committed pool, another one for each serial.
+    TestKey,
+}
+
+/// The certificates issued.
+#[derive(Debug, Clone)]
+pub struct IssuedPair {
+    /// In the order of their issue.
+    pub certificates: Vec<IssuedCertificate>,
+    /// Position of the first.
+    pub position: Position,
+    /// When the issue was recorded.
+    pub recorded_at: UnixTime,
+    /// True when the request had been carried out before.
+    pub repeated: bool,
+}
+
+/// One certificate issued.
+#[derive(Debug, Clone)]
+pub struct IssuedCertificate {
+    /// Its authority's name.
+    pub authority: String,
+    /// The journal's word on it.
+    pub issued: Issued,
+    /// DER.
+    pub der: Vec<u8>,
+}
+
+/// A certificate signed and not yet recorded.
+struct Signed {
+    kind: CertificateKind,
+    live: std::sync::Arc<LiveGeneration>,
+    serial: SerialNumber,
+    validity: Validity,
+    der: Vec<u8>,
+}
+
+impl Office {
+    /// Issues what is applied for. When this returns, the certificates are archived and
+    /// recorded, and OCSP answers `good` for them.
+    ///
+    /// # Errors
+    /// The application is wrong or forbidden, or the store does not take it; serials spent on
+    /// the way answer `unknown` for ever.
+    pub fn issue(&self, application: &Application, origin: Origin) -> Result<IssuedPair, OfficeError> {
+        if let Some(request) = &origin.request
+            && let Some(outcome) = self.store.find_outcome(request)?
+        {
+            return self.issued_pair(&outcome);
+        }
+        let now = self.clock.now();
+        let applicant = applicant(application, now)?;
+        let kinds = kinds(&application.kinds)?;
+        let signed = self.sign_all(application, &applicant, &kinds, now)?;
+        let (holder, card) = (HolderId(random()?), CardId(random()?));
+        let archived_holder = Holder {
+            id: holder,
+            name: applicant.name.text().to_owned(),
+            birth: application.birth.clone(),
+            sex: applicant.sex.code().to_owned(),
+            address: applicant.address.text().to_owned(),
+        };
+        let names: Vec<(AuthorityId, SerialNumber)> =
+            signed.iter().map(|one| (one.live.issuer.authority, one.serial)).collect();
+        let mut all = Vec::with_capacity(signed.len());
+        for one in signed {
+            let issuer = &one.live.issuer;
+            let own = (issuer.authority, one.serial);
+            let archived = Archived { certificate: one.der.clone(), holder: Some(archived_holder.clone()) };
+            all.push(Issued {
+                certificate: crate::record::CertificateRef {
+                    authority: issuer.authority,
+                    generation: issuer.generation,
+                    serial: one.serial,
+                },
+                kind: one.kind,
+                partition: Some(application.municipality),
+                not_before: one.validity.not_before(),
+                not_after: one.validity.not_after(),
+                archive: self.store.archive_append_wait(archived.to_der())?,
+                sha256: sha256(&one.der),
+                holder: Some(holder),
+                card: Some(card),
+                twin: names.iter().copied().find(|name| *name != own),
+            });
+        }
+        let outcome = record_issued(&self.store, all, origin)?;
+        self.issued_pair(&outcome)
+    }
+
+    /// Signs the authentication certificate first: a signing certificate ends no later than it.
+    fn sign_all(
+        &self,
+        application: &Application,
+        applicant: &Applicant,
+        kinds: &[CertificateKind],
+        now: UnixTime,
+    ) -> Result<Vec<Signed>, OfficeError> {
+        let ocsp_url: OcspUrl = self.public_url.parse()?;
+        let mut twin = None;
+        let mut signed: Vec<Signed> = Vec::with_capacity(kinds.len());
+        for kind in kinds.iter().rev() {
+            let authority = self.profile.authority_of(*kind).ok_or(IssueError::Profile(*kind))?;
+            let live = self.signing_generation(authority.id)?;
+            let limits =
+                Limits { previous: None, card_expiry: None, twin, ca_not_after: live.issuer.not_after };
+            let not_after = issue::not_after(&applicant.birth, now, &limits)?;
+            let validity = Validity::new(now, not_after)?;
+            let common_name = self.common_name(*kind, application.municipality, now)?;
+            let serial = self.store.next_serial(authority.id)?;
+            let key = subject_key(&application.subject_key, serial)?;
+            let resident = Resident {
+                profile: &self.profile,
+                issuer: &live.issuer,
+                kind: *kind,
+                serial,
+                algorithm: live.key.algorithm(),
+                validity,
+                common_name: &common_name,
+                applicant,
+                key: &key,
+                ocsp_url: &ocsp_url,
+            };
+            let tbs = resident.tbs()?;
+            let der = issue::assemble(&tbs, live.key.algorithm(), &live.key.sign(&tbs)?);
+            twin = Some(not_after);
+            signed.push(Signed { kind: *kind, live, serial, validity, der });
+        }
+        signed.reverse();
+        Ok(signed)
+    }
+
+    fn common_name(
+        &self,
+        kind: CertificateKind,
+        municipality: Partition,
+        now: UnixTime,
+    ) -> Result<CommonName, OfficeError> {
+        let window: WindowId = WINDOW.parse()?;
+        let octets: [u8; 14] = random_octets()?;
+        Ok(match kind {
+            CertificateKind::CardAuth | CertificateKind::PhoneAuth => {
+                CommonName::authentication(&issue::holder_number(&octets), municipality, window)?
+            }
+            _ => {
+                let [a, b, c, d, ..] = octets;
+                CommonName::signing(now, u32::from_be_bytes([a, b, c, d]) % 100_000, municipality, window)?
+            }
+        })
+    }
+
+    fn issued_pair(&self, outcome: &Outcome) -> Result<IssuedPair, OfficeError> {
+        let of_entry = |numbered: &Numbered| match &numbered.entry.event {
+            Event::Issued(issued) => Some(issued.clone()),
+            _ => None,
+        };
+        let certificates = outcome.entries.iter().filter_map(of_entry).map(|issued| {
+            Ok::<_, OfficeError>(IssuedCertificate {
+                authority: self.authority_name(issued.certificate.authority),
+                der: archived_certificate(&self.store, &issued)?,
+                issued,
+            })
+        });
+        Ok(IssuedPair {
+            certificates: certificates.collect::<Result<_, _>>()?,
+            position: outcome.position,
+            recorded_at: outcome.recorded_at,
+            repeated: outcome.repeated,
+        })
+    }
+}
+
+fn applicant(application: &Application, now: UnixTime) -> Result<Applicant, IssueError> {
+    Ok(Applicant {
+        name: HolderName::new(&application.name, None, None)?,
+        birth: BirthDate::parse(&application.birth, now)?,
+        sex: application.sex.parse::<Sex>()?,
+        address: Address::new(&application.address, None)?,
+    })
+}
+
+/// One kind, or the two of a card or phone, signing first.
+fn kinds(asked: &[CertificateKind]) -> Result<Vec<CertificateKind>, OfficeError> {
+    use CertificateKind::{CardAuth, CardSign, PhoneAuth, PhoneSign};
+    let mut kinds = asked.to_vec();
+    kinds.sort_unstable();
+    kinds.dedup();
+    match kinds.as_slice() {
+        [CardSign | CardAuth | PhoneSign | PhoneAuth] | [CardSign, CardAuth] | [PhoneSign, PhoneAuth] => Ok(kinds),
+        _ => {
+            let names: Vec<&str> = asked.iter().map(|kind| kind.name()).collect();
+            Err(OfficeError::Kinds(names.join(",")))
+        }
+    }
+}
+
+fn subject_key(source: &SubjectKeySource, serial: SerialNumber) -> Result<SubjectKey, OfficeError> {
+    Ok(match source {
+        SubjectKeySource::Csr(octets) => SubjectKey::from_csr(octets)?,
+        SubjectKeySource::PublicKey(octets) => SubjectKey::from_spki(octets)?,
+        SubjectKeySource::TestKey => {
+            let nth = serial.to_u64().and_then(|serial| usize::try_from(serial).ok()).unwrap_or(0);
+            test_keys()?.nth(nth).public.clone()
+        }
+    })
+}
+
+/// The pool, read once.
+fn test_keys() -> Result<&'static TestKeys, OfficeError> {
+    static POOL: std::sync::OnceLock<Result<TestKeys, issue::TestKeysError>> = std::sync::OnceLock::new();
+    POOL.get_or_init(TestKeys::load).as_ref().map_err(|error| OfficeError::Damaged(error.to_string()))
+}
+
+fn random() -> Result<u128, OfficeError> {
+    Ok(u128::from_be_bytes(random_octets()?))
+}
+
+fn random_octets<const N: usize>() -> Result<[u8; N], OfficeError> {
+    let mut octets = [0; N];
+    let failed = |_| OfficeError::Damaged("the system gives no random numbers".to_owned());
+    SystemRandom::new().fill(&mut octets).map_err(failed)?;
+    Ok(octets)
+}

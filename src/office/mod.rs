@@ -1,0 +1,151 @@
+//! The use cases, one file each; the schedule; start and stop.
+//!
+//! Everything above asks here; everything below is put together here. The office owns the
+//! store, the keys, the status index and the responder, and reads the clock for them.
+
+mod archived;
+mod authorities;
+mod change;
+mod check;
+pub mod data;
+mod documents;
+mod error;
+mod inquiry;
+mod issue;
+mod manifest;
+mod publish;
+mod schedule;
+mod signers;
+mod start;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+
+pub use authorities::LiveGeneration;
+pub use change::{Asked, Changed, Wish};
+pub use check::Condition;
+use data::DataDir;
+pub use documents::{PublicContent, PublicFile, Watcher};
+pub use error::{Blame, OfficeError};
+pub use inquiry::{CertificateState, Selector};
+pub use issue::{Application, IssuedCertificate, IssuedPair, SubjectKeySource};
+pub use manifest::{FilesWanted, Listed, ListedAuthority, Manifest};
+pub use publish::PublishedSet;
+use publish::ServedSet;
+pub use schedule::Schedule;
+pub use start::init;
+
+use crate::config::Config;
+use crate::ocsp::Responder;
+use crate::pki::AuthorityId;
+use crate::profile::Profile;
+use crate::status::StatusIndex;
+use crate::store::{Clock, Store};
+
+/// A running service without its listeners.
+pub struct Office {
+    config: Config,
+    data: DataDir,
+    clock: Clock,
+    profile: Profile,
+    store: Store,
+    status: Arc<StatusIndex>,
+    responder: Arc<Responder>,
+    /// The keys that may still sign, oldest generation first.
+    generations: ArcSwap<BTreeMap<AuthorityId, Vec<Arc<LiveGeneration>>>>,
+    /// Who serves the published files.
+    watcher: ArcSwapOption<Watcher>,
+    /// The CRL set each authority is served from.
+    served: ArcSwap<BTreeMap<AuthorityId, ServedSet>>,
+    /// Held while a CRL set is built: one at a time.
+    publishing: Mutex<()>,
+    /// Held while signers or generations are changed.
+    keeping: Mutex<()>,
+    /// Why the last CRL set was not published, until one is.
+    held_back: ArcSwap<Option<String>>,
+    /// The URL written into certificates.
+    public_url: String,
+}
+
+impl Office {
+    /// The OCSP responder.
+    #[must_use]
+    pub const fn responder(&self) -> &Arc<Responder> {
+        &self.responder
+    }
+
+    /// The store.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The settings it runs with.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The certificate profiles.
+    #[must_use]
+    pub const fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub const fn data(&self) -> &DataDir {
+        &self.data
+    }
+
+    /// The clock.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The URL verifiers reach the service by.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
+    /// What keeps it from being ready, a line each; empty when it answers and takes changes.
+    #[must_use]
+    pub fn unready(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if let Err(reason) = self.store.ready() {
+            reasons.push(reason.to_string());
+        }
+        if let Some(reason) = self.held_back.load().as_ref() {
+            reasons.push(reason.clone());
+        }
+        reasons
+    }
+
+    /// An authority's name, for people.
+    fn authority_name(&self, authority: AuthorityId) -> String {
+        let known = self.profile.authority(authority).map(|known| known.name.clone());
+        known.unwrap_or_else(|| authority.0.to_string())
+    }
+
+    /// The authority of this name.
+    ///
+    /// # Errors
+    /// [`OfficeError::UnknownAuthority`], naming those there are.
+    pub fn authority(&self, name: &str) -> Result<AuthorityId, OfficeError> {
+        self.profile.authority_named(name).map(|authority| authority.id).ok_or_else(|| {
+            let names: Vec<&str> = self.profile.authorities.iter().map(|known| known.name.as_str()).collect();
+            OfficeError::UnknownAuthority(name.to_owned(), names.join(" or "))
+        })
+    }
+
+    /// The path of the directory the service runs on.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.data.path()
+    }
+}

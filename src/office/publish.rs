@@ -1,0 +1,287 @@
+//! A CRL set: built from one journal position, gated, published as a whole by renaming.
+//!
+//! Until every CRL of a set is signed, read again and found right, the last set is served. The
+//! order is: SetBegun in the journal (its position is the number) → files in a directory that
+//! nobody is served from → the directory renamed into place → the catalogue renamed into place
+//! → SetPublished in the journal → served. A crash in between leaves a number spent and the
+//! last set standing.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+
+use super::authorities::sha256;
+use super::data::{DataError, sync_directory};
+use super::{LiveGeneration, Office, OfficeError};
+use crate::crl::{
+    Catalogue, Collector, CrlNumber, Expected, Listing, Row, Scope, SetPlan, file_name, gate, tbs_cert_list,
+};
+use crate::der::UnixTime;
+use crate::pki::{AuthorityId, Name, Partition};
+use crate::record::{Event, Origin, Position};
+
+/// A set that was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedSet {
+    /// The number of its CRLs, and its name.
+    pub number: CrlNumber,
+    /// CRLs in it.
+    pub crls: usize,
+    /// Entries in its full CRLs, one generation of each authority.
+    pub entries: u64,
+    /// thisUpdate.
+    pub this_update: UnixTime,
+    /// nextUpdate.
+    pub next_update: UnixTime,
+}
+
+impl Office {
+    /// Builds, checks and publishes a set for these authorities. One at a time.
+    ///
+    /// # Errors
+    /// Nothing has changed for verifiers then: the last set is still served, and `/readyz`
+    /// tells why until the next one comes out.
+    pub fn publish(&self, authorities: &[AuthorityId], scheduled: bool) -> Result<PublishedSet, OfficeError> {
+        let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let published = self.publish_set(authorities, scheduled);
+        let held_back = published.as_ref().err().map(|error| format!("the last CRL set did not come out: {error}"));
+        self.held_back.store(Arc::new(held_back));
+        drop(publishing);
+        published
+    }
+
+    fn publish_set(&self, authorities: &[AuthorityId], scheduled: bool) -> Result<PublishedSet, OfficeError> {
+        let plan = self.begin_set(authorities, scheduled)?;
+        let building = self.data.crl().join(format!("building-{}", plan.number));
+        let built = self.build_set(authorities, plan, &building);
+        let rows = match built {
+            Ok(rows) => rows,
+            Err(error) => {
+                drop(fs::remove_dir_all(&building));
+                self.journal(Event::CrlSetAbandoned { begun: plan.position })?;
+                return Err(error);
+            }
+        };
+        let crls = rows.len();
+        let full = |row: &&Row| row.kind == crate::crl::CrlKind::Full && row.generation == newest(&rows, &row.authority);
+        let entries = rows.iter().filter(full).map(|row| row.entries).sum();
+
+        let (_, head) = self.store.head();
+        let own = Catalogue::new(&plan, &head, rows);
+        let own_json = to_json(&own)?;
+        write_file(&building.join(CATALOGUE), &own_json)?;
+        sync_tree(&building)?;
+        let sets = self.data.crl().join(SETS);
+        fs::create_dir_all(&sets).map_err(at(&sets))?;
+        let place = sets.join(plan.number.to_string());
+        fs::rename(&building, &place).map_err(at(&place))?;
+        sync_directory(&sets)?;
+
+        let served = self.merged(own)?;
+        self.data.write(&self.data.crl().join(CATALOGUE), &to_json(&served)?)?;
+        self.journal(Event::CrlSetPublished { begun: plan.position, catalogue_sha256: sha256(&own_json) })?;
+        self.serve_files()?;
+        tracing::info!(set = %plan.number, crls, entries, scheduled, "CRL set published");
+        let SetPlan { number, this_update, next_update, .. } = plan;
+        Ok(PublishedSet { number, crls, entries, this_update, next_update })
+    }
+
+    /// Journals the beginning: position, number and thisUpdate of the set.
+    fn begin_set(&self, authorities: &[AuthorityId], scheduled: bool) -> Result<SetPlan, OfficeError> {
+        let event = Event::CrlSetBegun { authorities: authorities.to_vec(), scheduled };
+        let begun = self.store.submit_wait(Origin::service(), Box::new(move |_, _| Ok(vec![event.clone()])))?;
+        let facts = self.store.facts();
+        let last = authorities.iter().map(|id| facts.crl_sets.get(id)?.published_scheduled.map(|set| set.recorded_at));
+        Ok(SetPlan {
+            number: CrlNumber::new(self.store.epoch(), begun.position),
+            position: begun.position,
+            this_update: begun.recorded_at,
+            next_update: begun.recorded_at.plus(self.config.crl.validity()),
+            scheduled,
+            // The earliest: an authority that missed a set keeps its expired entries a turn longer.
+            last_scheduled: last.min().flatten(),
+        })
+    }
+
+    fn build_set(
+        &self,
+        authorities: &[AuthorityId],
+        plan: SetPlan,
+        directory: &Path,
+    ) -> Result<Vec<Row>, OfficeError> {
+        let mut rows = Vec::new();
+        for authority in authorities {
+            let previous = self.served_catalogues()?;
+            let previous = previous.get(authority);
+            let mut collector = Collector::new(*authority, plan);
+            self.store.scan(*authority, plan.position, &mut |_, record| collector.add(&record))?;
+            let mut listing = Listing::new(*authority, plan, previous.and_then(Catalogue::plan));
+            self.store.scan(*authority, plan.position, &mut |_, record| listing.add(&record))?;
+            let points = self.distribution_points(*authority, &collector)?;
+            let live = self.generations.load().get(authority).cloned().unwrap_or_default();
+            for live in live {
+                let partitions = points.iter().map(|(partition, name)| Scope::Partition {
+                    partition: *partition,
+                    distribution_point: name,
+                });
+                for scope in [Scope::Full, Scope::Authority].into_iter().chain(partitions) {
+                    rows.push(self.build_crl(&live, scope, &plan, &collector, &listing, previous, directory)?);
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a CRL is made of, what it is checked against, where it goes")]
+    fn build_crl(
+        &self,
+        live: &LiveGeneration,
+        scope: Scope<'_>,
+        plan: &SetPlan,
+        collector: &Collector,
+        listing: &Listing,
+        previous: Option<&Catalogue>,
+        directory: &Path,
+    ) -> Result<Row, OfficeError> {
+        let issuer = &live.issuer;
+        let entries = collector.entries(scope);
+        let crl = tbs_cert_list(issuer, live.key.algorithm(), scope, plan, &entries).sign(&live.key)?;
+        let before = previous.and_then(|set| set.find(&live.authority, issuer.generation.number(), scope));
+        let expected =
+            Expected { plan, scope, previous: before.map(Row::previous), departed: listing.departed(scope) };
+        let facts = gate(&crl, issuer, &expected, listing.rows(scope)).map_err(|error| {
+            let generation = issuer.generation;
+            OfficeError::Gate(format!("{}/{generation}/{}: {error}", live.authority, file_name(scope)))
+        })?;
+        let directory = directory.join(&live.authority).join(issuer.generation.to_string());
+        fs::create_dir_all(&directory).map_err(at(&directory))?;
+        write_file(&directory.join(file_name(scope)), &crl)?;
+        Ok(Row::new(&live.authority, issuer, scope, &facts))
+    }
+
+    /// Every partition that ever had a certificate, by the name in its certificates.
+    fn distribution_points(
+        &self,
+        authority: AuthorityId,
+        collector: &Collector,
+    ) -> Result<BTreeMap<Partition, Name>, OfficeError> {
+        let facts = self.store.facts();
+        let known = facts.partitions.get(&authority).into_iter().flat_map(|known| known.iter().copied());
+        let named = known.chain(collector.partitions()).map(|partition| {
+            let name = self.profile.distribution_point(authority, partition).ok_or_else(|| {
+                OfficeError::Damaged(format!("no municipality {partition} in the table: put its row back"))
+            })?;
+            Ok((partition, name))
+        });
+        named.collect()
+    }
+
+    /// The rows being served: those of `own`, and of other authorities what stands.
+    fn merged(&self, own: Catalogue) -> Result<Catalogue, OfficeError> {
+        let covered: Vec<String> = own.crls.iter().map(|row| row.authority.clone()).collect();
+        let standing = self.served_catalogue()?.map(|served| served.crls).unwrap_or_default();
+        let mut merged = own;
+        merged.crls.extend(standing.into_iter().filter(|row| !covered.contains(&row.authority)));
+        merged.crls.sort_by(|a, b| (&a.authority, a.generation).cmp(&(&b.authority, b.generation)));
+        Ok(merged)
+    }
+
+    /// The catalogue of what is served; none before the first set.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn served_catalogue(&self) -> Result<Option<Catalogue>, OfficeError> {
+        read_catalogue(&self.data.crl().join(CATALOGUE))
+    }
+
+    /// For each authority the catalogue of the set it is served from.
+    fn served_catalogues(&self) -> Result<BTreeMap<AuthorityId, Catalogue>, OfficeError> {
+        let mut found = BTreeMap::new();
+        let Some(served) = self.served_catalogue()? else { return Ok(found) };
+        for authority in &self.profile.authorities {
+            let Some(row) = served.crls.iter().find(|row| row.authority == authority.name) else { continue };
+            if let Some(set) = self.set_catalogue(&row.set)? {
+                found.insert(authority.id, set);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The set an authority is served from.
+    pub(super) fn served_set(&self, authority: AuthorityId) -> Option<ServedSet> {
+        self.served.load().get(&authority).copied()
+    }
+
+    /// The catalogue of one set.
+    pub(super) fn set_catalogue(&self, set: &str) -> Result<Option<Catalogue>, OfficeError> {
+        read_catalogue(&self.set_directory(set).join(CATALOGUE))
+    }
+
+    /// Where the files of a set lie.
+    pub(super) fn set_directory(&self, set: &str) -> PathBuf {
+        self.data.crl().join(SETS).join(set)
+    }
+
+    pub(super) fn journal(&self, event: Event) -> Result<(), OfficeError> {
+        self.store.submit_wait(Origin::service(), Box::new(move |_, _| Ok(vec![event.clone()])))?;
+        Ok(())
+    }
+}
+
+/// A set by its number and the position it is made from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ServedSet {
+    pub(super) number: CrlNumber,
+    pub(super) position: Position,
+}
+
+/// Name of a catalogue file.
+pub(super) const CATALOGUE: &str = "index.json";
+
+/// Directory of the published sets.
+const SETS: &str = "sets";
+
+fn newest(rows: &[Row], authority: &str) -> u8 {
+    rows.iter().filter(|row| row.authority == authority).map(|row| row.generation).max().unwrap_or(0)
+}
+
+fn to_json(catalogue: &Catalogue) -> Result<Vec<u8>, OfficeError> {
+    serde_json::to_vec_pretty(catalogue).map_err(|error| OfficeError::Damaged(error.to_string()))
+}
+
+fn read_catalogue(path: &Path) -> Result<Option<Catalogue>, OfficeError> {
+    match fs::read(path) {
+        Ok(octets) => serde_json::from_slice(&octets).map(Some).map_err(|error| {
+            OfficeError::Damaged(format!("{}: {error}; remove it, a new set is cut at start", path.display()))
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(DataError::Io { path: path.to_owned(), error }.into()),
+    }
+}
+
+fn write_file(path: &Path, octets: &[u8]) -> Result<(), DataError> {
+    File::create(path)
+        .and_then(|mut file| {
+            file.write_all(octets)?;
+            file.sync_all()
+        })
+        .map_err(at(path))
+}
+
+/// Makes the entries of a directory and of those in it durable.
+fn sync_tree(path: &Path) -> Result<(), DataError> {
+    for entry in fs::read_dir(path).map_err(at(path))? {
+        let entry = entry.map_err(at(path))?;
+        if entry.file_type().map_err(at(path))?.is_dir() {
+            sync_tree(&entry.path())?;
+        }
+    }
+    sync_directory(path)
+}
+
+fn at(path: &Path) -> impl FnOnce(std::io::Error) -> DataError {
+    let path = path.to_owned();
+    move |error| DataError::Io { path, error }
+}

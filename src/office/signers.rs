@@ -1,0 +1,134 @@
+//! Delegated OCSP signers: made when there is none, renewed when a third of their life is left.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::archived::Archived;
+use super::authorities::{archived_certificate, read_key, record_issued, sha256};
+use super::{LiveGeneration, Office, OfficeError};
+use crate::config::SignerKey;
+use crate::der::UnixTime;
+use crate::issue::{self, OcspSigner, SubjectKey};
+use crate::ocsp::{Signer, SigningIdentity};
+use crate::pki::{AuthorityId, CertStatus, CertificateKind, Generation, Issuer, SignatureAlgorithm};
+use crate::profile::KeyType;
+use crate::record::{CertificateRef, Issued, Origin, Record};
+
+/// A day.
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Office {
+    /// Sees to it that every live generation has a signer with a third of its life left, and
+    /// hands them to the responder.
+    ///
+    /// # Errors
+    /// When one cannot be made; the responder keeps what it has.
+    pub fn renew_signers(&self) -> Result<(), OfficeError> {
+        let keeping = self.keeping.lock();
+        let now = self.clock.now();
+        let mut identities = Vec::new();
+        for live in self.generations.load().values().flatten() {
+            let signer = match self.usable_signer(live, now)? {
+                Some(signer) => signer,
+                None => self.new_signer(live, now)?,
+            };
+            identities.push(SigningIdentity { issuer: Arc::clone(&live.issuer), signer: Arc::new(signer) });
+        }
+        self.responder.install(&identities);
+        drop(keeping);
+        Ok(())
+    }
+
+    /// The signer that lasts longest, if it lasts long enough and its key is here.
+    fn usable_signer(&self, live: &LiveGeneration, now: UnixTime) -> Result<Option<Signer>, OfficeError> {
+        let facts = self.store.facts();
+        let ours = |record: &&Record| {
+            let issued = &record.issued;
+            record.status() == CertStatus::Good
+                && issued.kind == CertificateKind::OcspSigner
+                && issued.certificate.authority == live.issuer.authority
+                && issued.certificate.generation == live.issuer.generation
+        };
+        let longest = facts.issuers.iter().filter(ours).max_by_key(|record| record.issued.not_after);
+        let Some(Record { issued, .. }) = longest else { return Ok(None) };
+        let life = issued.not_after.since(issued.not_before);
+        if issued.not_after.since(now) * 3 < life {
+            return Ok(None);
+        }
+        let certificate = archived_certificate(&self.store, issued)?;
+        let key_id = key_id_of(&certificate)?;
+        let path = self.data.key(&key_id).display().to_string();
+        let Some(pkcs8) = self.data.read_key(&key_id)? else { return Ok(None) };
+        let key = read_key(&pkcs8, &path)?;
+        if key.algorithm() != self.signer_algorithm() {
+            return Ok(None);
+        }
+        Ok(Some(Signer { key: Arc::new(key), certificate, not_after: issued.not_after }))
+    }
+
+    fn new_signer(&self, live: &LiveGeneration, now: UnixTime) -> Result<Signer, OfficeError> {
+        let issuer = &live.issuer;
+        let kind = match self.config.ocsp.signer {
+            SignerKey::P256 => KeyType::P256,
+            SignerKey::Rsa2048 => KeyType::Rsa2048,
+        };
+        let pkcs8 = issue::generate_key(kind)?;
+        let key = read_key(&pkcs8, "new key")?;
+        let lifetime = DAY * self.config.ocsp.signer_validity_days;
+        let validity = OcspSigner::validity(issuer, now, lifetime)?;
+        let (not_before, not_after) = (validity.not_before(), validity.not_after());
+        let serial = self.store.next_serial(issuer.authority)?;
+        let tbs = OcspSigner {
+            profile: &self.profile,
+            issuer,
+            serial,
+            algorithm: live.key.algorithm(),
+            validity,
+            number: self.signers_made(issuer.authority),
+            key: &SubjectKey::from_spki(key.spki())?,
+        }
+        .tbs()?;
+        let signature = live.key.sign(&tbs)?;
+        let certificate = issue::assemble(&tbs, live.key.algorithm(), &signature);
+        self.data.write_key(&key.key_id(), &pkcs8)?;
+        let archived = Archived { certificate: certificate.clone(), holder: None };
+        let issued = Issued {
+            certificate: CertificateRef { authority: issuer.authority, generation: issuer.generation, serial },
+            kind: CertificateKind::OcspSigner,
+            partition: None,
+            not_before,
+            not_after,
+            archive: self.store.archive_append_wait(archived.to_der())?,
+            sha256: sha256(&certificate),
+            holder: None,
+            card: None,
+            twin: None,
+        };
+        record_issued(&self.store, vec![issued], Origin::service())?;
+        let generation: Generation = issuer.generation;
+        tracing::info!(authority = live.authority, %generation, %serial, %not_after, "new OCSP signer");
+        Ok(Signer { key: Arc::new(key), certificate, not_after })
+    }
+
+    /// How many signers an authority has had with the coming one: its name carries the count.
+    fn signers_made(&self, authority: AuthorityId) -> u32 {
+        let facts = self.store.facts();
+        let ours = facts.issuers.iter().map(|record| &record.issued).filter(|issued| {
+            issued.kind == CertificateKind::OcspSigner && issued.certificate.authority == authority
+        });
+        u32::try_from(ours.count()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    const fn signer_algorithm(&self) -> SignatureAlgorithm {
+        match self.config.ocsp.signer {
+            SignerKey::P256 => SignatureAlgorithm::EcdsaP256Sha256,
+            SignerKey::Rsa2048 => SignatureAlgorithm::RsaSha256,
+        }
+    }
+}
+
+/// SHA-1 of the key a certificate is for.
+fn key_id_of(certificate: &[u8]) -> Result<[u8; 20], OfficeError> {
+    let read = Issuer::from_certificate(AuthorityId(0), Generation::FIRST, certificate);
+    read.map(|subject| subject.key_id).map_err(|error| OfficeError::Damaged(error.to_string()))
+}

@@ -1,0 +1,314 @@
+//! The commands: outcomes, repetitions, and what every mistake is told.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a failed step must stop the test"
+)]
+
+mod service;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::Value;
+use service::{SEKISHO, Service, run, sekisho};
+
+const APPLICANT: [&str; 10] = [
+    "--name", "関所 花子", "--birth", "1982-02-17", "--sex", "female", "--address", "東京都清瀬市中里五丁目842番地",
+    "--municipality", "13221",
+];
+
+fn issue<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["issue"][..], &APPLICANT, more].concat()
+}
+
+/// Issues a pair or one kind, and returns the JSON of its certificates.
+fn issued(service: &Service, more: &[&str]) -> Vec<Value> {
+    let out = service.data.join("out").display().to_string();
+    let ran = service.sekisho(&[&issue(&["--test-key", "--json", "--out", &out])[..], more].concat());
+    ran.json()["certificates"].as_array().unwrap().clone()
+}
+
+fn serial(certificate: &Value) -> &str {
+    certificate["serial"].as_str().unwrap()
+}
+
+#[test]
+fn revoking_is_for_ever_and_repeating_changes_nothing() {
+    let service = Service::demo(100);
+    let pair = issued(&service, &[]);
+    let (sign, auth) = (serial(&pair[0]), serial(&pair[1]));
+    assert_eq!((&pair[0]["kind"], &pair[1]["kind"]), (&Value::from("sign"), &Value::from("auth")));
+
+    let named = ["--authority", "sign", "--serial", sign];
+    let revoke = |more: &[&str]| service.sekisho(&[&["revoke", "--json"][..], &named, more].concat());
+    let first = revoke(&["--reason", "superseded", "--key", "a"]).json();
+    assert_eq!((&first["changed"], &first["repeated"]), (&Value::from(true), &Value::from(false)));
+    let again = revoke(&["--reason", "superseded", "--key", "a"]).json();
+    assert_eq!((&again["changed"], &again["repeated"]), (&Value::from(false), &Value::from(true)));
+    for field in ["position", "recorded_at", "revoked_at", "status", "reason"] {
+        assert_eq!(first[field], again[field], "the first outcome again: {field}");
+    }
+    revoke(&["--reason", "keyCompromise", "--key", "a"]).refused(1, &["key was used for another request"]);
+    let so_already = revoke(&["--reason", "superseded"]).json();
+    assert_eq!((&so_already["changed"], &so_already["position"]), (&Value::from(false), &first["position"]));
+    revoke(&["--reason", "affiliationChanged"]).refused(1, &["already revoked with superseded"]);
+    service.sekisho(&[&["hold"][..], &named].concat()).refused(1, &["already revoked"]);
+    service.sekisho(&[&["release"][..], &named].concat()).refused(1, &["already revoked"]);
+
+    let at = first["recorded_at"].as_str().unwrap();
+    let status = service.sekisho(&["status", "--json", "--authority", "auth", "--serial", auth]);
+    assert_eq!(status.json()["status"], "good", "the twin stays as it was");
+    let before = service.sekisho(&["status", "--json", "--authority", "sign", "--serial", sign, "--at", "2020-01-01T00:00:00Z"]);
+    before.refused(1, &["never issued"]);
+    let then = service.sekisho(&["status", "--json", "--authority", "sign", "--serial", sign, "--at", at]);
+    assert_eq!(then.code, Some(1));
+    assert!(then.stdout.contains("superseded"));
+}
+
+#[test]
+fn only_a_phone_authentication_certificate_returns_from_hold() {
+    let service = Service::demo(100);
+    let phone = issued(&service, &["--kind", "phone-sign,phone-auth"]);
+    let card = issued(&service, &[]);
+    let change = |what: &str, authority: &str, certificate: &Value| {
+        service.sekisho(&[what, "--json", "--authority", authority, "--serial", serial(certificate)])
+    };
+    for (authority, certificate, kind) in
+        [("sign", &card[0], "sign"), ("auth", &card[1], "auth"), ("sign", &phone[0], "phone-sign")]
+    {
+        change("release", authority, certificate).refused(1, &["not on hold"]);
+        assert_eq!(change("hold", authority, certificate).json()["status"], "hold");
+        change("release", authority, certificate).refused(1, &[kind, "never lifted"]);
+        let ended = change("revoke", authority, certificate).json();
+        assert_eq!((&ended["status"], &ended["reason"]), (&Value::from("revoked"), &Value::from("unspecified")));
+    }
+    let held = change("hold", "auth", &phone[1]).json();
+    assert_eq!(held["reason"], "certificateHold");
+    let released = change("release", "auth", &phone[1]).json();
+    assert_eq!((&released["status"], &released["changed"]), (&Value::from("good"), &Value::from(true)));
+    assert_eq!(change("release", "auth", &phone[1]).json()["changed"], false);
+    let file = service.data.join("out").join(format!("auth-{}.pem", serial(&phone[1])));
+    assert!(service.openssl_ocsp("auth", file.to_str().unwrap(), &[]).contains(": good"));
+}
+
+#[test]
+fn a_hold_that_ends_in_revocation_keeps_its_date() {
+    let service = Service::demo(100);
+    let card = issued(&service, &["--kind", "sign"]);
+    let named = ["--json", "--authority", "sign", "--serial", serial(&card[0])];
+    let held = service.sekisho(&[&["hold"][..], &named].concat()).json();
+    let ended = service.sekisho(&[&["revoke", "--reason", "cessationOfOperation"][..], &named].concat()).json();
+    assert_eq!(ended["revoked_at"], held["revoked_at"]);
+    assert_ne!(ended["position"], held["position"]);
+    assert_eq!(ended["reason"], "cessationOfOperation");
+}
+
+#[test]
+fn a_repeated_issue_gives_the_same_certificates() {
+    let service = Service::demo(100);
+    let first = issued(&service, &["--key", "k"]);
+    assert_eq!(issued(&service, &["--key", "k"]), first);
+    assert_ne!(issued(&service, &["--key", "other"]), first);
+    let out = service.data.join("out").display().to_string();
+    let other = issue(&["--test-key", "--key", "k", "--kind", "auth", "--out", &out]);
+    service.sekisho(&other).refused(1, &["key was used for another request"]);
+}
+
+#[test]
+fn a_batch_issues_every_good_line_once_and_lists_the_others() {
+    let service = Service::demo(100);
+    let file = service.data.join("batch.ndjson");
+    let line = |municipality: &str, birth: &str| {
+        format!(
+            r#"{{"name":"関所 花子","birth":"{birth}","sex":"female","address":"東京都清瀬市","municipality":"{municipality}","subject_key":"test_key"}}"#
+        )
+    };
+    let lines = [line("13221", "1980-01-01"), line("99999", "1980-01-01"), line("13221", "2999-01-01"), line("13221", "1990-01-01")];
+    fs::write(&file, lines.join("\n")).unwrap();
+    let out = service.data.join("batch-out");
+    let arguments = ["issue", "--batch", file.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    let ran = service.sekisho(&arguments);
+    ran.refused(1, &["4 certificates", "2 lines rejected", "line 2"]);
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 4);
+    let rejected = fs::read_to_string(service.data.join("batch.ndjson.rejected")).unwrap();
+    assert!(rejected.contains("line 2: ") && rejected.contains("line 3: "), "{rejected}");
+    let again = service.sekisho(&arguments);
+    assert!(again.stdout.contains("issued before under this key"), "{}", again.stdout);
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 4, "nothing is issued twice");
+}
+
+#[test]
+fn a_wrong_application_is_refused_with_the_reason() {
+    let service = Service::demo(100);
+    let refused = |arguments: &[&str], words: &[&str]| service.sekisho(arguments).refused(2, words);
+    let with = |option: &str, value: &'static str| {
+        let mut arguments = issue(&["--test-key"]);
+        let at = arguments.iter().position(|one| *one == option).unwrap();
+        arguments[at + 1] = value;
+        arguments
+    };
+    refused(&with("--municipality", "99999"), &["99999"]);
+    refused(&with("--municipality", "1322"), &["five digits"]);
+    refused(&with("--birth", "2999-01-01"), &["birth"]);
+    refused(&with("--birth", "1982-02-30"), &["birth"]);
+    refused(&with("--birth", "2020-01-01"), &["15"]);
+    refused(&with("--sex", "none"), &["sex"]);
+    refused(&with("--name", ""), &["name"]);
+    refused(&with("--address", "北海道札幌市"), &["東京都"]);
+    refused(&issue(&["--test-key", "--kind", "sign,phone-auth"]), &["cannot issue"]);
+    refused(&issue(&["--test-key", "--kind", "root"]), &["unknown certificate kind"]);
+    refused(&issue(&[]), &["--csr"]);
+    assert_eq!(service.sekisho(&["issue"]).code, Some(2));
+}
+
+#[test]
+fn weak_and_wrong_keys_are_refused_and_good_ones_certified() {
+    let service = Service::demo(100);
+    let out = service.data.join("keys");
+    fs::create_dir_all(&out).unwrap();
+    let path = |name: &str| out.join(name).display().to_string();
+    let openssl = |arguments: &[&str]| assert_eq!(run("openssl", arguments).code, Some(0), "{arguments:?}");
+    for (name, bits) in [("small", "1024"), ("large", "3072"), ("right", "2048")] {
+        openssl(&["genrsa", "-out", &path(&format!("{name}.key")), bits]);
+        openssl(&["rsa", "-in", &path(&format!("{name}.key")), "-pubout", "-out", &path(&format!("{name}.pub"))]);
+    }
+    openssl(&["genpkey", "-algorithm", "ed25519", "-out", &path("ed.key")]);
+    openssl(&["pkey", "-in", &path("ed.key"), "-pubout", "-out", &path("ed.pub")]);
+    openssl(&["ecparam", "-name", "secp384r1", "-genkey", "-noout", "-out", &path("p384.key")]);
+    openssl(&["req", "-new", "-key", &path("p384.key"), "-subj", "/CN=x", "-out", &path("p384.csr")]);
+    let try_key = |option: &str, file: &str| {
+        service.sekisho(&issue(&[option, &path(file), "--kind", "auth", "--json", "--out", &path("out")]))
+    };
+    for weak in ["small.pub", "large.pub", "ed.pub"] {
+        try_key("--public-key", weak).refused(2, &["2048"]);
+    }
+    try_key("--public-key", "right.pub").json();
+    try_key("--csr", "p384.csr").json();
+
+    let mut csr = pem::parse(fs::read(path("p384.csr")).unwrap()).unwrap().into_contents();
+    let last = csr.len() - 1;
+    csr[last] ^= 1;
+    fs::write(path("forged.csr"), csr).unwrap();
+    try_key("--csr", "forged.csr").refused(2, &["signature"]);
+    try_key("--csr", "absent.csr").refused(2, &["absent.csr"]);
+}
+
+#[test]
+fn a_certificate_that_is_not_ours_is_not_found() {
+    let service = Service::demo(100);
+    let revoke = |arguments: &[&str]| service.sekisho(&[&["revoke"][..], arguments].concat());
+    revoke(&["--authority", "sign", "--serial", "0xfffffff"]).refused(1, &["never issued"]);
+    revoke(&["--authority", "root", "--serial", "1"]).refused(2, &["root", "sign or auth"]);
+    revoke(&["--authority", "sign", "--serial", "0"]).refused(2, &["serial number"]);
+    revoke(&["--authority", "sign", "--serial", "1", "--reason", "tired"]).refused(2, &["unknown reason"]);
+    revoke(&["--authority", "sign", "--serial", "1", "--reason", "certificateHold"]).refused(1, &["hold"]);
+    let future = ["--authority", "sign", "--serial", "1", "--invalid-since", "2999-01-01T00:00:00Z"];
+    revoke(&future).refused(1, &["2999", "passed"]);
+    let other = Service::demo(100);
+    let foreign = other.certificates("sign", "good");
+    revoke(&["--cert", foreign[0]["file"].as_str().unwrap()]).refused(1, &["not issued here"]);
+    revoke(&["--cert", "/dev/null"]).refused(2, &["/dev/null"]);
+    assert_eq!(revoke(&[]).code, Some(2));
+}
+
+#[test]
+fn without_a_service_commands_say_how_to_start_one() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let status = ["status", "--authority", "sign", "--serial", "1"];
+    sekisho(&data, &status).refused(3, &["no service", "sekisho serve"]);
+    sekisho(&data, &["serve"]).refused(2, &["sekisho init"]);
+    sekisho(&data, &["check"]).refused(2, &["sekisho init"]);
+    assert_eq!(sekisho(&data, &["init"]).code, Some(0));
+    sekisho(&data, &["init"]).refused(2, &["exists already"]);
+    let checked = sekisho(&data, &["check", "--json", "--deep"]).json();
+    assert_eq!((&checked["certificates"], checked["findings"].as_array().unwrap().len()), (&Value::from(2), 0));
+    sekisho(&data, &status).refused(3, &["no service"]);
+}
+
+#[test]
+fn keys_that_others_could_read_stop_the_start() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    assert_eq!(sekisho(&data, &["init"]).code, Some(0));
+    let key = fs::read_dir(data.join("keys")).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(data.join("keys")).unwrap().permissions().mode() & 0o777, 0o700);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    sekisho(&data, &["serve"]).refused(2, &["644", "chmod 600", key.to_str().unwrap()]);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(data.join("keys"), fs::Permissions::from_mode(0o755)).unwrap();
+    sekisho(&data, &["serve"]).refused(2, &["755", "chmod 700"]);
+}
+
+#[test]
+fn a_damaged_journal_stops_the_start_and_is_left_as_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let mut service = Service::start(&data, 100);
+    service.stop();
+    let segment = fs::read_dir(data.join("store/journal")).unwrap().next().unwrap().unwrap().path();
+    let mut octets = fs::read(&segment).unwrap();
+    let middle = octets.len() / 2;
+    octets[middle] ^= 1;
+    fs::write(&segment, &octets).unwrap();
+    for command in [&["serve"][..], &["check"]] {
+        sekisho(&data, command).refused(4, &[segment.to_str().unwrap(), "octet", "intact", "nothing was changed"]);
+    }
+    assert_eq!(fs::read(&segment).unwrap(), octets);
+    octets[middle] ^= 1;
+    fs::write(&segment, &octets).unwrap();
+    let whole = sekisho(&data, &["check", "--json", "--deep"]).json();
+    assert_eq!(whole["findings"].as_array().unwrap().len(), 0, "{whole}");
+}
+
+#[test]
+fn a_second_service_on_the_same_directory_is_refused() {
+    let service = Service::demo(100);
+    sekisho(&service.data, &["demo", "--listen", "127.0.0.1:0"]).refused(2, &["another process"]);
+    assert!(service.openssl_ocsp("sign", service.certificates("sign", "good")[0]["file"].as_str().unwrap(), &[]).contains(": good"));
+}
+
+#[test]
+fn help_fits_a_screen_and_every_command_explains_itself() {
+    let help = run(SEKISHO, &["--help"]);
+    assert_eq!(help.code, Some(0));
+    assert!(help.stdout.lines().count() <= 40, "{}", help.stdout);
+    for command in ["demo", "init", "serve", "issue", "revoke", "hold", "release", "status", "crl", "check"] {
+        assert!(help.stdout.contains(command));
+        let own = run(SEKISHO, &[command, "--help"]);
+        assert!(own.code == Some(0) && own.stdout.contains("--data") && own.stdout.contains("--json"), "{command}");
+    }
+    assert_eq!(run(SEKISHO, &["dance"]).code, Some(2));
+}
+
+#[test]
+fn configuration_mistakes_are_refused_by_their_field() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    assert_eq!(sekisho(&data, &["init", "--organization", "TEST-ONLY"]).code, Some(0));
+    let file = data.join("sekisho.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    for (from, to, field) in [
+        ("validity_minutes = 720", "validity_minutes = 0", "ocsp.validity_minutes"),
+        ("signer = \"p256\"", "signer = \"p521\"", "p521"),
+        ("workers = 0", "wokers = 0", "wokers"),
+        ("daily_at = \"00:00\"", "daily_at = \"25:00\"", "crl.daily_at"),
+        ("listen = \"127.0.0.1:8080\"", "listen = \"8080\"", "listen"),
+    ] {
+        assert!(text.contains(from));
+        write(&file, &text.replace(from, to));
+        sekisho(&data, &["serve"]).refused(2, &[field]);
+    }
+    write(&file, &text.replace("TEST-ONLY", "OTHER").replace("127.0.0.1:8080", "127.0.0.1:0"));
+    sekisho(&data, &["serve"]).refused(2, &["profile.organization", "OTHER", "TEST-ONLY"]);
+}
+
+fn write(file: &Path, text: &str) {
+    fs::write(file, text).unwrap();
+}

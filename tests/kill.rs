@@ -1,0 +1,221 @@
+//! `kill -9` at random points: whatever was acknowledged is there afterwards.
+//!
+//! The test is the outside process: it writes down each intent and each acknowledgement, kills
+//! the service while requests are in flight, starts it again, and asks OCSP, the next CRL and
+//! the records. What `kill -9` cannot see, a missing sync, the simulated disk can: see
+//! `tests/durability.rs`.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a failed step must stop the test"
+)]
+
+mod service;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use service::{Service, python};
+
+/// Rounds in the fast suite; `SEKISHO_KILL_ROUNDS=500` for the long form.
+const ROUNDS: usize = 50;
+const CLIENTS: usize = 16;
+
+/// What the outside process knows.
+#[derive(Default)]
+struct Ledger {
+    /// Serials whose revocation was acknowledged, with the position and time told.
+    revoked: BTreeMap<String, (u64, String)>,
+    /// Serials for which a revocation was sent and nothing came back.
+    in_doubt: BTreeSet<String>,
+    /// Serials of certificates that left the service.
+    issued: BTreeSet<String>,
+}
+
+#[test]
+fn fifty_kills_lose_nothing_that_was_acknowledged() {
+    let rounds = std::env::var("SEKISHO_KILL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(ROUNDS);
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let ledger = Arc::new(Mutex::new(Ledger::default()));
+    let mut service = Service::start(&data, 400);
+    let mut rounds_in_flight = 0;
+    let mut attempt = 0;
+    while rounds_in_flight < rounds {
+        attempt += 1;
+        assert!(attempt < rounds * 4, "kills keep missing the requests");
+        if kill_under_load(&mut service, &ledger, attempt) > 0 {
+            rounds_in_flight += 1;
+        }
+        service = Service::start(&data, 400);
+        check_records(&service, &ledger);
+    }
+    let known = ledger.lock().unwrap();
+    assert!(known.revoked.len() > rounds && known.issued.len() > rounds, "there was something to lose");
+    check_ocsp(&service, &known);
+    check_crl(&service, &known);
+    let state = service.sekisho(&["check", "--json"]).json();
+    assert_eq!(state["findings"].as_array().unwrap().len(), 0, "{state}");
+}
+
+/// Sixteen clients issue and revoke until the service is killed; how many requests were in
+/// flight then.
+fn kill_under_load(service: &mut Service, ledger: &Arc<Mutex<Ledger>>, attempt: usize) -> usize {
+    let socket = service.data.join("admin.sock");
+    let in_flight = Arc::new(AtomicUsize::new(0));
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| {
+            let (socket, ledger) = (socket.clone(), Arc::clone(ledger));
+            let (in_flight, stop) = (Arc::clone(&in_flight), Arc::clone(&stop));
+            std::thread::spawn(move || {
+                let mut step = 0;
+                while !stop.load(Ordering::SeqCst)
+                    && one_life(&socket, &ledger, &in_flight, &format!("{attempt}-{client}-{step}")).is_some()
+                {
+                    step += 1;
+                }
+            })
+        })
+        .collect();
+    // From the first requests to well into the load: 5 to 130 ms, never the same twice.
+    std::thread::sleep(Duration::from_millis(5 + u64::try_from(attempt * 37 % 126).unwrap()));
+    let caught = in_flight.load(Ordering::SeqCst);
+    service.kill();
+    stop.store(true, Ordering::SeqCst);
+    clients.into_iter().for_each(|client| client.join().unwrap());
+    caught
+}
+
+/// Issues a certificate and revokes it; none when the service went away.
+fn one_life(socket: &Path, ledger: &Mutex<Ledger>, in_flight: &AtomicUsize, key: &str) -> Option<()> {
+    let call = |path: &str, body: &Value| {
+        in_flight.fetch_add(1, Ordering::SeqCst);
+        let answer = post(socket, path, body);
+        in_flight.fetch_sub(1, Ordering::SeqCst);
+        answer
+    };
+    let issued = call(
+        "/v1/issue",
+        &json!({"name": "関所 花子", "birth": "1980-01-01", "sex": "female", "address": "東京都清瀬市",
+                "municipality": "13221", "kinds": ["sign"], "subject_key": "test_key", "key": format!("i{key}")}),
+    )?;
+    let serial = issued["certificates"][0]["serial"].as_str().unwrap().to_owned();
+    assert!(ledger.lock().unwrap().issued.insert(serial.clone()), "serial {serial} was issued twice");
+    ledger.lock().unwrap().in_doubt.insert(serial.clone());
+    let revoked = call(
+        "/v1/revoke",
+        &json!({"certificate": {"authority": "sign", "serial": serial}, "reason": "superseded", "key": format!("r{key}")}),
+    )?;
+    let told = (revoked["position"].as_u64().unwrap(), revoked["revoked_at"].as_str().unwrap().to_owned());
+    let mut ledger = ledger.lock().unwrap();
+    ledger.in_doubt.remove(&serial);
+    ledger.revoked.insert(serial, told);
+    Some(())
+}
+
+/// A bare HTTP request over the socket; none when no whole answer comes back.
+fn post(socket: &Path, path: &str, body: &Value) -> Option<Value> {
+    let mut stream = UnixStream::connect(socket).ok()?;
+    let body = body.to_string();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: admin\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).ok()?;
+    let mut reader = BufReader::new(stream);
+    let mut status = String::new();
+    reader.read_line(&mut status).ok()?;
+    let mut len = None;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        if line == "\r\n" {
+            break;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            len = value.trim().parse::<usize>().ok();
+        }
+    }
+    let mut octets = vec![0; len?];
+    reader.read_exact(&mut octets).ok()?;
+    let answer = serde_json::from_slice(&octets).ok()?;
+    // A service on its way down may say so; nothing is acknowledged then.
+    if status.contains(" 200 ") { Some(answer) } else { None }
+}
+
+/// After each restart the records agree with the ledger.
+fn check_records(service: &Service, ledger: &Mutex<Ledger>) {
+    let socket = service.data.join("admin.sock");
+    let known = ledger.lock().unwrap();
+    let status = |serial: &str| {
+        let body = json!({"certificate": {"authority": "sign", "serial": serial}});
+        post(&socket, "/v1/status", &body).unwrap_or_else(|| panic!("{serial} was issued and is not recorded"))
+    };
+    // The newest ones, which the last kill could have hurt, and some of the older.
+    for (serial, (position, revoked_at)) in known.revoked.iter().rev().take(40).chain(known.revoked.iter().step_by(20)) {
+        let state = status(serial);
+        assert_eq!((&state["status"], &state["reason"]), (&json!("revoked"), &json!("superseded")), "{serial}");
+        assert_eq!((&state["position"], &state["revoked_at"]), (&json!(position), &json!(revoked_at)), "{serial}");
+    }
+    for serial in known.issued.iter().rev().take(40) {
+        let state = status(serial);
+        let revoked = known.revoked.contains_key(serial);
+        let in_doubt = known.in_doubt.contains(serial);
+        assert!(revoked || in_doubt || state["status"] == "good", "{serial} {state}");
+    }
+}
+
+/// Every acknowledged revocation, asked over OCSP by a program nobody here wrote.
+fn check_ocsp(service: &Service, known: &Ledger) {
+    let serials: Vec<&str> = known.revoked.keys().map(String::as_str).collect();
+    let script = r"
+import sys, urllib.request
+from cryptography import x509
+from cryptography.x509 import ocsp
+from cryptography.hazmat.primitives import hashes, serialization
+url, ca = sys.argv[1], x509.load_pem_x509_certificate(open(sys.argv[2], 'rb').read())
+name = ca.subject.public_bytes()
+key = ca.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.PKCS1)
+def digest(octets):
+    h = hashes.Hash(hashes.SHA1()); h.update(octets); return h.finalize()
+for serial in sys.stdin.read().split():
+    b = ocsp.OCSPRequestBuilder().add_certificate_by_hash(digest(name), digest(key), int(serial, 16), hashes.SHA1())
+    der = b.build().public_bytes(serialization.Encoding.DER)
+    r = urllib.request.urlopen(urllib.request.Request(url, der, {'Content-Type': 'application/ocsp-request'}))
+    a = ocsp.load_der_ocsp_response(r.read())
+    assert a.certificate_status == ocsp.OCSPCertStatus.REVOKED and a.serial_number == int(serial, 16), serial
+print('asked')
+";
+    let program = format!("import sys, io\nsys.stdin = io.StringIO('''{}''')\n{script}", serials.join("\n"));
+    let ran = python(&program, &[&service.url(), &service.ca("sign")]);
+    assert_eq!(ran.stdout.trim(), "asked", "{}", ran.text());
+}
+
+/// Every acknowledged revocation stands in the next CRL.
+fn check_crl(service: &Service, known: &Ledger) {
+    assert_eq!(service.sekisho(&["crl", "publish"]).code, Some(0));
+    for name in ["full", "13221"] {
+        let url = format!("{}crl/sign/1/{name}.crl", service.url());
+        let listed = service::shell(&format!("curl -sf {url} | openssl crl -inform DER -noout -text"));
+        assert_eq!(listed.code, Some(0), "{}", listed.text());
+        let listed: BTreeSet<u64> = listed
+            .stdout
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("Serial Number: "))
+            .map(|hex| u64::from_str_radix(hex, 16).unwrap())
+            .collect();
+        for serial in known.revoked.keys() {
+            let number = u64::from_str_radix(serial.trim_start_matches("0x"), 16).unwrap();
+            assert!(listed.contains(&number), "{serial} is not in {name}.crl");
+        }
+    }
+}

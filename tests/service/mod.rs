@@ -1,0 +1,227 @@
+//! A real service as its users meet it: the binary, a data directory, sockets on port 0.
+
+#![allow(
+    dead_code,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "shared by several tests, none of which uses all of it; a failed step must stop the test"
+)]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Nothing here takes this long on the slowest machine that tests run on.
+pub const DEADLINE: Duration = Duration::from_secs(120);
+
+/// The binary under test.
+pub const SEKISHO: &str = env!("CARGO_BIN_EXE_sekisho");
+
+/// A running demo; killed when dropped.
+pub struct Service {
+    pub data: PathBuf,
+    pub manifest: Value,
+    /// What it printed before it was ready.
+    pub lines: Vec<String>,
+    child: Option<Child>,
+    home: Option<tempfile::TempDir>,
+}
+
+impl Service {
+    /// A fresh demo with this many residents.
+    pub fn demo(residents: u32) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let mut service = Self::start(&home.path().join("data"), residents);
+        service.home = Some(home);
+        service
+    }
+
+    /// A demo on `data`, fresh or not.
+    pub fn start(data: &Path, residents: u32) -> Self {
+        let manifest = data.with_extension("manifest.json");
+        drop(fs::remove_file(&manifest));
+        let mut child = Command::new(SEKISHO)
+            .args(["demo", "--listen", "127.0.0.1:0", "--residents", &residents.to_string()])
+            .arg("--data")
+            .arg(data)
+            .arg("--manifest")
+            .arg(&manifest)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let errors = std::thread::spawn(move || std::io::read_to_string(stderr).unwrap_or_default());
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut lines = Vec::new();
+        let started = Instant::now();
+        while !lines.last().is_some_and(|line: &String| line.contains(" status --data ")) {
+            match receiver.recv_timeout(Duration::from_millis(200)) {
+                Ok(line) => lines.push(line),
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
+                    if started.elapsed() > DEADLINE {
+                        drop(child.kill());
+                        panic!("not ready in time: {lines:?}\n{}", errors.join().unwrap());
+                    }
+                }
+                Err(_) => {
+                    let status = child.wait().unwrap();
+                    panic!("ended with {status} before it was ready: {lines:?}\n{}", errors.join().unwrap());
+                }
+            }
+        }
+        let manifest = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+        Self { data: data.to_owned(), manifest, lines, child: Some(child), home: None }
+    }
+
+    pub fn url(&self) -> String {
+        self.manifest["ocsp_url"].as_str().unwrap().to_owned()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// SIGTERM, and the wait for an orderly end.
+    pub fn stop(&mut self) {
+        let mut child = self.child.take().unwrap();
+        signal("TERM", child.id());
+        let started = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                assert!(status.success(), "a stop is no failure: {status}");
+                return;
+            }
+            if started.elapsed() > DEADLINE {
+                drop(child.kill());
+                panic!("did not stop");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Runs a command on its data directory.
+    pub fn sekisho(&self, arguments: &[&str]) -> Ran {
+        sekisho(&self.data, arguments)
+    }
+
+    /// Certificates of the manifest that have a file.
+    pub fn certificates(&self, authority: &str, status: &str) -> Vec<Value> {
+        let all = self.manifest["certificates"].as_array().unwrap().iter();
+        all.filter(|one| one["authority"] == authority && one["status"] == status && one["file"].is_string())
+            .cloned()
+            .collect()
+    }
+
+    pub fn ca(&self, authority: &str) -> String {
+        let all = self.manifest["authorities"].as_array().unwrap();
+        let ca = all.iter().find(|one| one["name"] == authority).unwrap();
+        ca["certificate"].as_str().unwrap().to_owned()
+    }
+
+    /// What `openssl ocsp` says of a certificate file.
+    pub fn openssl_ocsp(&self, authority: &str, file: &str, extra: &[&str]) -> String {
+        let ca = self.ca(authority);
+        let url = self.url();
+        let mut arguments = vec!["ocsp", "-issuer", &ca, "-CAfile", &ca];
+        arguments.extend(extra);
+        arguments.extend(["-cert", file, "-url", &url]);
+        let ran = run("openssl", &arguments);
+        assert_eq!(ran.code, Some(0), "{}", ran.text());
+        ran.text()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    pub fn text(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
+    pub fn json(&self) -> Value {
+        assert_eq!(self.code, Some(0), "{}", self.text());
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+
+    /// Failed with this code and one line that contains each of `words`.
+    pub fn refused(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}", self.text());
+        assert_eq!(self.stderr.trim_end().lines().count(), 1, "one line: {}", self.stderr);
+        for word in words {
+            assert!(self.stderr.contains(word), "{word} is not in: {}", self.stderr);
+        }
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |octets: Vec<u8>| String::from_utf8_lossy(&octets).into_owned();
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+pub fn sekisho(data: &Path, arguments: &[&str]) -> Ran {
+    let mut command = Command::new(SEKISHO);
+    command.args(arguments).arg("--data").arg(data).env_remove("SEKISHO_DATA");
+    Ran::from(command.output().unwrap())
+}
+
+/// Runs a program that must be there: a missing tool fails the test.
+pub fn run(program: &str, arguments: &[&str]) -> Ran {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    Ran::from(output.unwrap_or_else(|error| panic!("{program}: {error}; tests/run installs it")))
+}
+
+pub fn shell(line: &str) -> Ran {
+    run("sh", &["-c", line])
+}
+
+/// The Python that has `cryptography`; `tests/run` makes it and names it.
+pub fn python(script: &str, arguments: &[&str]) -> Ran {
+    let python = std::env::var("SEKISHO_TEST_PYTHON").expect("SEKISHO_TEST_PYTHON: run the tests by tests/run");
+    let mut all = vec!["-c", script];
+    all.extend(arguments);
+    run(&python, &all)
+}
+
+pub fn signal(name: &str, pid: u32) {
+    assert_eq!(shell(&format!("kill -{name} {pid}")).code, Some(0));
+}
