@@ -16,7 +16,8 @@ use crate::pki::{CertStatus, CertificateKind, Revocation, RevocationReason};
 use crate::record::{Event, Record, Refusal, StatusChange};
 
 /// Apart in time that two changes of one certificate are at least: answers about it carry
-/// whole seconds, and the later answer must carry a later one.
+/// whole seconds, and the later answer must carry a later one. The first change is free: until
+/// then answers carry the second before.
 const CHANGES_APART: Duration = Duration::from_secs(1);
 
 /// A revocation asked for.
@@ -114,7 +115,7 @@ fn not_in_future(invalidity_date: Option<UnixTime>, now: UnixTime) -> Result<(),
 
 fn change<T>(record: &Record, became: T, now: UnixTime) -> Result<StatusChange<T>, Refusal> {
     let earliest = record.changed_at().plus(CHANGES_APART);
-    if now < earliest {
+    if now < earliest && !record.changes.is_empty() {
         return Err(Refusal::NotBefore(earliest));
     }
     let change = u32::try_from(record.changes.len()).unwrap_or(u32::MAX).saturating_add(1);

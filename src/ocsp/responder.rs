@@ -260,7 +260,10 @@ impl Responder {
     /// after it, the time it tells is later, never earlier.
     fn this_update(&self, word: StatusWord, produced_at: UnixTime) -> UnixTime {
         let back = UNSEEN_MAX + self.options.backdate;
-        if word.is_issued() {
+        if word.is_as_issued() {
+            // Asked a moment before, it was unknown: nothing that anybody acted on.
+            produced_at.minus(back).max(word.since().minus(UNSEEN_MAX)).min(produced_at)
+        } else if word.is_issued() {
             let unchanged = Duration::from_secs(word.seconds_unchanged(produced_at));
             produced_at.minus(back.min(unchanged)).max(word.since()).min(produced_at)
         } else {

@@ -14,7 +14,7 @@ use crate::record::{Entry, Event};
 /// | 57–52 | generation | 1–63; 0 only when never issued |
 /// | 51–18 | since | seconds since 1970: revocationTime, or when issued or released |
 /// | 17–6 | changed | recorded_at of the last change, seconds modulo 4096 |
-/// | 5–0 | changes | number of changes since the issue, modulo 64 |
+/// | 5–0 | changes | 0 since the issue; then 1 to 63, and from 1 again |
 ///
 /// The count tells a hold apart from the hold before it, should both bear the same second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -40,7 +40,8 @@ const CHANGES: u32 = 0;
 const SINCE_MAX: u64 = (1 << (REASON - 6 - SINCE)) - 1;
 /// Seconds after which the field `changed` repeats: 68 minutes.
 const CHANGED_MODULUS: u64 = 1 << (SINCE - CHANGED);
-const CHANGES_MODULUS: u32 = 1 << (CHANGED - CHANGES);
+/// Counts a change can have: 0 is kept for the issue.
+const CHANGES_MODULUS: u32 = (1 << (CHANGED - CHANGES)) - 1;
 
 impl StatusWord {
     /// The word of a serial that was never issued.
@@ -78,7 +79,7 @@ impl StatusWord {
                 | u64::from(generation.number()) << GENERATION
                 | seconds(since).min(SINCE_MAX) << SINCE
                 | (seconds(recorded_at) % CHANGED_MODULUS) << CHANGED
-                | u64::from(changes % CHANGES_MODULUS) << CHANGES,
+                | u64::from(changes_field(changes)) << CHANGES,
         )
     }
 
@@ -151,6 +152,12 @@ impl StatusWord {
         seconds(now).wrapping_sub(changed) % CHANGED_MODULUS
     }
 
+    /// True while the status is the one it was issued with.
+    #[must_use]
+    pub fn is_as_issued(self) -> bool {
+        self.is_issued() && self.field(CHANGES, CHANGED - CHANGES) == 0
+    }
+
     fn state(self) -> State {
         match self.0 >> STATE {
             0 => State::NeverIssued,
@@ -163,6 +170,14 @@ impl StatusWord {
     /// A field of at most eight bits.
     fn field(self, shift: u32, bits: u32) -> u8 {
         u8::try_from(self.0 >> shift & ((1 << bits) - 1)).unwrap_or(0)
+    }
+}
+
+/// The count as a word holds it: only the issue has 0.
+const fn changes_field(changes: u32) -> u32 {
+    match changes {
+        0 => 0,
+        more => (more - 1) % CHANGES_MODULUS + 1,
     }
 }
 
