@@ -179,7 +179,10 @@ async fn answer(
                 answered
             });
             carried_out.await.unwrap_or_else(|_| {
-                Err(Problem { error: "the request failed inside the service".to_owned(), kind: ProblemKind::Internal })
+                Err(Problem {
+                    error: "the request failed inside the service".to_owned(),
+                    kind: ProblemKind::Internal,
+                })
             })
         }
     };
@@ -191,7 +194,10 @@ fn to_response(answered: Result<Vec<u8>, Problem>) -> Response<Full<Bytes>> {
         Ok(body) => (StatusCode::OK, body),
         Err(problem) => {
             let status = StatusCode::from_u16(problem.kind.http_status());
-            (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), serde_json::to_vec(&problem).unwrap_or_default())
+            (
+                status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+                serde_json::to_vec(&problem).unwrap_or_default(),
+            )
         }
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));

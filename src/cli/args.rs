@@ -20,7 +20,8 @@ pub struct Arguments {
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 the answer is no, 2 wrong use, 3 service not reached, 4 internal fault.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 done, 1 the answer is no, 2 wrong use, 3 service not reached, 4 internal fault.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]

@@ -25,8 +25,8 @@ pub(super) fn selector(certificate: &Certificate) -> Result<Selector, Failure> {
 
 /// The file as PEM, whether it is PEM or DER.
 pub(super) fn pem_of(path: &Path, label: &str) -> Result<String, Failure> {
-    let octets = std::fs::read(path)
-        .map_err(|error| Failure::wrong_use(format!("{}: {error}", path.display())))?;
+    let octets =
+        std::fs::read(path).map_err(|error| Failure::wrong_use(format!("{}: {error}", path.display())))?;
     match pem::parse(&octets) {
         Ok(pem) => Ok(pem::encode(&pem)),
         Err(_) if octets.first() == Some(&crate::der::tag::SEQUENCE) => {

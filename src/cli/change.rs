@@ -15,8 +15,10 @@ pub(super) fn revoke(data: &DataDir, asked: &Revoke, json: bool) -> Result<(), F
 }
 
 pub(super) fn hold(data: &DataDir, asked: &Hold, json: bool) -> Result<(), Failure> {
-    let change =
-        Change { invalid_since: asked.invalid_since.clone(), ..change(&asked.certificate, asked.key.as_ref())? };
+    let change = Change {
+        invalid_since: asked.invalid_since.clone(),
+        ..change(&asked.certificate, asked.key.as_ref())?
+    };
     submit(data, path::HOLD, &change, json)
 }
 

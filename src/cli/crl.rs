@@ -28,8 +28,10 @@ pub(super) fn run(data: &DataDir, crl: &Crl, json: bool) -> Result<(), Failure> 
 
 fn in_words(catalogue: &Catalogue) -> String {
     let heading = ("ENTRIES", "BYTES", "THIS UPDATE", "NEXT UPDATE", "ADDRESS");
-    let mut lines =
-        vec![format!("{:>9} {:>10}  {:<20}  {:<20}  {}", heading.0, heading.1, heading.2, heading.3, heading.4)];
+    let mut lines = vec![format!(
+        "{:>9} {:>10}  {:<20}  {:<20}  {}",
+        heading.0, heading.1, heading.2, heading.3, heading.4
+    )];
     lines.extend(catalogue.crls.iter().map(|row| {
         let Row { entries, bytes, this_update, next_update, url, .. } = row;
         format!("{entries:>9} {bytes:>10}  {this_update:<20}  {next_update:<20}  {url}")

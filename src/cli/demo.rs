@@ -52,7 +52,8 @@ fn prepare(office: &Office, asked: &Demo) -> Result<Manifest, Failure> {
     let populated = office.store().facts().partitions.values().any(|known| !known.is_empty());
     if !populated {
         populate(office, asked.residents)?;
-        let all: Vec<AuthorityId> = office.profile().authorities.iter().map(|authority| authority.id).collect();
+        let all: Vec<AuthorityId> =
+            office.profile().authorities.iter().map(|authority| authority.id).collect();
         office.publish(&all, false)?;
     }
     Ok(office.manifest(FilesWanted::default())?)
@@ -114,9 +115,12 @@ fn write_manifest(data: &DataDir, file: &Path, manifest: &Manifest) -> Result<()
 
 /// Lines to try: each stands alone and runs in a shell as it is.
 fn print_lines(data: &DataDir, manifest: &Manifest, json: bool) -> Result<(), Failure> {
-    let ca = |name: &str| manifest.authorities.iter().rev().find(|ca| ca.name == name).map(|ca| ca.certificate.clone());
+    let ca = |name: &str| {
+        manifest.authorities.iter().rev().find(|ca| ca.name == name).map(|ca| ca.certificate.clone())
+    };
     let certificate = |authority: &str, status: &str, skip: usize| {
-        let matches = |one: &&Listed| one.authority == authority && one.status == status && one.file.is_some();
+        let matches =
+            |one: &&Listed| one.authority == authority && one.status == status && one.file.is_some();
         let chosen = manifest.certificates.iter().filter(matches).nth(skip);
         chosen.and_then(|one| one.file.clone())
     };
@@ -131,7 +135,8 @@ fn print_lines(data: &DataDir, manifest: &Manifest, json: bool) -> Result<(), Fa
     let revoked = certificate("sign", "revoked", 0).ok_or_else(missing)?;
     let spare = certificate("sign", "good", 0).ok_or_else(missing)?;
     let sign_ca = ca("sign").ok_or_else(missing)?;
-    let generation = manifest.authorities.iter().rev().find(|ca| ca.name == "sign").map_or(1, |ca| ca.generation);
+    let generation =
+        manifest.authorities.iter().rev().find(|ca| ca.name == "sign").map_or(1, |ca| ca.generation);
     let crl_url = format!("{}crl/sign/{generation}/full.crl", manifest.ocsp_url);
     let sekisho = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("sekisho"));
     let data = std::path::absolute(data.path()).unwrap_or_else(|_| data.path().to_owned());
@@ -141,7 +146,10 @@ fn print_lines(data: &DataDir, manifest: &Manifest, json: bool) -> Result<(), Fa
         ("a revoked signing certificate", ask("sign", &revoked)?),
         (
             "the signing authority's CRL, fetched and verified",
-            format!("curl -sf {crl_url} | openssl crl -inform DER -noout -verify -CAfile {}", quoted(&sign_ca)),
+            format!(
+                "curl -sf {crl_url} | openssl crl -inform DER -noout -verify -CAfile {}",
+                quoted(&sign_ca)
+            ),
         ),
         ("a signing certificate that is still good", ask("sign", &spare)?),
         ("revoke it; the line above then says revoked", {
@@ -155,7 +163,8 @@ fn print_lines(data: &DataDir, manifest: &Manifest, json: bool) -> Result<(), Fa
         return super::print(true, &ready, String::new);
     }
     let count = manifest.certificates.len();
-    let mut text = format!("\nReady: {count} test certificates at {url} (Ctrl-C stops). Try, in another shell:\n");
+    let mut text =
+        format!("\nReady: {count} test certificates at {url} (Ctrl-C stops). Try, in another shell:\n");
     for (what, line) in &lines {
         text.push_str(&format!("\n# {what}\n{line}\n"));
     }
@@ -178,7 +187,10 @@ mod tests {
     #[test]
     fn paths_survive_the_shell() {
         for text in ["/plain/path-1.pem", "with space", "it's", "a;b", "$(x)", "日本"] {
-            let out = std::process::Command::new("sh").arg("-c").arg(format!("printf %s {}", quoted(text))).output();
+            let out = std::process::Command::new("sh")
+                .arg("-c")
+                .arg(format!("printf %s {}", quoted(text)))
+                .output();
             assert_eq!(out.unwrap().stdout, text.as_bytes());
         }
     }

@@ -31,7 +31,9 @@ fn request(asked: &Issue) -> Result<api::Issue, Failure> {
         (_, Some(file), _) => SubjectKeySource::PublicKey(pem_of(file, "PUBLIC KEY")?),
         (_, _, true) => SubjectKeySource::TestKey,
         _ => {
-            return Err(Failure::wrong_use("say where the public key comes from: --csr, --public-key or --test-key"));
+            return Err(Failure::wrong_use(
+                "say where the public key comes from: --csr, --public-key or --test-key",
+            ));
         }
     };
     Ok(api::Issue {
@@ -55,7 +57,8 @@ fn batch(service: &mut Client, file: &Path, asked: &Issue, json: bool) -> Result
         let hash = digest::digest(&digest::SHA256, &octets);
         data_encoding::HEXLOWER.encode(hash.as_ref())
     });
-    let lines: Vec<String> = BufReader::new(octets.as_slice()).lines().collect::<Result<_, _>>().map_err(unreadable)?;
+    let lines: Vec<String> =
+        BufReader::new(octets.as_slice()).lines().collect::<Result<_, _>>().map_err(unreadable)?;
     let progress = progress_bar(lines.len(), "issuing");
     let rejected_path = PathBuf::from(format!("{}.rejected", file.display()));
     let mut rejected = Vec::new();
@@ -75,7 +78,9 @@ fn batch(service: &mut Client, file: &Path, asked: &Issue, json: bool) -> Result
                     progress.suspend(|| print(false, &(), || in_words(&issued, &files)))?;
                 }
             }
-            Err(failure) if failure.code == super::exit::UNREACHED || failure.code == super::exit::INTERNAL => {
+            Err(failure)
+                if failure.code == super::exit::UNREACHED || failure.code == super::exit::INTERNAL =>
+            {
                 return Err(failure);
             }
             Err(failure) => rejected.push(format!("line {number}: {}", failure.message)),
@@ -111,7 +116,12 @@ fn write(directory: &Path, issued: &IssuedPair) -> Result<Vec<PathBuf>, Failure>
         let written = fs::create_dir_all(directory).and_then(|()| fs::write(&path, &one.certificate));
         written
             .map_err(|error| {
-                Failure::internal(format!("issued {} {}, but {}: {error}", one.authority, one.serial, path.display()))
+                Failure::internal(format!(
+                    "issued {} {}, but {}: {error}",
+                    one.authority,
+                    one.serial,
+                    path.display()
+                ))
             })
             .map(|()| path)
     };

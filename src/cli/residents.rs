@@ -5,11 +5,40 @@ use crate::pki::{CertificateKind, RevocationReason};
 use crate::profile::{Municipality, MunicipalityKind, Profile};
 
 const FAMILY_NAMES: [&str; 16] = [
-    "関所", "山本", "中里", "松山", "下宿", "野塩", "旭が丘", "竹丘", "元町", "梅園", "上清戸", "中清戸", "下清戸", "空堀",
-    "柳瀬", "箱根",
+    "関所",
+    "山本",
+    "中里",
+    "松山",
+    "下宿",
+    "野塩",
+    "旭が丘",
+    "竹丘",
+    "元町",
+    "梅園",
+    "上清戸",
+    "中清戸",
+    "下清戸",
+    "空堀",
+    "柳瀬",
+    "箱根",
 ];
 const GIVEN_NAMES: [&str; 16] = [
-    "花子", "太郎", "一郎", "さくら", "健", "美咲", "大輔", "陽子", "翔", "葵", "直樹", "恵", "亮", "千尋", "蓮", "結衣",
+    "花子",
+    "太郎",
+    "一郎",
+    "さくら",
+    "健",
+    "美咲",
+    "大輔",
+    "陽子",
+    "翔",
+    "葵",
+    "直樹",
+    "恵",
+    "亮",
+    "千尋",
+    "蓮",
+    "結衣",
 ];
 
 /// Years of birth start here; all are of age.
@@ -62,7 +91,8 @@ impl Population {
     pub(super) fn application(&self, number: u32) -> Application {
         let mixed = mix(number);
         let pick = |from: u32, count: usize| usize::try_from(mixed >> from).unwrap_or(0) % count.max(1);
-        let text = |names: &[&str], from| names.get(pick(from, names.len())).copied().unwrap_or_default().to_owned();
+        let text =
+            |names: &[&str], from| names.get(pick(from, names.len())).copied().unwrap_or_default().to_owned();
         // A stride prime to the number of places: neighbours live far apart, nobody twice in one
         // place before every place has somebody.
         let home = usize::try_from(u64::from(number) * 619).unwrap_or(0) % self.homes.len().max(1);

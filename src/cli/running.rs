@@ -110,9 +110,8 @@ fn http_options(data: &DataDir, config: &Config) -> Result<http::Options, Failur
     options.connections_max = config.public.connections_max;
     if let Some(tls) = &config.public.tls {
         let [certificate, key] = [&tls.certificate, &tls.key].map(|file| data.path().join(file));
-        let config = http::tls::config(&certificate, &key).map_err(|error| {
-            Failure::wrong_use(format!("public.tls: {error}"))
-        })?;
+        let config = http::tls::config(&certificate, &key)
+            .map_err(|error| Failure::wrong_use(format!("public.tls: {error}")))?;
         options.tls = Some(config);
     }
     Ok(options)

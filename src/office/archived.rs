@@ -70,7 +70,13 @@ impl Archived {
                 r.sequence(|r| {
                     let id = r.octet_string()?.try_into().map_err(|_| DerError::Content)?;
                     let id = HolderId(u128::from_be_bytes(id));
-                    Ok::<_, DerError>(Holder { id, name: text(r)?, birth: text(r)?, sex: text(r)?, address: text(r)? })
+                    Ok::<_, DerError>(Holder {
+                        id,
+                        name: text(r)?,
+                        birth: text(r)?,
+                        sex: text(r)?,
+                        address: text(r)?,
+                    })
                 })
             })?;
             Ok::<_, DerError>(Self { certificate, holder })

@@ -56,7 +56,10 @@ impl Office {
     }
 
     /// The key that signs new certificates of an authority.
-    pub(super) fn signing_generation(&self, authority: AuthorityId) -> Result<Arc<LiveGeneration>, OfficeError> {
+    pub(super) fn signing_generation(
+        &self,
+        authority: AuthorityId,
+    ) -> Result<Arc<LiveGeneration>, OfficeError> {
         let last = self.generations.load().get(&authority).and_then(|live| live.last().cloned());
         last.ok_or_else(|| OfficeError::NoGeneration(self.authority_name(authority)))
     }
@@ -105,7 +108,8 @@ pub(super) fn open_generation(
         partition: None,
         not_before: issuer.not_before,
         not_after: issuer.not_after,
-        archive: store.archive_append_wait(Archived { certificate: certificate.clone(), holder: None }.to_der())?,
+        archive: store
+            .archive_append_wait(Archived { certificate: certificate.clone(), holder: None }.to_der())?,
         sha256: sha256(&certificate),
         holder: None,
         card: None,
@@ -142,7 +146,9 @@ pub(super) fn load(
 ) -> Result<LiveGenerations, OfficeError> {
     let mut live = LiveGenerations::new();
     let facts = store.facts();
-    for issued in facts.issuers.iter().map(|record| &record.issued).filter(|issued| issued.kind == CertificateKind::Ca) {
+    for issued in
+        facts.issuers.iter().map(|record| &record.issued).filter(|issued| issued.kind == CertificateKind::Ca)
+    {
         let CertificateRef { authority, generation, .. } = issued.certificate;
         if issued.not_after <= now {
             continue;
@@ -158,12 +164,18 @@ pub(super) fn load(
         };
         let key = read_key(&pkcs8, &path)?;
         if key.spki() != issuer.spki {
-            return Err(OfficeError::Damaged(format!("{path} is not the key of its CA certificate: restore it")));
+            return Err(OfficeError::Damaged(format!(
+                "{path} is not the key of its CA certificate: restore it"
+            )));
         }
         let pem = pem::encode(&pem::Pem::new("CERTIFICATE", certificate));
         data.write(&data.ca_certificate(&name, generation), pem.as_bytes())?;
         let issuer = Arc::new(issuer);
-        live.entry(authority).or_default().push(Arc::new(LiveGeneration { authority: name, issuer, key: Arc::new(key) }));
+        live.entry(authority).or_default().push(Arc::new(LiveGeneration {
+            authority: name,
+            issuer,
+            key: Arc::new(key),
+        }));
     }
     for generations in live.values_mut() {
         generations.sort_by_key(|live| live.issuer.generation);

@@ -1,11 +1,21 @@
 //! Revoke, hold, release.
 
+use std::time::Duration;
+
+use super::inquiry::Named;
 use super::{Office, OfficeError, Selector};
 use crate::der::UnixTime;
 use crate::lifecycle;
 use crate::pki::{CertStatus, CertificateKind, RevocationReason};
-use crate::record::{CertificateRef, Origin, Position};
+use crate::record::{CertificateRef, Origin, Position, Refusal};
 use crate::store::Decide;
+
+/// A certificate that changed within the second is waited for so often: each time the journal's
+/// clock has come a second nearer.
+const CHANGE_TRIES: usize = 4;
+
+/// Longest such wait.
+const CHANGE_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// What is wished for a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +76,19 @@ impl Office {
     /// changes.
     pub fn change(&self, asked: &Asked, origin: Origin) -> Result<Changed, OfficeError> {
         let named = self.find(&asked.certificate)?;
-        let wish = asked.wish;
+        for _ in 0..CHANGE_TRIES {
+            match self.try_change(&named, asked.wish, origin.clone()) {
+                Err(OfficeError::Refused(Refusal::NotBefore(earliest))) => {
+                    std::thread::sleep(earliest.since(self.clock.now()).min(CHANGE_WAIT_MAX));
+                }
+                done => return done,
+            }
+        }
+        self.try_change(&named, asked.wish, origin)
+    }
+
+    fn try_change(&self, named: &Named, wish: Wish, origin: Origin) -> Result<Changed, OfficeError> {
+        let named = *named;
         let profile_allows = self.liftable();
         let decide: Decide = Box::new(move |records, now| {
             let record = named.record(records.find(named.authority, &named.serial)?)?;

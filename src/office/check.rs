@@ -77,9 +77,8 @@ impl Office {
     /// A record read a moment ago may have changed since: look again.
     fn settled(&self, serial: &crate::pki::SerialNumber, authority: crate::pki::AuthorityId) -> bool {
         let record = self.store.find(authority, serial).ok().flatten();
-        record.is_some_and(|record| {
-            !agree(self.status.find(authority, serial).cert_status(), record.status())
-        })
+        record
+            .is_some_and(|record| !agree(self.status.find(authority, serial).cert_status(), record.status()))
     }
 
     fn examine_crls(&self, catalogue: &Catalogue) -> Result<Vec<String>, OfficeError> {
@@ -126,14 +125,18 @@ impl Office {
             _ => return wrong("its municipality is unknown"),
         };
         let expected = Expected { plan, scope, previous: None, departed: 0 };
-        gate(&octets, &live.issuer, &expected, listing.rows(scope)).err().and_then(|error| wrong(&error.to_string()))
+        gate(&octets, &live.issuer, &expected, listing.rows(scope))
+            .err()
+            .and_then(|error| wrong(&error.to_string()))
     }
 }
 
 /// OCSP does not carry the invalidity date.
 fn agree(answered: CertStatus, recorded: CertStatus) -> bool {
     match (answered, recorded) {
-        (CertStatus::Revoked(a), CertStatus::Revoked(b)) => (a.revoked_at, a.reason) == (b.revoked_at, b.reason),
+        (CertStatus::Revoked(a), CertStatus::Revoked(b)) => {
+            (a.revoked_at, a.reason) == (b.revoked_at, b.reason)
+        }
         _ => answered == recorded,
     }
 }

@@ -160,12 +160,8 @@ impl DataDir {
     pub fn write_key(&self, key_id: &[u8], pkcs8: &[u8]) -> Result<(), DataError> {
         let path = self.key(key_id);
         let text = Zeroizing::new(pem::encode(&pem::Pem::new("PRIVATE KEY", pkcs8)));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(at(&path))?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(at(&path))?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(at(&path))?;
         sync_directory(&self.keys())
     }

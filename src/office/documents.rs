@@ -143,7 +143,12 @@ impl Office {
                 immutable: true,
             };
             let alias = row.url.replacen(&format!("/crl/sets/{}/", row.set), "/crl/", 1);
-            files.push(PublicFile { path: alias.clone(), max_age: CRL_MAX_AGE, immutable: false, ..file.clone() });
+            files.push(PublicFile {
+                path: alias.clone(),
+                max_age: CRL_MAX_AGE,
+                immutable: false,
+                ..file.clone()
+            });
             files.extend(pem_file(&file, &alias, &path)?);
             files.push(file);
         }
@@ -202,7 +207,9 @@ fn pem_file(file: &PublicFile, alias: &str, path: &std::path::Path) -> Result<[P
             let der = fs::read(path).map_err(failed)?;
             let octets = pem::encode(&pem::Pem::new("X509 CRL", der)).into_bytes();
             let unfinished = path.with_extension("pem.new");
-            fs::write(&unfinished, &octets).and_then(|()| fs::rename(&unfinished, &pem_path)).map_err(failed)?;
+            fs::write(&unfinished, &octets)
+                .and_then(|()| fs::rename(&unfinished, &pem_path))
+                .map_err(failed)?;
             octets
         }
     };

@@ -159,7 +159,9 @@ impl OfficeError {
             | Self::Issue(_)
             | Self::Organization { .. }
             | Self::Open(OpenError::Locked(_))
-            | Self::Data(DataError::Absent(_) | DataError::Present(_) | DataError::TooOpen { .. }) => Blame::Request,
+            | Self::Data(DataError::Absent(_) | DataError::Present(_) | DataError::TooOpen { .. }) => {
+                Blame::Request
+            }
             Self::Submit(_) | Self::Stopping => Blame::Moment,
             _ => Blame::Service,
         }

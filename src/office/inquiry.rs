@@ -69,7 +69,11 @@ impl Office {
     ///
     /// # Errors
     /// It is none of ours, or was not issued then.
-    pub fn inquire(&self, selector: &Selector, at: Option<UnixTime>) -> Result<CertificateState, OfficeError> {
+    pub fn inquire(
+        &self,
+        selector: &Selector,
+        at: Option<UnixTime>,
+    ) -> Result<CertificateState, OfficeError> {
         let named = self.find(selector)?;
         let record = self.record(&named)?;
         let then = at.unwrap_or(UnixTime::MAX);

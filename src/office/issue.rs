@@ -234,7 +234,9 @@ fn kinds(asked: &[CertificateKind]) -> Result<Vec<CertificateKind>, OfficeError>
     kinds.sort_unstable();
     kinds.dedup();
     match kinds.as_slice() {
-        [CardSign | CardAuth | PhoneSign | PhoneAuth] | [CardSign, CardAuth] | [PhoneSign, PhoneAuth] => Ok(kinds),
+        [CardSign | CardAuth | PhoneSign | PhoneAuth] | [CardSign, CardAuth] | [PhoneSign, PhoneAuth] => {
+            Ok(kinds)
+        }
         _ => {
             let names: Vec<&str> = asked.iter().map(|kind| kind.name()).collect();
             Err(OfficeError::Kinds(names.join(",")))

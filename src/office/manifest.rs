@@ -98,7 +98,10 @@ impl Office {
                     name: live.authority.clone(),
                     generation: generation.number(),
                     certificate: absolute(&self.data.ca_certificate(&live.authority, generation)),
-                    next_serial: self.store.coming_serial(*id).map_or_else(String::new, |serial| serial.to_string()),
+                    next_serial: self
+                        .store
+                        .coming_serial(*id)
+                        .map_or_else(String::new, |serial| serial.to_string()),
                 });
             }
             self.list_certificates(*id, wanted, &mut certificates)?;

@@ -46,7 +46,8 @@ impl Office {
     pub fn publish(&self, authorities: &[AuthorityId], scheduled: bool) -> Result<PublishedSet, OfficeError> {
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let published = self.publish_set(authorities, scheduled);
-        let held_back = published.as_ref().err().map(|error| format!("the last CRL set did not come out: {error}"));
+        let held_back =
+            published.as_ref().err().map(|error| format!("the last CRL set did not come out: {error}"));
         self.held_back.store(Arc::new(held_back));
         drop(publishing);
         published
@@ -65,7 +66,9 @@ impl Office {
             }
         };
         let crls = rows.len();
-        let full = |row: &&Row| row.kind == crate::crl::CrlKind::Full && row.generation == newest(&rows, &row.authority);
+        let full = |row: &&Row| {
+            row.kind == crate::crl::CrlKind::Full && row.generation == newest(&rows, &row.authority)
+        };
         let entries = rows.iter().filter(full).map(|row| row.entries).sum();
 
         let (_, head) = self.store.head();
@@ -91,9 +94,12 @@ impl Office {
     /// Journals the beginning: position, number and thisUpdate of the set.
     fn begin_set(&self, authorities: &[AuthorityId], scheduled: bool) -> Result<SetPlan, OfficeError> {
         let event = Event::CrlSetBegun { authorities: authorities.to_vec(), scheduled };
-        let begun = self.store.submit_wait(Origin::service(), Box::new(move |_, _| Ok(vec![event.clone()])))?;
+        let begun =
+            self.store.submit_wait(Origin::service(), Box::new(move |_, _| Ok(vec![event.clone()])))?;
         let facts = self.store.facts();
-        let last = authorities.iter().map(|id| facts.crl_sets.get(id)?.published_scheduled.map(|set| set.recorded_at));
+        let last = authorities
+            .iter()
+            .map(|id| facts.crl_sets.get(id)?.published_scheduled.map(|set| set.recorded_at));
         Ok(SetPlan {
             number: CrlNumber::new(self.store.epoch(), begun.position),
             position: begun.position,
@@ -127,14 +133,19 @@ impl Office {
                     distribution_point: name,
                 });
                 for scope in [Scope::Full, Scope::Authority].into_iter().chain(partitions) {
-                    rows.push(self.build_crl(&live, scope, &plan, &collector, &listing, previous, directory)?);
+                    rows.push(
+                        self.build_crl(&live, scope, &plan, &collector, &listing, previous, directory)?,
+                    );
                 }
             }
         }
         Ok(rows)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what a CRL is made of, what it is checked against, where it goes")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a CRL is made of, what it is checked against, where it goes"
+    )]
     fn build_crl(
         &self,
         live: &LiveGeneration,

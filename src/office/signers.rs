@@ -93,7 +93,11 @@ impl Office {
         self.data.write_key(&key.key_id(), &pkcs8)?;
         let archived = Archived { certificate: certificate.clone(), holder: None };
         let issued = Issued {
-            certificate: CertificateRef { authority: issuer.authority, generation: issuer.generation, serial },
+            certificate: CertificateRef {
+                authority: issuer.authority,
+                generation: issuer.generation,
+                serial,
+            },
             kind: CertificateKind::OcspSigner,
             partition: None,
             not_before,

@@ -23,7 +23,10 @@ use crate::store::{Clock, Listener, Opened, Options, Store};
 /// # Errors
 /// When there is one already, or the system refuses.
 pub fn init(data: &DataDir, organization: &str) -> Result<(), OfficeError> {
-    let config = Config { profile: crate::config::Profile { organization: organization.to_owned() }, ..Config::default() };
+    let config = Config {
+        profile: crate::config::Profile { organization: organization.to_owned() },
+        ..Config::default()
+    };
     config.check()?;
     let profile = Profile::jpki(organization)?;
     data.create(&Config::template(organization))?;
@@ -44,7 +47,12 @@ impl Office {
     ///
     /// # Errors
     /// Whatever is wrong with settings, keys or store; nothing has been changed then.
-    pub fn start(data: DataDir, config: Config, clock: Clock, public_url: String) -> Result<(Arc<Self>, Opened), OfficeError> {
+    pub fn start(
+        data: DataDir,
+        config: Config,
+        clock: Clock,
+        public_url: String,
+    ) -> Result<(Arc<Self>, Opened), OfficeError> {
         data.check()?;
         config.check()?;
         let profile = Profile::jpki(&config.profile.organization)?;
