@@ -18,8 +18,16 @@ use serde_json::Value;
 use service::{SEKISHO, Service, run, sekisho};
 
 const APPLICANT: [&str; 10] = [
-    "--name", "関所 花子", "--birth", "1982-02-17", "--sex", "female", "--address", "東京都清瀬市中里五丁目842番地",
-    "--municipality", "13221",
+    "--name",
+    "関所 花子",
+    "--birth",
+    "1982-02-17",
+    "--sex",
+    "female",
+    "--address",
+    "東京都清瀬市中里五丁目842番地",
+    "--municipality",
+    "13221",
 ];
 
 fn issue<'a>(more: &[&'a str]) -> Vec<&'a str> {
@@ -63,7 +71,16 @@ fn revoking_is_for_ever_and_repeating_changes_nothing() {
     let at = first["recorded_at"].as_str().unwrap();
     let status = service.sekisho(&["status", "--json", "--authority", "auth", "--serial", auth]);
     assert_eq!(status.json()["status"], "good", "the twin stays as it was");
-    let before = service.sekisho(&["status", "--json", "--authority", "sign", "--serial", sign, "--at", "2020-01-01T00:00:00Z"]);
+    let before = service.sekisho(&[
+        "status",
+        "--json",
+        "--authority",
+        "sign",
+        "--serial",
+        sign,
+        "--at",
+        "2020-01-01T00:00:00Z",
+    ]);
     before.refused(1, &["never issued"]);
     let then = service.sekisho(&["status", "--json", "--authority", "sign", "--serial", sign, "--at", at]);
     assert_eq!(then.code, Some(1));
@@ -85,7 +102,10 @@ fn only_a_phone_authentication_certificate_returns_from_hold() {
         assert_eq!(change("hold", authority, certificate).json()["status"], "hold");
         change("release", authority, certificate).refused(1, &[kind, "never lifted"]);
         let ended = change("revoke", authority, certificate).json();
-        assert_eq!((&ended["status"], &ended["reason"]), (&Value::from("revoked"), &Value::from("unspecified")));
+        assert_eq!(
+            (&ended["status"], &ended["reason"]),
+            (&Value::from("revoked"), &Value::from("unspecified"))
+        );
     }
     let held = change("hold", "auth", &phone[1]).json();
     assert_eq!(held["reason"], "certificateHold");
@@ -102,7 +122,8 @@ fn a_hold_that_ends_in_revocation_keeps_its_date() {
     let card = issued(&service, &["--kind", "sign"]);
     let named = ["--json", "--authority", "sign", "--serial", serial(&card[0])];
     let held = service.sekisho(&[&["hold"][..], &named].concat()).json();
-    let ended = service.sekisho(&[&["revoke", "--reason", "cessationOfOperation"][..], &named].concat()).json();
+    let ended =
+        service.sekisho(&[&["revoke", "--reason", "cessationOfOperation"][..], &named].concat()).json();
     assert_eq!(ended["revoked_at"], held["revoked_at"]);
     assert_ne!(ended["position"], held["position"]);
     assert_eq!(ended["reason"], "cessationOfOperation");
@@ -128,7 +149,12 @@ fn a_batch_issues_every_good_line_once_and_lists_the_others() {
             r#"{{"name":"関所 花子","birth":"{birth}","sex":"female","address":"東京都清瀬市","municipality":"{municipality}","subject_key":"test_key"}}"#
         )
     };
-    let lines = [line("13221", "1980-01-01"), line("99999", "1980-01-01"), line("13221", "2999-01-01"), line("13221", "1990-01-01")];
+    let lines = [
+        line("13221", "1980-01-01"),
+        line("99999", "1980-01-01"),
+        line("13221", "2999-01-01"),
+        line("13221", "1990-01-01"),
+    ];
     fs::write(&file, lines.join("\n")).unwrap();
     let out = service.data.join("batch-out");
     let arguments = ["issue", "--batch", file.to_str().unwrap(), "--out", out.to_str().unwrap()];
@@ -175,7 +201,14 @@ fn weak_and_wrong_keys_are_refused_and_good_ones_certified() {
     let openssl = |arguments: &[&str]| assert_eq!(run("openssl", arguments).code, Some(0), "{arguments:?}");
     for (name, bits) in [("small", "1024"), ("large", "3072"), ("right", "2048")] {
         openssl(&["genrsa", "-out", &path(&format!("{name}.key")), bits]);
-        openssl(&["rsa", "-in", &path(&format!("{name}.key")), "-pubout", "-out", &path(&format!("{name}.pub"))]);
+        openssl(&[
+            "rsa",
+            "-in",
+            &path(&format!("{name}.key")),
+            "-pubout",
+            "-out",
+            &path(&format!("{name}.pub")),
+        ]);
     }
     openssl(&["genpkey", "-algorithm", "ed25519", "-out", &path("ed.key")]);
     openssl(&["pkey", "-in", &path("ed.key"), "-pubout", "-out", &path("ed.pub")]);
@@ -227,7 +260,10 @@ fn without_a_service_commands_say_how_to_start_one() {
     assert_eq!(sekisho(&data, &["init"]).code, Some(0));
     sekisho(&data, &["init"]).refused(2, &["exists already"]);
     let checked = sekisho(&data, &["check", "--json", "--deep"]).json();
-    assert_eq!((&checked["certificates"], checked["findings"].as_array().unwrap().len()), (&Value::from(2), 0));
+    assert_eq!(
+        (&checked["certificates"], checked["findings"].as_array().unwrap().len()),
+        (&Value::from(2), 0)
+    );
     sekisho(&data, &status).refused(3, &["no service"]);
 }
 
@@ -258,7 +294,8 @@ fn a_damaged_journal_stops_the_start_and_is_left_as_it_is() {
     octets[middle] ^= 1;
     fs::write(&segment, &octets).unwrap();
     for command in [&["serve"][..], &["check"]] {
-        sekisho(&data, command).refused(4, &[segment.to_str().unwrap(), "octet", "intact", "nothing was changed"]);
+        sekisho(&data, command)
+            .refused(4, &[segment.to_str().unwrap(), "octet", "intact", "nothing was changed"]);
     }
     assert_eq!(fs::read(&segment).unwrap(), octets);
     octets[middle] ^= 1;
@@ -271,7 +308,11 @@ fn a_damaged_journal_stops_the_start_and_is_left_as_it_is() {
 fn a_second_service_on_the_same_directory_is_refused() {
     let service = Service::demo(100);
     sekisho(&service.data, &["demo", "--listen", "127.0.0.1:0"]).refused(2, &["another process"]);
-    assert!(service.openssl_ocsp("sign", service.certificates("sign", "good")[0]["file"].as_str().unwrap(), &[]).contains(": good"));
+    assert!(
+        service
+            .openssl_ocsp("sign", service.certificates("sign", "good")[0]["file"].as_str().unwrap(), &[])
+            .contains(": good")
+    );
 }
 
 #[test]
@@ -282,7 +323,10 @@ fn help_fits_a_screen_and_every_command_explains_itself() {
     for command in ["demo", "init", "serve", "issue", "revoke", "hold", "release", "status", "crl", "check"] {
         assert!(help.stdout.contains(command));
         let own = run(SEKISHO, &[command, "--help"]);
-        assert!(own.code == Some(0) && own.stdout.contains("--data") && own.stdout.contains("--json"), "{command}");
+        assert!(
+            own.code == Some(0) && own.stdout.contains("--data") && own.stdout.contains("--json"),
+            "{command}"
+        );
     }
     assert_eq!(run(SEKISHO, &["dance"]).code, Some(2));
 }

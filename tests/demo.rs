@@ -17,9 +17,8 @@ use service::{Service, shell};
 
 /// The printed lines that are commands, in their order.
 fn commands(service: &Service) -> Vec<String> {
-    let is_command = |line: &&String| {
-        ["openssl ", "curl ", service::SEKISHO].iter().any(|start| line.starts_with(start))
-    };
+    let is_command =
+        |line: &&String| ["openssl ", "curl ", service::SEKISHO].iter().any(|start| line.starts_with(start));
     service.lines.iter().filter(is_command).cloned().collect()
 }
 
@@ -105,7 +104,13 @@ fn without_its_projection_a_service_gives_the_same_answers() {
     fs::remove_dir_all(data.join("store/projection")).unwrap();
     let second = Service::start(&data, 120);
     assert_eq!(status(&second), before);
-    let lines = |answer: &str| answer.lines().filter(|line| line.contains("Revo") || line.contains("Reason")).map(str::to_owned).collect::<Vec<_>>();
+    let lines = |answer: &str| {
+        answer
+            .lines()
+            .filter(|line| line.contains("Revo") || line.contains("Reason"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(lines(&second.openssl_ocsp("sign", &file, &[])), lines(&answer));
     assert_eq!(second.manifest["certificates"], first.manifest["certificates"]);
     assert_eq!(second.sekisho(&["check", "--json"]).json()["findings"].as_array().unwrap().len(), 0);

@@ -123,8 +123,12 @@ fn openssl_decides(cas: &str, crls: &str, certificate: &Path) -> Result<(), Stri
     if ran.code == Some(0) && ran.stdout.contains(": OK") { Ok(()) } else { Err(ran.text()) }
 }
 
-const KINDS: [CertificateKind; 4] =
-    [CertificateKind::CardSign, CertificateKind::CardAuth, CertificateKind::PhoneSign, CertificateKind::PhoneAuth];
+const KINDS: [CertificateKind; 4] = [
+    CertificateKind::CardSign,
+    CertificateKind::CardAuth,
+    CertificateKind::PhoneSign,
+    CertificateKind::PhoneAuth,
+];
 
 const REVOKE: Wish = Wish::revoke(Some(RevocationReason::Superseded), None);
 
@@ -147,7 +151,10 @@ fn openssl_decides_by_partition_full_and_both_for_every_kind() {
         }
         let arl = crls[&(good.authority.clone(), 1, "authority".to_owned())].display().to_string();
         let said = openssl_decides(&ca, &arl, &good.file).unwrap_err();
-        assert!(said.contains("unable to get certificate CRL") || said.contains("different CRL scope"), "{said}");
+        assert!(
+            said.contains("unable to get certificate CRL") || said.contains("different CRL scope"),
+            "{said}"
+        );
     }
 }
 
@@ -168,11 +175,13 @@ fn a_released_phone_certificate_is_good_in_the_next_crl() {
 #[test]
 fn with_two_generations_under_one_name_openssl_decides_right() {
     let world = World::new();
-    let old: Vec<(Issued, Issued)> = KINDS.iter().map(|kind| (world.issue(*kind), world.issue(*kind))).collect();
+    let old: Vec<(Issued, Issued)> =
+        KINDS.iter().map(|kind| (world.issue(*kind), world.issue(*kind))).collect();
     for authority in world.authorities() {
         assert_eq!(world.office.new_generation(authority).unwrap().number(), 2);
     }
-    let new: Vec<(Issued, Issued)> = KINDS.iter().map(|kind| (world.issue(*kind), world.issue(*kind))).collect();
+    let new: Vec<(Issued, Issued)> =
+        KINDS.iter().map(|kind| (world.issue(*kind), world.issue(*kind))).collect();
     for (_, revoked) in old.iter().chain(&new) {
         world.change(revoked, REVOKE);
     }
@@ -220,14 +229,32 @@ fn rfc5280_s5_every_generation_lists_the_revoked_of_all() {
 fn openssl_verifies_ocsp_answers_with_and_without_nonce_and_by_get_sized_hashes() {
     let service = Service::demo(300);
     for authority in ["sign", "auth"] {
-        let held: Vec<_> = service.certificates(authority, "revoked").into_iter().filter(|one| one["reason"] == "certificateHold").collect();
-        let revoked: Vec<_> = service.certificates(authority, "revoked").into_iter().filter(|one| one["reason"] != "certificateHold").collect();
+        let held: Vec<_> = service
+            .certificates(authority, "revoked")
+            .into_iter()
+            .filter(|one| one["reason"] == "certificateHold")
+            .collect();
+        let revoked: Vec<_> = service
+            .certificates(authority, "revoked")
+            .into_iter()
+            .filter(|one| one["reason"] != "certificateHold")
+            .collect();
         let good = service.certificates(authority, "good");
         let file = |one: &serde_json::Value| one["file"].as_str().unwrap().to_owned();
-        for extra in [&["-no_nonce"][..], &["-nonce"], &["-sha256"], &["-sha384"], &["-sha512"], &["-sha1", "-no_nonce"]] {
+        for extra in [
+            &["-no_nonce"][..],
+            &["-nonce"],
+            &["-sha256"],
+            &["-sha384"],
+            &["-sha512"],
+            &["-sha1", "-no_nonce"],
+        ] {
             let said = service.openssl_ocsp(authority, &file(&good[0]), extra);
             assert!(said.contains("Response verify OK") && said.contains(": good"), "{extra:?} {said}");
-            assert!(!said.contains("no nonce in response") || extra.contains(&"-no_nonce"), "{extra:?} {said}");
+            assert!(
+                !said.contains("no nonce in response") || extra.contains(&"-no_nonce"),
+                "{extra:?} {said}"
+            );
             let said = service.openssl_ocsp(authority, &file(&revoked[0]), extra);
             let reason = revoked[0]["reason"].as_str().unwrap();
             assert!(said.contains("Response verify OK") && said.contains(": revoked"), "{extra:?} {said}");
@@ -244,7 +271,8 @@ fn rfc6960_s2_2_never_issued_serials_are_unknown_and_other_issuers_unauthorized(
     let (sign, auth) = (service.ca("sign"), service.ca("auth"));
     let ask = |issuer: &str, serial: &str| {
         let url = service.url();
-        run("openssl", &["ocsp", "-issuer", issuer, "-CAfile", issuer, "-serial", serial, "-url", &url]).text()
+        run("openssl", &["ocsp", "-issuer", issuer, "-CAfile", issuer, "-serial", serial, "-url", &url])
+            .text()
     };
     let next = service.manifest["authorities"][0]["next_serial"].as_str().unwrap().to_owned();
     for serial in [next.as_str(), "0x7fffffffffffffff", "0xffffffffffffffffffffffffffffff"] {

@@ -127,7 +127,10 @@ fn one_life(socket: &Path, ledger: &Mutex<Ledger>, in_flight: &AtomicUsize, key:
 fn post(socket: &Path, path: &str, body: &Value) -> Option<Value> {
     let mut stream = UnixStream::connect(socket).ok()?;
     let body = body.to_string();
-    let head = format!("POST {path} HTTP/1.1\r\nHost: admin\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: admin\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
     stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).ok()?;
     let mut reader = BufReader::new(stream);
     let mut status = String::new();
@@ -158,13 +161,24 @@ fn check_records(service: &Service, ledger: &Mutex<Ledger>) {
     let known = ledger.lock().unwrap();
     let status = |serial: &str| {
         let body = json!({"certificate": {"authority": "sign", "serial": serial}});
-        post(&socket, "/v1/status", &body).unwrap_or_else(|| panic!("{serial} was issued and is not recorded"))
+        post(&socket, "/v1/status", &body)
+            .unwrap_or_else(|| panic!("{serial} was issued and is not recorded"))
     };
     // The newest ones, which the last kill could have hurt, and some of the older.
-    for (serial, (position, revoked_at)) in known.revoked.iter().rev().take(40).chain(known.revoked.iter().step_by(20)) {
+    for (serial, (position, revoked_at)) in
+        known.revoked.iter().rev().take(40).chain(known.revoked.iter().step_by(20))
+    {
         let state = status(serial);
-        assert_eq!((&state["status"], &state["reason"]), (&json!("revoked"), &json!("superseded")), "{serial}");
-        assert_eq!((&state["position"], &state["revoked_at"]), (&json!(position), &json!(revoked_at)), "{serial}");
+        assert_eq!(
+            (&state["status"], &state["reason"]),
+            (&json!("revoked"), &json!("superseded")),
+            "{serial}"
+        );
+        assert_eq!(
+            (&state["position"], &state["revoked_at"]),
+            (&json!(position), &json!(revoked_at)),
+            "{serial}"
+        );
     }
     for serial in known.issued.iter().rev().take(40) {
         let state = status(serial);

@@ -216,7 +216,8 @@ pub fn shell(line: &str) -> Ran {
 
 /// The Python that has `cryptography`; `tests/run` makes it and names it.
 pub fn python(script: &str, arguments: &[&str]) -> Ran {
-    let python = std::env::var("SEKISHO_TEST_PYTHON").expect("SEKISHO_TEST_PYTHON: run the tests by tests/run");
+    let python =
+        std::env::var("SEKISHO_TEST_PYTHON").expect("SEKISHO_TEST_PYTHON: run the tests by tests/run");
     let mut all = vec!["-c", script];
     all.extend(arguments);
     run(&python, &all)
