@@ -62,7 +62,7 @@ pub enum CheckError {
     Open(#[from] OpenError),
     /// Something cannot be read.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// A snapshot is not what the journal adds up to.
     #[error("the snapshot at {0} does not agree with the journal: remove it, the one before is used instead")]
     Snapshot(Position),
@@ -77,6 +77,15 @@ pub enum CheckError {
         "a row of the projection does not agree with the journal (key {0:02x?}): remove the projection directory; the next start rebuilds it"
     )]
     Row(Vec<u8>),
+}
+
+impl From<StoreError> for CheckError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Damaged(damage) => Self::Damaged(damage),
+            other => Self::Store(other),
+        }
+    }
 }
 
 impl From<WalkError> for CheckError {

@@ -4,7 +4,9 @@
 //! length or the new. An unsynced name, removal or rename survives or not, each by itself,
 //! unless it needs one that did not. A failed sync forgets what it should have written: the
 //! pages read back as written and count as clean, so that a second sync succeeds and keeps
-//! nothing, as on Linux.
+//! nothing, as on Linux. A failed sync of a directory keeps nothing either, but forgets nothing:
+//! names are in the file system's own journal, and when that cannot be written Linux stops the
+//! whole file system.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Error, ErrorKind};
@@ -220,9 +222,9 @@ impl SimDisk {
         self.sync(|state, failing| {
             let pending = std::mem::take(&mut state.pending);
             for rename in pending {
-                if rename.dir() != Some(dir) {
+                if failing || rename.dir() != Some(dir) {
                     state.pending.push(rename);
-                } else if !failing {
+                } else {
                     rename.apply(&mut state.durable_names);
                 }
             }
