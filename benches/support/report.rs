@@ -16,6 +16,16 @@ pub struct Row {
 }
 
 impl Row {
+    /// A figure without a limit.
+    pub fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
+        Self { name: name.into(), value, unit, limit: None, ratio: None, more: Vec::new() }
+    }
+
+    /// Beside a limit of the same run, in the same unit.
+    pub fn against(self, limit: &'static str, value: f64) -> Self {
+        Self { limit: Some(limit), ratio: Some(self.value / value), ..self }
+    }
+
     fn to_json(&self) -> serde_json::Value {
         let mut json = serde_json::json!({ "name": self.name, "value": self.value, "unit": self.unit });
         json["limit"] = self.limit.into();
@@ -24,6 +34,16 @@ impl Row {
             json[*name] = (*value).into();
         }
         json
+    }
+}
+
+impl std::fmt::Display for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:<34} {:>12.3} {:<6}", self.name, self.value, self.unit)?;
+        match (self.limit, self.ratio) {
+            (Some(limit), Some(ratio)) => write!(f, " {ratio:>8.2} x {limit}"),
+            _ => Ok(()),
+        }
     }
 }
 
