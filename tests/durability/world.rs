@@ -141,7 +141,7 @@ impl World {
         for life in 0..LIVES {
             let mut failing = false;
             if life + 1 < LIVES {
-                let reach = [24, 60, 150][self.random.below(3) as usize];
+                let reach = [24, 40, 80][self.random.below(3) as usize];
                 self.disk.crash_after(1 + self.random.below(reach));
                 failing = self.random.below(3) == 0;
                 if failing {
@@ -257,7 +257,7 @@ impl World {
     }
 
     fn work(&mut self, life: &mut Life, last: bool) {
-        let steps = if last { 6 } else { 4 + self.random.below(24) };
+        let steps = if last { 6 } else { 3 + self.random.below(12) };
         for _ in 0..steps {
             if self.disk.is_down() {
                 return;
@@ -271,6 +271,7 @@ impl World {
                     self.submit(life, requests);
                 }
             }
+            self.counts.in_flight += u64::from(self.disk.is_down());
         }
     }
 
@@ -338,7 +339,6 @@ impl World {
         });
         let failed_before = self.disk.failed_syncs();
         life.committer.commit(submissions.collect::<Vec<_>>());
-        self.counts.in_flight += u64::from(self.disk.is_down());
         let answers = std::mem::take(&mut *answers.lock().unwrap());
         assert_eq!(answers.len(), requests.len(), "everybody is answered");
         if self.disk.failed_syncs() > failed_before {
