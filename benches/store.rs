@@ -98,7 +98,7 @@ fn main() {
         println!("{row}");
     }
     if let Some(file) = json {
-        report::write_json(&rows, Path::new(file));
+        report::write_json(Path::new(file), &rows);
     }
 }
 
@@ -126,7 +126,8 @@ fn fill(store: &Store, certificates: u64) {
                         return;
                     }
                     let last = certificates.min(first + FILL - 1);
-                    let decide: Decide = Box::new(move |_, now| Ok((first..=last).map(|n| issued(n, now)).collect()));
+                    let decide: Decide =
+                        Box::new(move |_, now| Ok((first..=last).map(|n| issued(n, now)).collect()));
                     store.submit_wait(Origin::service(), decide).unwrap();
                 }
             });
@@ -163,7 +164,8 @@ fn revoke(store: &Store, index: &StatusIndex, certificates: u64) -> (u64, Durati
                 scope.spawn(move || {
                     let mut latencies = Vec::new();
                     // Scattered over the whole range, never twice the same.
-                    let mine = (0..).map(|step: u64| (step * CLIENTS + client).wrapping_mul(7_919) % certificates + 1);
+                    let mine = (0..)
+                        .map(|step: u64| (step * CLIENTS + client).wrapping_mul(7_919) % certificates + 1);
                     for number in mine.take((certificates / CLIENTS) as usize) {
                         if began.elapsed() > REVOKING {
                             break;

@@ -50,8 +50,8 @@ pub enum Refusal {
         now: UnixTime,
     },
     /// The certificate changed within this second already: an answer about it must be able to
-    /// bear a later time than the one before. The committer decides again at that time when
-    /// it is near.
+    /// bear a later time than the one before. Whoever asked waits until then: entries are never
+    /// dated ahead of the clock, or a CRL cut from them would not be valid yet.
     #[error("changed within this second already: repeat in a second")]
     NotBefore(UnixTime),
     /// The records could not be read.

@@ -7,7 +7,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::error::{StoreError, SubmitError};
 use super::facts::Facts;
@@ -23,11 +22,7 @@ use super::snapshot::Snapshot;
 use super::submission::{Done, Outcome, Records, Submission, refusal};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{ArchivePlace, Entry, Event, Numbered, Position, Record, Refusal};
-
-/// How far ahead of the clock an entry may be dated so that it is later than the one it
-/// follows. Two changes of one certificate in a second need one; answers wait for it.
-const AHEAD_MAX: Duration = Duration::from_secs(2);
+use crate::record::{ArchivePlace, Entry, Event, Numbered, Position, Record};
 
 /// Octets after which a group is closed: more requests would only wait longer together.
 const GROUP_OCTETS: usize = 1 << 20;
@@ -126,8 +121,7 @@ impl Committer {
         submission: &Submission,
     ) -> Result<Answer, SubmitError> {
         let origin = &submission.origin;
-        let clock = self.options.clock.now();
-        let now = clock.max(self.recorded_at);
+        let now = self.options.clock.now().max(self.recorded_at);
         if let Some(request) = &origin.request {
             let seen = match group.overlay.find_request(&request.key) {
                 Some(seen) => Some(seen),
@@ -140,12 +134,7 @@ impl Committer {
             }
         }
         let records = Records { overlay: &group.overlay, rows, facts: &self.facts };
-        let (mut events, recorded_at) = match (submission.decide)(&records, now) {
-            Err(Refusal::NotBefore(later)) if later > now && later <= clock.plus(AHEAD_MAX) => {
-                ((submission.decide)(&records, later)?, later)
-            }
-            decided => (decided?, now),
-        };
+        let mut events = (submission.decide)(&records, now)?;
         if events.is_empty() && origin.request.is_some() {
             events.push(Event::RequestSeen);
         }
@@ -156,7 +145,7 @@ impl Committer {
         let mut position = self.position;
         for event in events {
             position = position.next();
-            let entry = Entry { recorded_at, origin: origin.clone(), event };
+            let entry = Entry { recorded_at: now, origin: origin.clone(), event };
             entry.write(&mut payload);
             group.overlay.load(rows, &entry).map_err(|error| refusal(&error))?;
             entries.push(Numbered { position, entry });
@@ -171,7 +160,7 @@ impl Committer {
         self.position = position;
         group.payload.append(&mut payload);
         group.entries.append(&mut entries);
-        Ok(Answer::Written { index, count, position, recorded_at })
+        Ok(Answer::Written { index, count, position, recorded_at: now })
     }
 
     /// Folds an entry into what the committer knows of all of the journal.
