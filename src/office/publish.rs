@@ -127,6 +127,9 @@ impl Office {
             self.store.scan(*authority, plan.position, &mut |_, record| listing.add(&record))?;
             let points = self.distribution_points(*authority, &collector)?;
             let live = self.generations.load().get(authority).cloned().unwrap_or_default();
+            if live.is_empty() {
+                return Err(OfficeError::NoGeneration(self.authority_name(*authority)));
+            }
             for live in live {
                 let partitions = points.iter().map(|(partition, name)| Scope::Partition {
                     partition: *partition,

@@ -1,0 +1,296 @@
+//! CRL sets over days and years: cut by the schedule, published whole, left behind by crashes.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a failed step must stop the test"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use sekisho::config::Config;
+use sekisho::crl::{Catalogue, CrlKind};
+use sekisho::office::data::DataDir;
+use sekisho::office::{
+    self, Application, Asked, Office, OfficeError, Schedule, Selector, SubjectKeySource, Wish,
+};
+use sekisho::pki::{AuthorityId, CertificateKind, Partition, RevocationReason};
+use sekisho::record::{Event, Origin};
+use sekisho::store::Clock;
+
+const DAY: i64 = 86_400;
+const SIGN: AuthorityId = AuthorityId(1);
+const AUTH: AuthorityId = AuthorityId(2);
+
+/// An office whose clock the test holds.
+struct World {
+    home: tempfile::TempDir,
+    clock: Arc<AtomicI64>,
+    office: Arc<Office>,
+}
+
+impl World {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let data = DataDir::new(&home.path().join("data"));
+        office::init(&data, "SEKISHO-TEST").unwrap();
+        let clock = Arc::new(AtomicI64::new(Clock::System.now().seconds() + 2));
+        let office = start(&data, &clock);
+        Self { home, clock, office }
+    }
+
+    fn restart(&mut self) {
+        self.office.stop().unwrap();
+        let data = DataDir::new(&self.home.path().join("data"));
+        self.office = start(&data, &self.clock);
+    }
+
+    fn pass(&self, seconds: i64) {
+        self.clock.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    fn issue(&self, kind: CertificateKind, partition: u32, address: &str) -> Selector {
+        let application = Application {
+            name: "関所 花子".to_owned(),
+            birth: "1982-02-17".to_owned(),
+            sex: "female".to_owned(),
+            address: address.to_owned(),
+            municipality: Partition(partition),
+            kinds: vec![kind],
+            subject_key: SubjectKeySource::TestKey,
+        };
+        let pair = self.office.issue(&application, Origin::service()).unwrap();
+        let one = &pair.certificates[0];
+        Selector::Named { authority: one.authority.clone(), serial: one.issued.certificate.serial }
+    }
+
+    fn revoke(&self, certificate: &Selector) {
+        let wish = Wish::revoke(Some(RevocationReason::Superseded), None);
+        let asked = Asked { certificate: certificate.clone(), wish };
+        assert!(self.office.change(&asked, Origin::service()).unwrap().changed);
+    }
+
+    fn catalogue(&self) -> Catalogue {
+        self.office.served_catalogue().unwrap().unwrap()
+    }
+
+    /// Entries of an authority's CRLs of this kind.
+    fn entries(&self, authority: &str, kind: CrlKind) -> u64 {
+        let catalogue = self.catalogue();
+        let rows = catalogue.crls.iter().filter(|row| row.authority == authority && row.kind == kind);
+        rows.map(|row| row.entries).sum()
+    }
+
+    fn crl_directory(&self) -> PathBuf {
+        self.office.data().crl()
+    }
+
+    /// Records, OCSP and the CRLs being served agree on every serial.
+    fn assert_agreement(&self) {
+        assert_eq!(self.office.examine().unwrap().findings, Vec::<String>::new());
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        drop(self.office.stop());
+    }
+}
+
+fn start(data: &DataDir, clock: &Arc<AtomicI64>) -> Arc<Office> {
+    let config = Config::read(&data.config()).unwrap();
+    let clock = Clock::Manual(Arc::clone(clock));
+    Office::start(data.clone(), config, clock, "http://127.0.0.1:8080".to_owned()).unwrap().0
+}
+
+#[test]
+fn the_day_is_cut_also_when_nothing_was_revoked() {
+    let world = World::new();
+    let mut schedule = Schedule::start(Arc::clone(&world.office)).unwrap();
+    let next = |after: Option<u128>| {
+        let began = Instant::now();
+        loop {
+            let served = world.office.served_catalogue().unwrap();
+            let number = served.map(|catalogue| catalogue.set.parse::<u128>().unwrap());
+            if number > after {
+                return number;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "no new set");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let first = next(None);
+    assert!(world.catalogue().scheduled);
+    world.pass(DAY);
+    let second = next(first);
+    world.pass(3 * DAY);
+    let third = next(second);
+    schedule.stop();
+    assert!(first < second && second < third, "numbers rise");
+    for row in world.catalogue().crls {
+        let this_update: sekisho::der::UnixTime = row.this_update.parse().unwrap();
+        let next_update: sekisho::der::UnixTime = row.next_update.parse().unwrap();
+        assert_eq!(next_update.since(this_update), Duration::from_secs(48 * 3600));
+        assert_eq!(row.entries, 0);
+    }
+    let sets: BTreeSet<_> =
+        fs::read_dir(world.crl_directory().join("sets")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(sets.len(), 3, "past sets keep their addresses");
+    world.assert_agreement();
+}
+
+#[test]
+fn rfc5280_s5_an_expired_certificate_leaves_after_one_scheduled_crl_past_its_expiry() {
+    let world = World::new();
+    let all = [SIGN, AUTH];
+    let certificate = world.issue(CertificateKind::CardSign, 13221, "東京都清瀬市");
+    world.revoke(&certificate);
+    world.office.publish(&all, true).unwrap();
+    assert_eq!((world.entries("sign", CrlKind::Full), world.entries("sign", CrlKind::Partition)), (1, 1));
+    world.pass(7 * 365 * DAY);
+    world.office.publish(&all, false).unwrap();
+    assert_eq!(world.entries("sign", CrlKind::Partition), 1, "the last scheduled one was before its expiry");
+    world.office.publish(&all, false).unwrap();
+    assert_eq!(world.entries("sign", CrlKind::Full), 1, "on-demand sets do not count");
+    world.pass(60);
+    world.office.publish(&all, true).unwrap();
+    assert_eq!(world.entries("sign", CrlKind::Partition), 1, "this is the one it must stand in");
+    world.assert_agreement();
+    world.pass(DAY);
+    world.office.publish(&all, true).unwrap();
+    assert_eq!((world.entries("sign", CrlKind::Full), world.entries("sign", CrlKind::Partition)), (0, 0));
+    world.assert_agreement();
+}
+
+#[test]
+fn every_partition_that_ever_had_a_certificate_has_its_crl() {
+    let world = World::new();
+    for (partition, address) in [(13221, "東京都清瀬市"), (1361, "北海道江差町"), (1514, "北海道枝幸町")]
+    {
+        world.issue(CertificateKind::CardSign, partition, address);
+    }
+    let revoked = world.issue(CertificateKind::CardSign, 1361, "北海道江差町");
+    world.revoke(&revoked);
+    world.office.publish(&[SIGN, AUTH], false).unwrap();
+    let catalogue = world.catalogue();
+    let partitions = |authority: &str| -> Vec<_> {
+        let rows = catalogue.crls.iter().filter(|row| row.authority == authority);
+        rows.filter_map(|row| Some((row.partition.clone()?, row.entries))).collect()
+    };
+    let listed = partitions("sign");
+    let expected = [("01361", 1), ("01514", 0), ("13221", 0)].map(|(code, count)| (code.to_owned(), count));
+    assert_eq!(listed, expected, "also when empty");
+    assert_eq!(partitions("auth"), []);
+    let points: BTreeSet<_> =
+        catalogue.crls.iter().filter_map(|row| row.distribution_point.clone().map(|p| p.der)).collect();
+    assert_eq!(points.len(), 3 + 2, "names are injective: three partitions and two authorities");
+    world.assert_agreement();
+}
+
+#[test]
+fn a_set_of_one_authority_leaves_the_other_as_it_stands() {
+    let world = World::new();
+    world.office.publish(&[SIGN, AUTH], false).unwrap();
+    let before = world.catalogue();
+    let one = world.office.publish(&[SIGN], false).unwrap();
+    let after = world.catalogue();
+    for row in &after.crls {
+        let own = row.set == one.number.to_string();
+        assert_eq!(own, row.authority == "sign");
+        assert!(own || before.crls.contains(row));
+    }
+    world.assert_agreement();
+}
+
+#[test]
+fn what_a_crash_left_of_a_set_is_swept_and_its_number_spent() {
+    let mut world = World::new();
+    let published = world.office.publish(&[SIGN, AUTH], false).unwrap();
+    let begun = Event::CrlSetBegun { authorities: vec![SIGN, AUTH], scheduled: true };
+    let event = begun.clone();
+    let decide = Box::new(move |_: &sekisho::store::Records<'_>, _| Ok(vec![event.clone()]));
+    let open = world.office.store().submit_wait(Origin::service(), decide).unwrap().position;
+    let left = world.crl_directory().join("building-7");
+    fs::create_dir_all(left.join("sign/1")).unwrap();
+    fs::write(left.join("sign/1/full.crl"), b"half").unwrap();
+    world.restart();
+    assert!(!left.exists());
+    assert_eq!(world.catalogue().set, published.number.to_string(), "the last set stands");
+    let abandoned = world
+        .office
+        .store()
+        .entries(open)
+        .any(|numbered| numbered.unwrap().entry.event == Event::CrlSetAbandoned { begun: open });
+    assert!(abandoned);
+    let next = world.office.publish(&[SIGN, AUTH], false).unwrap();
+    assert!(next.number > published.number);
+    world.assert_agreement();
+}
+
+#[test]
+fn a_damaged_or_missing_crl_file_is_found_by_check() {
+    let world = World::new();
+    let certificate = world.issue(CertificateKind::CardAuth, 13221, "東京都清瀬市");
+    world.revoke(&certificate);
+    let set = world.office.publish(&[SIGN, AUTH], false).unwrap().number.to_string();
+    world.assert_agreement();
+    let file = world.crl_directory().join("sets").join(&set).join("auth/1/13221.crl");
+    let octets = fs::read(&file).unwrap();
+    let mut broken = octets.clone();
+    let last = broken.len() - 1;
+    broken[last] ^= 1;
+    fs::write(&file, broken).unwrap();
+    let findings = world.office.examine().unwrap().findings;
+    assert!(findings.len() == 1 && findings[0].contains("auth/1/13221.crl"), "{findings:?}");
+    fs::remove_file(&file).unwrap();
+    let findings = world.office.examine().unwrap().findings;
+    assert!(findings.len() == 1 && findings[0].contains("missing"), "{findings:?}");
+    fs::write(&file, octets).unwrap();
+    world.assert_agreement();
+}
+
+#[test]
+fn signers_are_renewed_before_they_expire_and_the_old_key_is_found_again_at_start() {
+    let mut world = World::new();
+    let signers = |world: &World| {
+        let facts = world.office.store().facts();
+        facts.issuers.iter().filter(|record| record.issued.kind == CertificateKind::OcspSigner).count()
+    };
+    assert_eq!(signers(&world), 2, "one for each authority");
+    world.restart();
+    assert_eq!(signers(&world), 2, "the same ones go on");
+    world.pass(4 * DAY);
+    world.office.renew_signers().unwrap();
+    assert_eq!(signers(&world), 2, "three of seven days are left");
+    world.pass(DAY);
+    world.office.renew_signers().unwrap();
+    assert_eq!(signers(&world), 4, "less than a third is left");
+}
+
+#[test]
+fn an_authority_without_a_valid_key_signs_nothing() {
+    let mut world = World::new();
+    world.pass(11 * 365 * DAY);
+    world.restart();
+    let refused = world.office.publish(&[SIGN], false).unwrap_err();
+    assert!(matches!(refused, OfficeError::NoGeneration(_)), "{refused}");
+    assert!(world.office.unready().iter().any(|reason| reason.contains("did not come out")));
+    let application = Application {
+        name: "関所 花子".to_owned(),
+        birth: "1982-02-17".to_owned(),
+        sex: "female".to_owned(),
+        address: "東京都清瀬市".to_owned(),
+        municipality: Partition(13221),
+        kinds: vec![CertificateKind::CardSign],
+        subject_key: SubjectKeySource::TestKey,
+    };
+    let error = world.office.issue(&application, Origin::service()).unwrap_err();
+    assert!(matches!(error, OfficeError::NoGeneration(_)), "{error}");
+}
