@@ -213,9 +213,11 @@ impl Config {
             return Err(ConfigError::Value { field: "profile.organization", advice });
         }
         let url = &self.public.url;
-        let bare = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-        if !url.is_empty() && bare.is_none_or(|rest| rest.is_empty() || rest.contains('/')) {
-            let advice = format!("{url} will not do: give http:// or https://, a host, no path");
+        let host = url.strip_prefix("http://");
+        if !url.is_empty() && host.is_none_or(|rest| rest.is_empty() || rest.contains('/')) {
+            let advice = format!(
+                "{url} will not do: give http://, a host, no path (answers are signed; RFC 5280 section 8)"
+            );
             return Err(ConfigError::Value { field: "public.url", advice });
         }
         Ok(())
@@ -338,7 +340,7 @@ mod tests {
             ("[crl]\nvalidity_hours = 24", "crl.validity_hours"),
             ("[public]\nlisten = \"nowhere\"", "listen"),
             ("[public]\nurl = \"http://a/b\"", "public.url"),
-            ("[public]\nurl = \"ftp://a\"", "public.url"),
+            ("[public]\nurl = \"https://a\"", "public.url"),
             ("[public]\nconnections_max = 0", "public.connections_max"),
             ("[public]\nworkers = 9999", "public.workers"),
             ("[profile]\norganization = \"\"", "profile.organization"),

@@ -57,13 +57,9 @@ impl Running {
             .map_err(|error| Failure::internal(format!("public listener: {error}")))?;
         let admin = admin::Server::start(&data.admin_socket(), Arc::clone(&office))
             .map_err(|error| Failure::internal(error.to_string()))?;
-        Ok(Self { office, http: Some(http), address, admin, schedule: None }.scheduled()?)
-    }
-
-    fn scheduled(mut self) -> Result<Self, Failure> {
-        let schedule = Schedule::start(Arc::clone(&self.office));
-        self.schedule = Some(schedule.map_err(|error| Failure::internal(error.to_string()))?);
-        Ok(self)
+        let schedule = Schedule::start(Arc::clone(&office));
+        let schedule = Some(schedule.map_err(|error| Failure::internal(error.to_string()))?);
+        Ok(Self { office, http: Some(http), address, admin, schedule })
     }
 
     pub(super) fn office(&self) -> &Arc<Office> {

@@ -46,7 +46,7 @@ impl Office {
         let name = self.authority_name(authority);
         let generation = next.ok_or_else(|| OfficeError::NoGeneration(name.clone()))?;
         let known = self.profile.authority(authority);
-        let known = known.ok_or_else(|| OfficeError::NoGeneration(name))?;
+        let known = known.ok_or(OfficeError::NoGeneration(name))?;
         let now = self.clock.now();
         open_generation(&self.data, &self.store, &self.profile, known, generation, now)?;
         self.generations.store(Arc::new(load(&self.data, &self.store, &self.profile, now)?));

@@ -19,7 +19,6 @@ mod signers;
 mod start;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -83,12 +82,6 @@ impl Office {
         &self.store
     }
 
-    /// The settings it runs with.
-    #[must_use]
-    pub const fn config(&self) -> &Config {
-        &self.config
-    }
-
     /// The certificate profiles.
     #[must_use]
     pub const fn profile(&self) -> &Profile {
@@ -99,12 +92,6 @@ impl Office {
     #[must_use]
     pub const fn data(&self) -> &DataDir {
         &self.data
-    }
-
-    /// The clock.
-    #[must_use]
-    pub const fn clock(&self) -> &Clock {
-        &self.clock
     }
 
     /// The URL verifiers reach the service by.
@@ -141,11 +128,5 @@ impl Office {
             let names: Vec<&str> = self.profile.authorities.iter().map(|known| known.name.as_str()).collect();
             OfficeError::UnknownAuthority(name.to_owned(), names.join(" or "))
         })
-    }
-
-    /// The path of the directory the service runs on.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        self.data.path()
     }
 }
