@@ -19,9 +19,9 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 
 use sekisho::pki::AuthorityId;
-use sekisho::record::{Actor, Event, Origin, Position, Record, Refusal, RequestId};
+use sekisho::record::{Actor, Event, Numbered, Origin, Position, Record, Refusal, RequestId};
 use sekisho::store::{
-    CheckError, Clock, Listener, NotReady, OpenError, Options, RowsKind, Store, SubmitError, check,
+    CheckError, Clock, Disk, Listener, NotReady, OpenError, Options, RowsKind, Store, SubmitError, check,
     check_deep,
 };
 use world::{AUTHORITY, Counts, Random, World, issue, release_or_hold, revoke, serial};
@@ -376,6 +376,58 @@ fn entries_never_go_back_in_time_and_never_run_ahead_of_it() {
     assert_eq!(at(release_or_hold(serial(1))).unwrap(), 1_800_000_001);
     clock.fetch_sub(3600, Ordering::SeqCst);
     assert_eq!(at(issue(serial(2), place)).unwrap(), 1_800_000_001);
+}
+
+/// Reliability 2: a failing disk stops acknowledgements, not answers.
+#[test]
+fn after_a_failed_sync_nothing_is_acknowledged_and_everything_can_be_read() {
+    let disk = SimDisk::new(1);
+    let heard = Arc::new(AtomicU64::new(0));
+    let open = || {
+        let heard = Arc::clone(&heard);
+        let count = move |entries: &[Numbered]| {
+            heard.fetch_add(entries.len() as u64, Ordering::SeqCst);
+        };
+        let listener = Listener { applied: Box::new(count), ..Listener::none() };
+        let simulated = Disk::Simulated(disk.clone());
+        Store::open(Options { disk: simulated, ..options(Path::new("/store"), RowsKind::Memory) }, listener)
+            .unwrap()
+    };
+    let (store, _) = open();
+    let place = store.archive_append_wait(vec![1]).unwrap();
+    store.submit_wait(Origin::service(), issue(serial(1), place)).unwrap();
+    let head = store.head();
+    disk.fail_sync_after(1);
+    for _ in 0..3 {
+        // Only the first sync fails; none is tried again.
+        let answer = store.submit_wait(Origin::service(), issue(serial(2), place));
+        assert!(matches!(answer, Err(SubmitError::Unavailable { .. })), "{answer:?}");
+    }
+    assert_eq!(disk.failed_syncs(), 1);
+    assert!(
+        matches!(store.ready(), Err(NotReady::Poisoned(fault)) if fault.path.starts_with("/store/journal"))
+    );
+    assert_eq!((heard.load(Ordering::SeqCst), store.head()), (2, head), "the listener heard of it");
+    assert!(store.find(AUTHORITY, &serial(1)).unwrap().is_some());
+    assert!(store.find(AUTHORITY, &serial(2)).unwrap().is_none());
+    assert_eq!(store.entries(Position(1)).count(), 2);
+    assert!(store.scan(AUTHORITY, head.0.next(), &mut |_, _| {}).is_err());
+    assert!(store.close().is_err());
+    drop(store);
+    // Unknown, not undone.
+    disk.restart_after_kill();
+    let (store, opened) = open();
+    assert!(!opened.clean_stop);
+    assert!(store.find(AUTHORITY, &serial(2)).unwrap().is_some());
+    // The archive that fails stops issuing, never revoking.
+    disk.fail_sync_after(1);
+    for _ in 0..2 {
+        assert!(matches!(store.archive_append_wait(vec![2]), Err(StoreError::Archive(_))));
+    }
+    assert!(matches!(store.ready(), Err(NotReady::Archive(_))));
+    CLOCK.fetch_add(1, Ordering::SeqCst);
+    store.submit_wait(Origin::service(), revoke(serial(1))).unwrap();
+    store.close().unwrap();
 }
 
 #[test]

@@ -109,7 +109,8 @@ impl Committer {
             return;
         }
         (self.listener.applied)(&entries);
-        self.shared.advance(self.tip(), overlay.clone());
+        let overlay = Arc::new(overlay);
+        self.shared.advance(self.tip(), Arc::clone(&overlay));
         self.answer(first, &entries, answers);
         self.project(rows, &overlay);
     }

@@ -29,8 +29,8 @@ impl DiskFault {
 /// A file is not what was written. Nothing has been modified.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{} is damaged at octet {offset}: {what}; entries 1 to {intact} are intact and nothing was changed: \
-     keep a copy, then restore from a backup or a follower", .file.display()
+    "{} is damaged at octet {offset}: {what}; {} before it is intact and nothing was changed: \
+     keep a copy, then restore from a backup or a follower", .file.display(), what_is_intact(*.intact)
 )]
 pub struct Damage {
     /// The file.
@@ -39,8 +39,12 @@ pub struct Damage {
     pub offset: u64,
     /// What is wrong there.
     pub what: &'static str,
-    /// The last entry before it.
-    pub intact: Position,
+    /// The last entry before it; none in the archive.
+    pub intact: Option<Position>,
+}
+
+fn what_is_intact(last: Option<Position>) -> String {
+    last.map_or_else(|| "what stands".to_owned(), |last| format!("the journal up to entry {last}, all"))
 }
 
 /// How far the projection is in being rebuilt.

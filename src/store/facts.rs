@@ -279,3 +279,46 @@ fn put_small_count(out: &mut Vec<u8>, count: usize) {
 fn put_count(out: &mut Vec<u8>, count: usize) {
     out.extend(u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Entry, Origin};
+
+    #[test]
+    fn facts_follow_the_sets_and_come_back_from_their_octets() {
+        let mut facts = Facts::default();
+        let authority = AuthorityId(3);
+        let begun = |scheduled| Event::CrlSetBegun { authorities: vec![authority], scheduled };
+        let published = |begun| Event::CrlSetPublished { begun: Position(begun), catalogue_sha256: [5; 32] };
+        let events = [
+            Event::JournalBegun { journal_id: [9; 16] },
+            Event::AuthorityOpened { authority, name: "sign".to_owned() },
+            Event::SerialsReserved { authority, up_to: 1024 },
+            begun(true),
+            published(4),
+            begun(false),
+            published(6),
+            begun(true),
+            Event::CrlSetAbandoned { begun: Position(8) },
+            begun(true),
+            Event::EpochBegun,
+        ];
+        for (position, event) in (1..).map(Position).zip(events) {
+            assert!(facts.concerns(&event));
+            let entry = Entry { recorded_at: UnixTime::from_seconds(100), origin: Origin::service(), event };
+            facts.apply(&Numbered { position, entry });
+        }
+        let sets = facts.crl_sets[&authority];
+        let position = |set: Option<CrlSet>| set.unwrap().position.0;
+        assert_eq!(
+            (position(sets.begun), position(sets.published), position(sets.published_scheduled)),
+            (10, 6, 4)
+        );
+        assert_eq!(facts.open_crl_sets.keys().copied().collect::<Vec<_>>(), [Position(10)]);
+        assert_eq!((facts.epoch, facts.reserved[&authority]), (Epoch(2), 1024));
+        let octets = facts.write();
+        assert_eq!(Facts::read(&octets), Some(facts));
+        assert_eq!(Facts::read(&octets[..octets.len() - 1]), None);
+    }
+}

@@ -22,7 +22,7 @@ pub(super) fn entries_of(frame: &Frame<'_>) -> Result<Vec<Numbered>, &'static st
             Entry::read(&mut rest).map_err(|_| "a frame holds an entry that this version cannot read")?;
         Ok::<_, &'static str>(Numbered { position: Position(frame.first + index), entry })
     });
-    let entries = entries.collect::<Result<_, _>>()?;
+    let entries = entries.collect::<Result<_, &'static str>>()?;
     if rest.is_empty() { Ok(entries) } else { Err("a frame holds more than its entries") }
 }
 

@@ -181,7 +181,7 @@ impl Committer {
         self.head = head;
         self.fold(&numbered);
         (self.listener.applied)(&[numbered]);
-        self.shared.advance(self.tip(), super::overlay::Overlay::default());
+        self.shared.advance(self.tip(), Arc::default());
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! Records that stand in the journal, or are about to, and not yet in the projection.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use super::error::StoreError;
@@ -9,7 +11,7 @@ use super::octets::{Octets, put_counted};
 use super::rows::Rows;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{Entry, Numbered, Position, Record, RequestId};
+use crate::record::{self, CertificateRef, Numbered, Position, Record, RequestId};
 
 /// How long an idempotency key is remembered, by the journal's own time, so that every fold
 /// agrees. A client that repeats after a month is asking something new.
@@ -32,6 +34,9 @@ pub(super) struct Seen {
 pub(super) struct Overlay {
     records: BTreeMap<(AuthorityId, SerialNumber), Option<Record>>,
     requests: BTreeMap<[u8; 16], Seen>,
+    /// The rows that records came from, as they were: the store of consecutive serials reads
+    /// each once.
+    rows: BTreeMap<Vec<u8>, sled::IVec>,
 }
 
 impl Overlay {
@@ -44,13 +49,19 @@ impl Overlay {
     }
 
     /// Reads what the entry will change, so that [`Self::fold`] cannot fail.
-    pub(super) fn load(&mut self, rows: &Rows, entry: &Entry) -> Result<(), StoreError> {
+    pub(super) fn load(&mut self, rows: &Rows, entry: &record::Entry) -> Result<(), StoreError> {
         let Some(certificate) = entry.event.certificate() else { return Ok(()) };
-        let key = (certificate.authority, certificate.serial);
-        if let std::collections::btree_map::Entry::Vacant(place) = self.records.entry(key) {
-            place.insert(find(rows, key.0, &key.1)?);
+        let CertificateRef { authority, serial, .. } = certificate;
+        if let Entry::Vacant(place) = self.records.entry((*authority, *serial)) {
+            let row = load(&mut self.rows, rows, record_key(*authority, serial))?;
+            place.insert(find_in(row, serial)?);
         }
         Ok(())
+    }
+
+    /// Rows that [`Self::store`] will write, those of requests not counted.
+    pub(super) fn rows(&self) -> usize {
+        self.rows.len()
     }
 
     /// Folds an entry into records loaded before.
@@ -75,22 +86,21 @@ impl Overlay {
     /// Writes the records into rows, as what they are after the entry at `position`.
     pub(super) fn store(&self, rows: &Rows, held: &Held) -> Result<(), StoreError> {
         let mut batch: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-        let mut packed: BTreeMap<Vec<u8>, BTreeMap<SerialNumber, Vec<u8>>> = BTreeMap::new();
+        let mut packed: BTreeMap<Vec<u8>, BTreeMap<SerialNumber, Cow<'_, [u8]>>> = BTreeMap::new();
         for ((authority, serial), record) in &self.records {
             let Some(record) = record else { continue };
             let key = record_key(*authority, serial);
             let row = match packed.entry(key) {
-                std::collections::btree_map::Entry::Occupied(row) => row.into_mut(),
-                std::collections::btree_map::Entry::Vacant(place) => {
-                    let row = rows.find(place.key())?.unwrap_or_default();
-                    let row =
-                        records(&row).map(|pair| pair.map(|(serial, octets)| (serial, octets.to_vec())));
+                Entry::Occupied(row) => row.into_mut(),
+                Entry::Vacant(place) => {
+                    let row = self.rows.get(place.key()).map_or(&[][..], |row| row);
+                    let row = records(row).map(|pair| pair.map(|(serial, octets)| (serial, octets.into())));
                     place.insert(row.collect::<Result<_, _>>()?)
                 }
             };
             let mut octets = Vec::new();
             record.write(&mut octets);
-            row.insert(*serial, octets);
+            row.insert(*serial, octets.into());
         }
         for (key, row) in packed {
             let mut octets = Vec::new();
@@ -105,8 +115,8 @@ impl Overlay {
         for (key, seen) in &self.requests {
             let row_key = request_key(key);
             let row = match by_row.entry(row_key) {
-                std::collections::btree_map::Entry::Occupied(row) => row.into_mut(),
-                std::collections::btree_map::Entry::Vacant(place) => {
+                Entry::Occupied(row) => row.into_mut(),
+                Entry::Vacant(place) => {
                     let row = rows.find(place.key())?.unwrap_or_default();
                     place.insert(requests(&row)?)
                 }
@@ -148,7 +158,7 @@ impl Held {
 
     /// True when the rows hold exactly this.
     pub(super) fn is_in(&self, rows: &Rows) -> Result<bool, StoreError> {
-        Ok(rows.find(HELD_KEY)?.is_some_and(|row| row == self.octets()))
+        Ok(rows.find(HELD_KEY)?.is_some_and(|row| *row == *self.octets()))
     }
 }
 
@@ -161,14 +171,33 @@ pub(super) fn find(
     authority: AuthorityId,
     serial: &SerialNumber,
 ) -> Result<Option<Record>, StoreError> {
-    let Some(row) = rows.find(&record_key(authority, serial))? else { return Ok(None) };
-    for pair in records(&row) {
+    let row = rows.find(&record_key(authority, serial))?;
+    row.map_or(Ok(None), |row| find_in(&row, serial))
+}
+
+fn find_in(row: &[u8], serial: &SerialNumber) -> Result<Option<Record>, StoreError> {
+    for pair in records(row) {
         let (found, octets) = pair?;
         if found == *serial {
-            return record(octets).map(Some);
+            return read_record(octets).map(Some);
         }
     }
     Ok(None)
+}
+
+/// The row of a key, read once.
+fn load<'a>(
+    loaded: &'a mut BTreeMap<Vec<u8>, sled::IVec>,
+    rows: &Rows,
+    key: Vec<u8>,
+) -> Result<&'a sled::IVec, StoreError> {
+    Ok(match loaded.entry(key) {
+        Entry::Occupied(row) => row.into_mut(),
+        Entry::Vacant(place) => {
+            let row = rows.find(place.key())?.unwrap_or_default();
+            place.insert(row)
+        }
+    })
 }
 
 pub(super) fn find_request(rows: &Rows, key: &[u8; 16]) -> Result<Option<Seen>, StoreError> {
@@ -186,7 +215,7 @@ pub(super) fn scan(
         rows.each(&[tag, authority.0], &mut |_, row| {
             for pair in records(row) {
                 let (serial, octets) = pair?;
-                each(serial, record(octets)?);
+                each(serial, read_record(octets)?);
             }
             Ok(())
         })?;
@@ -216,7 +245,7 @@ fn request_key(key: &[u8; 16]) -> Vec<u8> {
     vec![REQUESTS, first, second]
 }
 
-fn record(octets: &[u8]) -> Result<Record, StoreError> {
+fn read_record(octets: &[u8]) -> Result<Record, StoreError> {
     Record::from_octets(octets).map_err(|error| StoreError::Projection(error.to_string()))
 }
 

@@ -15,6 +15,9 @@ use crate::record::Position;
 /// in a row, small enough to be some 20 MB.
 const BATCH_ENTRIES: u64 = 32_768;
 
+/// Rows changed before they are written, some 8 KB each: revocations touch one row each.
+const BATCH_ROWS: usize = 1024;
+
 /// A projection that is to be made from the journal. Meanwhile nothing is submitted.
 #[derive(Debug)]
 pub(super) struct Rebuild {
@@ -75,7 +78,7 @@ pub(super) fn fold_all(
             overlay.fold(&numbered);
         }
         gathered += u64::from(frame.count);
-        if gathered >= BATCH_ENTRIES {
+        if gathered >= BATCH_ENTRIES || overlay.rows() >= BATCH_ROWS {
             let last = frame.first + u64::from(frame.count) - 1;
             let held = Held { journal_id, position: Position(last), head: frame.head };
             let stored = std::mem::take(&mut overlay).store(rows, &held);

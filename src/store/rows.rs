@@ -43,6 +43,9 @@ pub enum RowsKind {
     Memory,
 }
 
+/// Is passed a key and its row.
+pub(super) type EachRow<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'a;
+
 /// Rows, by key.
 #[derive(Debug)]
 pub(super) enum Rows {
@@ -61,14 +64,18 @@ impl Rows {
             .cache_capacity(SLED_CACHE_OCTETS)
             // Durable by the journal; flushed at the close.
             .flush_every_ms(None)
-            .mode(sled::Mode::HighThroughput);
+            // No larger here than the other mode, and no slower.
+            .mode(sled::Mode::LowSpace);
         Ok(Self::Sled(config.open()?))
     }
 
-    pub(super) fn find(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(super) fn find(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
         match self {
-            Self::Sled(tree) => Ok(tree.get(key)?.map(|row| row.to_vec())),
-            Self::Memory(rows) => Ok(rows.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()),
+            Self::Sled(tree) => Ok(tree.get(key)?),
+            Self::Memory(rows) => {
+                let rows = rows.read().unwrap_or_else(PoisonError::into_inner);
+                Ok(rows.get(key).map(|row| sled::IVec::from(row.as_slice())))
+            }
         }
     }
 
@@ -88,11 +95,7 @@ impl Rows {
     }
 
     /// Every row whose key begins with `prefix`, in order.
-    pub(super) fn each(
-        &self,
-        prefix: &[u8],
-        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    pub(super) fn each(&self, prefix: &[u8], each: &mut EachRow<'_>) -> Result<(), StoreError> {
         match self {
             Self::Sled(tree) => {
                 for row in tree.scan_prefix(prefix) {

@@ -183,10 +183,10 @@ impl Segments {
     }
 
     pub(super) fn damage(&self, file: &Path, offset: u64, what: &'static str, next: u64) -> Damage {
-        let intact = Position(match self.magic {
-            Magic::Journal => next.saturating_sub(1),
-            Magic::Archive => next,
-        });
+        let intact = match self.magic {
+            Magic::Journal => Some(Position(next.saturating_sub(1))),
+            Magic::Archive => None,
+        };
         Damage { file: file.to_owned(), offset, what, intact }
     }
 }

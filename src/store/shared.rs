@@ -83,8 +83,8 @@ impl Shared {
     }
 
     /// A group became durable.
-    pub(super) fn advance(&self, tip: Tip, recent: Overlay) {
-        self.recent.store(Arc::new(recent));
+    pub(super) fn advance(&self, tip: Tip, recent: Arc<Overlay>) {
+        self.recent.store(recent);
         self.tip.store(Arc::new(tip));
     }
 
