@@ -21,8 +21,8 @@ use std::thread;
 use sekisho::pki::AuthorityId;
 use sekisho::record::{Actor, Event, Numbered, Origin, Position, Record, Refusal, RequestId};
 use sekisho::store::{
-    CheckError, Clock, Disk, Listener, NotReady, OpenError, Options, RowsKind, Store, SubmitError, check,
-    check_deep,
+    CheckError, Clock, Disk, Listener, NotReady, OpenError, Options, RowsKind, SimDisk, Store, StoreError,
+    SubmitError, check, check_deep,
 };
 use world::{AUTHORITY, Counts, Random, World, issue, release_or_hold, revoke, serial};
 
@@ -428,6 +428,16 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_everything_can_be_read() {
     CLOCK.fetch_add(1, Ordering::SeqCst);
     store.submit_wait(Origin::service(), revoke(serial(1))).unwrap();
     store.close().unwrap();
+}
+
+#[test]
+fn a_decision_that_panics_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(options(dir.path(), RowsKind::Memory), Listener::none()).unwrap();
+    let answer = store.submit_wait(Origin::service(), Box::new(|_, _| panic!("on purpose")));
+    assert!(matches!(answer, Err(SubmitError::Stopped)), "{answer:?}");
+    drop(store.close());
+    assert!(matches!(store.ready(), Err(NotReady::Projection(_))), "{:?}", store.ready());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::journal::FIRST;
 use super::open::Opened;
 use super::options::{Listener, Options};
 use super::serials::{Serials, reservation};
-use super::shared::Shared;
+use super::shared::{Projection, Shared};
 use super::submission::{Decide, Done, Outcome, Submission};
 use crate::pki::{AuthorityId, SerialNumber};
 use crate::record::{ArchivePlace, Epoch, Numbered, Origin, Position, Record, RequestId};
@@ -280,8 +280,21 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
     spawned.map_err(DiskFault::at("start a thread for", std::path::Path::new(name)))
 }
 
+/// Says that nothing is decided any more when a decision panics.
+struct Unready(Arc<Shared>);
+
+impl Drop for Unready {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let error = StoreError::Projection("a decision panicked".to_owned());
+            self.0.set_projection(Projection::Failed(error));
+        }
+    }
+}
+
 /// Commits what is submitted, as many at a time as have come while the last were written.
 fn commit_all(mut committer: Committer, submitted: &Receiver<Command>, rebuilder: Option<JoinHandle<()>>) {
+    let _guard = Unready(committer.shared());
     let group_max = committer.options.group_max;
     let mut saving: Option<JoinHandle<()>> = None;
     let mut end = None;
