@@ -1,6 +1,6 @@
 //! CPU per request of the public listener beside that of a bare hyper server, in one run.
 //!
-//! `cargo bench --bench http -- [--serials N] [--rounds N] [--seconds S] [--json FILE]`
+//! `cargo bench --bench http -- [--serials N] [--rounds N] [--seconds S] [--only NAME] [--json FILE]`
 //!
 //! Each server is a process of its own on core 0, the load on core 1. The scenarios take
 //! turns, a stretch each, for some rounds; ratios are taken within a round and their median
@@ -41,6 +41,8 @@ struct Size {
     rounds: usize,
     stretch: Duration,
     json: Option<PathBuf>,
+    /// Only scenarios with this in their names, and their limits.
+    only: Option<String>,
 }
 
 impl Size {
@@ -57,6 +59,7 @@ impl Size {
             rounds: number("--rounds", 5.0) as usize,
             stretch: Duration::from_secs_f64(number("--seconds", 1.0)),
             json: value("--json").map(PathBuf::from),
+            only: value("--only").cloned(),
         }
     }
 }
@@ -106,9 +109,11 @@ fn main() {
     machine::pin_self(1);
     let sample = load::run(ours.address, size.stretch / 4, asking(Asks::Post(kept), &questions, 0));
     let answer_len = (sample.octets / sample.answers) as usize;
-    let bare = Running::start(Role::Bare { answer_len, signs: None });
-    let signing = Running::start(Role::Bare { answer_len, signs: Some(SignsWith::P256) });
-    let signing_rsa = Running::start(Role::Bare { answer_len, signs: Some(SignsWith::Rsa2048) });
+    let bare = |signs, verifies| Running::start(Role::Bare { answer_len, signs, verifies });
+    let constant = bare(None, false);
+    let signing = bare(Some(SignsWith::P256), false);
+    let verifying = bare(Some(SignsWith::P256), true);
+    let signing_rsa = bare(Some(SignsWith::Rsa2048), false);
     println!(
         "{} rounds of {:?}, answers of {answer_len} octets, {kept} signatures kept\n",
         size.rounds, size.stretch
@@ -122,8 +127,8 @@ fn main() {
     };
     let plain = "bare hyper, constant answer";
     let signed = "bare hyper and one signature";
-    let mut scenarios = [
-        scenario("http/bare-hyper", &bare, Asks::Get(kept), None),
+    let mut scenarios = vec![
+        scenario("http/bare-hyper", &constant, Asks::Get(kept), None),
         scenario("http/cached-get/1", &ours, Asks::Get(1), Some(("http/bare-hyper", plain))),
         scenario(
             &format!("http/cached-get/{kept}"),
@@ -131,7 +136,7 @@ fn main() {
             Asks::Get(kept),
             Some(("http/bare-hyper", plain)),
         ),
-        scenario("http/bare-hyper-post", &bare, Asks::Post(kept), None),
+        scenario("http/bare-hyper-post", &constant, Asks::Post(kept), None),
         scenario(
             &format!("http/cached-post/{kept}"),
             &ours,
@@ -139,6 +144,7 @@ fn main() {
             Some(("http/bare-hyper-post", plain)),
         ),
         scenario("http/bare-hyper-signing", &signing, Asks::Nonce(kept), None),
+        scenario("http/bare-hyper-signing-verified", &verifying, Asks::Nonce(kept), None),
         scenario("http/nonce-p256", &ours, Asks::Nonce(kept), Some(("http/bare-hyper-signing", signed))),
         scenario("http/cold", &ours, Asks::Cold(kept), Some(("http/bare-hyper-signing", signed))),
         scenario("http/bare-hyper-signing-rsa2048", &signing_rsa, Asks::Nonce(100), None),
@@ -149,6 +155,13 @@ fn main() {
             Some(("http/bare-hyper-signing-rsa2048", signed)),
         ),
     ];
+    if let Some(only) = &size.only {
+        scenarios.retain(|scenario| scenario.limit.is_none() || scenario.name.contains(only));
+        let limits: Vec<_> = scenarios.iter().filter_map(|scenario| scenario.limit).collect();
+        scenarios.retain(|scenario| {
+            scenario.limit.is_some() || limits.iter().any(|(name, _)| scenario.name.starts_with(name))
+        });
+    }
     let rsa_questions = Rc::new(Questions {
         name_hash: ours_rsa.questions.as_ref().unwrap().name_hash.clone(),
         key_hash: ours_rsa.questions.as_ref().unwrap().key_hash.clone(),
@@ -258,13 +271,13 @@ fn row(scenario: &Scenario<'_>, all: &[Scenario<'_>]) -> Row {
 
 fn print_table(rows: &[Row]) {
     println!(
-        "{:<32} {:>8} {:>9} {:>8} {:>8} {:>9} {:>7} {:>8} {:>6}",
+        "{:<34} {:>8} {:>9} {:>8} {:>8} {:>9} {:>7} {:>8} {:>6}",
         "", "us_cpu", "per s", "p50 us", "p99 us", "p99.9 us", "spread", "refused", "ratio"
     );
     for row in rows {
         let more = |name| row.more.iter().find(|(found, _)| *found == name).map_or(f64::NAN, |(_, v)| *v);
         println!(
-            "{:<32} {:>8.2} {:>9.0} {:>8.0} {:>8.0} {:>9.0} {:>6.0}% {:>8.0} {:>6}",
+            "{:<34} {:>8.2} {:>9.0} {:>8.0} {:>8.0} {:>9.0} {:>6.0}% {:>8.0} {:>6}",
             row.name,
             row.value,
             more("per_s"),

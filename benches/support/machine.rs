@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// One line: processor, cores, kernel, compiler.
 pub fn description() -> String {
@@ -45,7 +46,11 @@ pub fn pin_self(core: usize) {
     }
 }
 
+/// Found out once: who has moved to a core sees only that one.
 pub fn can_pin() -> bool {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    cores >= 2 && Command::new("taskset").arg("--version").output().is_ok()
+    static CAN_PIN: OnceLock<bool> = OnceLock::new();
+    *CAN_PIN.get_or_init(|| {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        cores >= 2 && Command::new("taskset").arg("--version").output().is_ok()
+    })
 }

@@ -19,7 +19,10 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey,
+};
 use sekisho::http::{Documents, Options, Readiness, Server, Site};
 
 use super::machine;
@@ -28,8 +31,8 @@ use crate::responder::{Questions, SignsWith, World};
 /// What a server process does.
 #[derive(Clone, Copy)]
 pub enum Role {
-    /// hyper, a constant of `answer_len` octets, and one signature for each.
-    Bare { answer_len: usize, signs: Option<SignsWith> },
+    /// hyper, a constant of `answer_len` octets, and for each a signature and its verification.
+    Bare { answer_len: usize, signs: Option<SignsWith>, verifies: bool },
     /// Ours; `kept` certificates have a signature, as many again have none yet.
     Ours { signs_with: SignsWith, kept: u64 },
 }
@@ -84,7 +87,9 @@ impl Drop for Running {
 impl Role {
     fn to_text(self) -> String {
         match self {
-            Self::Bare { answer_len, signs } => format!("bare {answer_len} {}", signs.map_or("-", name)),
+            Self::Bare { answer_len, signs, verifies } => {
+                format!("bare {answer_len} {} {verifies}", signs.map_or("-", name))
+            }
             Self::Ours { signs_with, kept } => format!("ours {kept} {}", name(signs_with)),
         }
     }
@@ -97,7 +102,11 @@ impl Role {
             _ => None,
         };
         match words[0] {
-            "bare" => Self::Bare { answer_len: words[1].parse().unwrap(), signs },
+            "bare" => Self::Bare {
+                answer_len: words[1].parse().unwrap(),
+                signs,
+                verifies: words[3].parse().unwrap(),
+            },
             _ => Self::Ours { signs_with: signs.unwrap(), kept: words[1].parse().unwrap() },
         }
     }
@@ -119,7 +128,7 @@ pub fn serve_if_asked() -> bool {
         std::process::exit(0);
     });
     match Role::from_text(&text) {
-        Role::Bare { answer_len, signs } => bare(answer_len, signs),
+        Role::Bare { answer_len, signs, verifies } => bare(answer_len, signs, verifies),
         Role::Ours { signs_with, kept } => ours(signs_with, kept),
     }
     true
@@ -152,8 +161,8 @@ enum RawKey {
 }
 
 /// The limit: nothing of ours, the whole body read, a constant answered; with one signature
-/// where asked for, not verified.
-fn bare(answer_len: usize, signs: Option<SignsWith>) {
+/// where asked for, and its verification.
+fn bare(answer_len: usize, signs: Option<SignsWith>, verifies: bool) {
     let random = SystemRandom::new();
     let key = signs.map(|signs| match signs {
         SignsWith::P256 => {
@@ -183,7 +192,7 @@ fn bare(answer_len: usize, signs: Option<SignsWith>) {
                     async move {
                         let body = request.into_body().collect().await.unwrap().to_bytes();
                         if let Some(key) = key {
-                            sign(key, &body);
+                            sign(key, &body, verifies);
                         }
                         let mut response = Response::new(Full::new(answer));
                         let media_type = HeaderValue::from_static("application/ocsp-response");
@@ -197,16 +206,23 @@ fn bare(answer_len: usize, signs: Option<SignsWith>) {
     });
 }
 
-fn sign(key: &RawKey, message: &[u8]) {
+fn sign(key: &RawKey, message: &[u8], verifies: bool) {
     let random = SystemRandom::new();
     match key {
         RawKey::P256(pair) => {
-            std::hint::black_box(pair.sign(&random, message).unwrap());
+            let made = pair.sign(&random, message).unwrap();
+            if verifies {
+                let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, pair.public_key());
+                key.verify(message, made.as_ref()).unwrap();
+            }
         }
         RawKey::Rsa(pair) => {
             let mut made = [0; 256];
             pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut made).unwrap();
-            std::hint::black_box(made);
+            if verifies {
+                let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key());
+                key.verify(message, &made).unwrap();
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 pub(super) enum Body {
     /// No octets.
     Empty,
-    /// All octets at once.
+    /// Octets in memory, shared by all who download them.
     Whole(Bytes),
     /// Octets of a file, a chunk at a time.
     File(FilePart),
@@ -29,9 +29,9 @@ pub(super) struct FilePart {
     reading: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
-/// Octets of a file in memory per download: with hyper's read buffer, a slow reader stays
-/// below 32 kB.
-const CHUNK: u64 = 16 * 1024;
+/// Octets handed to hyper at a time. It copies them into its write buffer; with the read
+/// buffer's 8 kB a slow reader stays below 32 kB.
+const CHUNK: usize = 16 * 1024;
 
 impl FilePart {
     pub(super) fn new(file: File, first: u64, len: u64) -> Self {
@@ -42,7 +42,8 @@ impl FilePart {
         if self.left == 0 {
             return Poll::Ready(None);
         }
-        let (at, len) = (self.at, self.left.min(CHUNK));
+        let len = usize::try_from(self.left).unwrap_or(CHUNK).min(CHUNK);
+        let at = self.at;
         let reading = self.reading.get_or_insert_with(|| {
             let file = Arc::clone(&self.file);
             // A page that is not in memory would stop every connection of this core.
@@ -51,6 +52,7 @@ impl FilePart {
         let read = ready!(Pin::new(reading).poll(cx));
         self.reading = None;
         Poll::Ready(Some(read.map_err(io::Error::other).flatten().inspect(|_| {
+            let len = u64::try_from(len).unwrap_or(self.left);
             self.at += len;
             self.left -= len;
         })))
@@ -58,8 +60,8 @@ impl FilePart {
 }
 
 /// Exactly `len` octets: a file that became shorter is an error, and the connection ends.
-fn read_at(file: &File, at: u64, len: u64) -> io::Result<Bytes> {
-    let mut chunk = vec![0; usize::try_from(len).map_err(io::Error::other)?];
+fn read_at(file: &File, at: u64, len: usize) -> io::Result<Bytes> {
+    let mut chunk = vec![0; len];
     file.read_exact_at(&mut chunk, at)?;
     Ok(chunk.into())
 }
@@ -71,10 +73,10 @@ impl HttpBody for Body {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
+            Self::Whole(octets) if octets.is_empty() => Poll::Ready(None),
             Self::Whole(octets) => {
-                let octets = std::mem::take(octets);
-                *self = Self::Empty;
-                Poll::Ready(Some(Ok(Frame::data(octets))))
+                let chunk = octets.split_to(octets.len().min(CHUNK));
+                Poll::Ready(Some(Ok(Frame::data(chunk))))
             }
             Self::File(part) => part.poll_chunk(cx).map_ok(Frame::data),
         }

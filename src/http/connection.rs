@@ -142,6 +142,11 @@ pub(super) fn protocol() -> http1::Builder {
     // Our own watchman keeps time: hyper's timer costs an allocation per request and, between
     // requests, starts only with the first octet.
     http.header_read_timeout(None).max_header_size(HEAD_LEN_MAX).max_buf_size(BUFFER_LEN_MAX);
+    // A client that has said all it will may close its side and still wait for the answer.
+    http.half_close(true);
+    // Head and body of an answer are a kilobyte: copying them together costs less than a
+    // gathering write. Large bodies come in chunks.
+    http.writev(false);
     http
 }
 

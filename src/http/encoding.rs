@@ -4,6 +4,8 @@
 //! library reads it in its own way. The path must come here as it stood on the wire: `//` and
 //! `%2F` inside it are data.
 
+use std::borrow::Cow;
+
 /// What the path of a GET says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Spelling {
@@ -66,7 +68,10 @@ fn without_leading_slashes(mut text: &[u8]) -> &[u8] {
 }
 
 /// Undoes `%XX` (RFC 3986 §2.1) once.
-fn percent_decoded(path: &str) -> Option<Vec<u8>> {
+fn percent_decoded(path: &str) -> Option<Cow<'_, [u8]>> {
+    if !path.contains('%') {
+        return Some(Cow::Borrowed(path.as_bytes()));
+    }
     let mut out = Vec::with_capacity(path.len());
     let mut octets = path.bytes();
     while let Some(octet) = octets.next() {
@@ -75,7 +80,7 @@ fn percent_decoded(path: &str) -> Option<Vec<u8>> {
             other => other,
         });
     }
-    Some(out)
+    Some(Cow::Owned(out))
 }
 
 const fn hex(digit: u8) -> Option<u8> {
@@ -248,7 +253,7 @@ mod tests {
                     group.iter().fold(0_u32, |v, b| v << 8 | u32::from(*b)) << (8 * (3 - group.len()));
                 (0..4)
                     .map(|i| match i <= group.len() {
-                        true => char::from(DIGITS[(value >> (18 - 6 * i) & 63) as usize]),
+                        true => char::from(DIGITS[usize::try_from(value >> (18 - 6 * i) & 63).unwrap()]),
                         false => '=',
                     })
                     .collect::<String>()

@@ -37,7 +37,7 @@ pub(super) enum Asked {
 }
 
 /// Asks the responder; signs on the spot what is quickly signed.
-pub(super) fn ask(core: &Core, request: &Bytes, now: UnixTime) -> Asked {
+pub(super) fn ask(core: &Core, request: &[u8], now: UnixTime) -> Asked {
     let responder = &core.site.responder;
     match responder.respond(request, now) {
         Respond::Ready(answer) => Asked::Ready(answer),
@@ -56,11 +56,11 @@ pub(super) fn ask_path(core: &Core, path: &str, now: UnixTime) -> Option<Asked> 
         Spelling::Undecodable => Vec::new(),
         Spelling::Foreign => return None,
     };
-    let first = ask_octets(core, octets, now);
+    let first = ask_octets(core, &octets, now);
     let malformed = |asked: &Asked| matches!(asked, Asked::Ready(answer) if answer.body == MALFORMED_REQUEST);
     Some(if malformed(&first) && path.ends_with('/') {
         match encoding::decode_without_final_slash(path) {
-            Some(octets) => ask_octets(core, octets, now),
+            Some(octets) => ask_octets(core, &octets, now),
             None => first,
         }
     } else {
@@ -68,11 +68,11 @@ pub(super) fn ask_path(core: &Core, path: &str, now: UnixTime) -> Option<Asked> 
     })
 }
 
-fn ask_octets(core: &Core, octets: Vec<u8>, now: UnixTime) -> Asked {
+fn ask_octets(core: &Core, octets: &[u8], now: UnixTime) -> Asked {
     if octets.is_empty() || octets.len() > REQUEST_LEN_MAX {
         return Asked::Ready(error(MALFORMED_REQUEST));
     }
-    ask(core, &Bytes::from(octets), now)
+    ask(core, octets, now)
 }
 
 /// The answer of a signing thread; one that never comes is `tryLater`.

@@ -63,7 +63,7 @@ impl SigningPool {
     }
 
     /// Queues a request; none when the queue is full.
-    pub(super) fn submit(&self, request: &Bytes, now: UnixTime) -> Option<oneshot::Receiver<Answer>> {
+    pub(super) fn submit(&self, request: &[u8], now: UnixTime) -> Option<oneshot::Receiver<Answer>> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.shared.state();
         if let Some(question) = state.questions.get_mut(request) {
@@ -74,8 +74,9 @@ impl SigningPool {
         if state.waiting.len() >= self.shared.queue_len_max || state.stopped {
             return None;
         }
+        let request = Bytes::copy_from_slice(request);
         state.questions.insert(request.clone(), Question { now, asked_by: vec![sender] });
-        state.waiting.push_back(request.clone());
+        state.waiting.push_back(request);
         drop(state);
         self.shared.changed.notify_one();
         Some(receiver)

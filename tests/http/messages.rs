@@ -1,8 +1,8 @@
 //! HTTP/1.0 and 1.1 (RFC 9112), methods and expectations (RFC 9110).
 
 use crate::client::{Client, get, post, post_with, with_method};
-use crate::responder::base64;
-use crate::site::{Served, contains};
+use crate::responder::{SignsWith, World, base64};
+use crate::site::{Served, contains, options};
 
 #[test]
 fn rfc9110_s15_5_6_other_methods_are_told_which_there_are() {
@@ -137,6 +137,22 @@ fn rfc9112_s3_what_is_no_request_is_refused_and_closed() {
         assert!(response.is_none_or(|response| response.status == 400), "{octets:?}");
         assert!(client.try_response(false).is_none());
     }
+}
+
+#[test]
+fn rfc9112_s9_6_a_client_may_close_its_side_and_wait() {
+    let served = Served::with(World::new(SignsWith::Rsa2048, 100), options());
+    for serial in 1..=5 {
+        let mut client = Client::connect(served.address());
+        client.send(post("/", &served.request(serial, Some(b"nonce"))));
+        client.finish_sending();
+        assert!(contains(&client.response().body, &served.cert_id(serial)));
+        assert!(client.is_closed_within(std::time::Duration::from_secs(5)));
+    }
+    // And one with nothing to say is let go.
+    let mut client = Client::connect(served.address());
+    client.finish_sending();
+    assert!(client.is_closed_within(std::time::Duration::from_secs(5)));
 }
 
 #[test]
