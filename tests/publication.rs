@@ -235,6 +235,43 @@ fn what_a_crash_left_of_a_set_is_swept_and_its_number_spent() {
 }
 
 #[test]
+fn a_journal_older_than_a_published_set_is_refused_at_start() {
+    let mut world = World::new();
+    let data = DataDir::new(&world.home.path().join("data"));
+    let copy = world.home.path().join("copy");
+    world.restart();
+    world.office.stop().unwrap();
+    copy_tree(&data.store(), &copy);
+    world.office = start(&data, &world.clock);
+    let certificate = world.issue(CertificateKind::CardSign, 13221, "東京都清瀬市");
+    world.revoke(&certificate);
+    world.office.publish(&[SIGN, AUTH], false).unwrap();
+    world.office.stop().unwrap();
+    fs::rename(data.store(), world.home.path().join("newer")).unwrap();
+    fs::rename(&copy, data.store()).unwrap();
+    let clock = Clock::Manual(Arc::clone(&world.clock));
+    let config = Config::read(&data.config()).unwrap();
+    let error = Office::start(data.clone(), config, clock, String::new()).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("damaged"), "{error}");
+    fs::rename(data.store(), &copy).unwrap();
+    fs::rename(world.home.path().join("newer"), data.store()).unwrap();
+    world.office = start(&data, &world.clock);
+    world.assert_agreement();
+}
+
+fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_damaged_or_missing_crl_file_is_found_by_check() {
     let world = World::new();
     let certificate = world.issue(CertificateKind::CardAuth, 13221, "東京都清瀬市");

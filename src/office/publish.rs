@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use super::authorities::sha256;
-use super::data::{DataError, sync_directory};
+use super::data::{DataDir, DataError, sync_directory};
 use super::{LiveGeneration, Office, OfficeError};
 use crate::crl::{
     Catalogue, Collector, CrlNumber, Expected, Listing, Row, Scope, SetPlan, file_name, gate, tbs_cert_list,
@@ -256,6 +256,12 @@ pub(super) const CATALOGUE: &str = "index.json";
 
 /// Directory of the published sets.
 const SETS: &str = "sets";
+
+/// The position of the newest set being served; 0 before the first.
+pub(super) fn published_position(data: &DataDir) -> Result<Position, OfficeError> {
+    let served = read_catalogue(&data.crl().join(CATALOGUE))?;
+    Ok(Position(served.map_or(0, |catalogue| catalogue.position)))
+}
 
 fn newest(rows: &[Row], authority: &str) -> u8 {
     rows.iter().filter(|row| row.authority == authority).map(|row| row.generation).max().unwrap_or(0)

@@ -10,6 +10,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::authorities::{self, open_authority, open_generation};
 use super::data::DataDir;
+use super::publish::published_position;
 use super::{Office, OfficeError};
 use crate::config::Config;
 use crate::ocsp::{self, Responder};
@@ -59,6 +60,8 @@ impl Office {
         let status = Arc::new(StatusIndex::new());
         let mut options = Options::new(data.store());
         options.clock = clock.clone();
+        // Verifiers have seen this entry's number: a journal without it is an old copy.
+        options.known_position = published_position(&data)?;
         let (store, opened) = Store::open(options, listener(&status))?;
         let live = authorities::load(&data, &store, &profile, clock.now())?;
         let responder = Arc::new(Responder::new(Arc::clone(&status), responder_options(&config)));
