@@ -1,4 +1,5 @@
 //! Rows of a bench: a table for people, JSON for programs.
+#![allow(dead_code, reason = "shared by benches, none of which uses all of it")]
 
 use std::path::Path;
 
