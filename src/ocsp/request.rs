@@ -52,20 +52,15 @@ impl<'a> OcspRequest<'a> {
         Ok(request)
     }
 
-    /// The questions, in order.
-    pub(super) fn cert_ids(&self) -> impl Iterator<Item = CertId<'a>> + use<'a> {
-        let mut list = Reader::new(self.request_list);
-        let others = std::iter::from_fn(move || read_request(&mut list).ok()).skip(1);
-        // Nearly every request asks one question, which is not read twice.
-        std::iter::once(self.first).chain(others.take(self.count - 1))
-    }
-
     /// What `make` makes of each question, in order.
     pub(super) fn each<T>(&self, mut make: impl FnMut(CertId<'a>) -> T) -> Each<T> {
         if self.count == 1 {
             Each::One([make(self.first)])
         } else {
-            Each::Several(self.cert_ids().map(make).collect())
+            // Read a second time, now without an error.
+            let mut list = Reader::new(self.request_list);
+            let cert_ids = std::iter::from_fn(|| read_request(&mut list).ok());
+            Each::Several(cert_ids.map(make).collect())
         }
     }
 }

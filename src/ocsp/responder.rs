@@ -134,17 +134,16 @@ impl Responder {
         now: UnixTime,
     ) -> Result<Asked<'a>, OcspError> {
         let request = OcspRequest::from_der(octets, self.options.cert_ids_max)?;
-        let mut named = request.cert_ids().filter_map(|cert_id| directory.find(cert_id.issuer));
-        let (_, identity) = named.next().ok_or(OcspError::Unauthorized)?;
-        let findings = request.each(|cert_id| {
-            let form = directory.find(cert_id.issuer).and_then(|(form, named)| {
-                named.is_for(identity.authority, identity.generation).then_some(form)
-            });
+        let named = request.each(|cert_id| (cert_id, directory.find(cert_id.issuer)));
+        let (_, identity) = named.iter().find_map(|(_, named)| *named).ok_or(OcspError::Unauthorized)?;
+        let findings = named.each(|(cert_id, named)| {
+            let ours = named.filter(|(_, named)| named.is_for(identity.authority, identity.generation));
+            let form = ours.map(|(form, _)| form);
             let word = match (form, &cert_id.serial_number) {
                 (Some(_), Some(serial)) => self.status.find(identity.authority, serial),
                 _ => StatusWord::NEVER_ISSUED,
             };
-            Finding { cert_id, form, word }
+            Finding { cert_id: *cert_id, form, word }
         });
         // After the statuses, so that none of them was recorded later than this.
         let now = now.max(self.status.last_recorded_at());
