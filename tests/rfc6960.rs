@@ -395,7 +395,7 @@ fn rfc6960_s4_2_1_error_carries_no_bytes() {
     assert_eq!(malformed, no_store([0x30, 3, 10, 1, 1]));
     let foreign = Ca::p256(9, 1).ask(1);
     assert_eq!(world.answer(&foreign, at(0)), no_store([0x30, 3, 10, 1, 6]));
-    world.responder.install(&[ca.identity_until(at(-1))]);
+    world.responder.install([ca.identity_until(at(-1))]);
     assert_eq!(world.answer(&ca.ask(1), at(0)), no_store([0x30, 3, 10, 1, 3]));
 }
 
@@ -503,11 +503,11 @@ fn rfc6960_s2_4_backdating_stops_at_the_last_change() {
 #[test]
 fn rfc9919_s4_next_update_ends_before_the_signers_certificate() {
     let (ca, world) = issued();
-    world.responder.install(&[ca.identity_until(at(1_000))]);
+    world.responder.install([ca.identity_until(at(1_000))]);
     let single = world.single(&ca.ask(1), at(0));
     assert_eq!(time(single.next_update.as_ref().unwrap()), at(999));
     assert_eq!(world.error(&ca.ask(1), at(999)), TryLater);
-    world.responder.install(&[ca.identity()]);
+    world.responder.install([ca.identity()]);
     assert_eq!(world.single(&ca.ask(1), at(999)).cert_status, CertStatus::Good);
 }
 
@@ -613,12 +613,12 @@ fn a_changed_status_or_signer_makes_kept_signatures_useless() {
     assert!(matches!(world.responder.respond(&ca.ask(1), at(0)), Respond::Sign(_)));
 
     let one = ca.identity();
-    world.responder.install(std::slice::from_ref(&one));
+    world.responder.install(vec![one.clone()]);
     let answer = world.answer(&ca.ask(2), at(10));
     let other = Ca::p256(5, 1);
-    world.responder.install(&[other.identity(), one]);
+    world.responder.install([other.identity(), one]);
     assert_eq!(world.answer(&ca.ask(2), at(20)), answer, "another issuer came");
-    world.responder.install(&[ca.identity()]);
+    world.responder.install([ca.identity()]);
     assert!(matches!(world.responder.respond(&ca.ask(2), at(20)), Respond::Sign(_)));
 }
 
@@ -635,7 +635,7 @@ fn a_status_that_changes_while_signing_is_signed_again() {
     assert!(matches!(single.cert_status, CertStatus::Revoked(_)));
     // A signer replaced meanwhile does not speak any more.
     let Respond::Sign(job) = world.responder.respond(&ca.ask(2), at(0)) else { panic!() };
-    world.responder.install(&[ca.identity()]);
+    world.responder.install([ca.identity()]);
     let signature = job.sign();
     assert!(matches!(world.responder.finish(job, signature, at(0)), Respond::Sign(_)));
 }

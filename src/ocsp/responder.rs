@@ -77,9 +77,9 @@ impl Responder {
     /// Replaces all issuers and signers, also while answering. Signatures of signers that stay
     /// stay in use; those of others are not given again. Of two signers for one issuer the
     /// later counts.
-    pub fn install(&self, identities: &[SigningIdentity]) {
+    pub fn install(&self, identities: impl AsRef<[SigningIdentity]>) {
         let next_number = || self.next_signer_number.fetch_add(1, Ordering::Relaxed);
-        let directory = Directory::new(identities, &self.directory.load(), next_number);
+        let directory = Directory::new(identities.as_ref(), &self.directory.load(), next_number);
         self.directory.store(Arc::new(directory));
     }
 
