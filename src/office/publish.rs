@@ -71,7 +71,7 @@ impl Office {
         };
         let entries = rows.iter().filter(full).map(|row| row.entries).sum();
 
-        let (_, head) = self.store.head();
+        let head = self.store.head_at(plan.position)?;
         let own = Catalogue::new(&plan, &head, rows);
         let own_json = to_json(&own)?;
         write_file(&building.join(CATALOGUE), &own_json)?;

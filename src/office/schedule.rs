@@ -39,6 +39,9 @@ impl Schedule {
     pub fn start(office: Arc<Office>) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<()>();
         let run = move || {
+            if let Err(error) = office.settle() {
+                tracing::error!(%error, "what the last stop left open is still open");
+            }
             let mut retry_at: Option<Instant> = None;
             let mut signers_at = Instant::now() + SIGNERS;
             loop {

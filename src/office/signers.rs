@@ -17,7 +17,29 @@ use crate::record::{CertificateRef, Issued, Origin, Record};
 /// A day.
 const DAY: Duration = Duration::from_secs(86_400);
 
+impl LiveGeneration {
+    fn identity(&self, signer: Signer) -> SigningIdentity {
+        SigningIdentity { issuer: Arc::clone(&self.issuer), signer: Arc::new(signer) }
+    }
+}
+
 impl Office {
+    /// Hands the responder the signers that are there, so that it answers while records are
+    /// still being rebuilt; false when one is missing or due.
+    pub(super) fn install_signers_there(&self) -> Result<bool, OfficeError> {
+        let now = self.clock.now();
+        let mut identities = Vec::new();
+        let mut complete = true;
+        for live in self.generations.load().values().flatten() {
+            match self.usable_signer(live, now)? {
+                Some(signer) => identities.push(live.identity(signer)),
+                None => complete = false,
+            }
+        }
+        self.responder.install(&identities);
+        Ok(complete)
+    }
+
     /// Sees to it that every live generation has a signer with a third of its life left, and
     /// hands them to the responder.
     ///
@@ -32,7 +54,7 @@ impl Office {
                 Some(signer) => signer,
                 None => self.new_signer(live, now)?,
             };
-            identities.push(SigningIdentity { issuer: Arc::clone(&live.issuer), signer: Arc::new(signer) });
+            identities.push(live.identity(signer));
         }
         self.responder.install(&identities);
         drop(keeping);

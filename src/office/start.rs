@@ -82,11 +82,24 @@ impl Office {
             public_url,
         };
         office.sweep_unfinished_sets()?;
-        office.store.wait_ready();
         office.serve_files()?;
-        office.settle_open_sets()?;
-        office.renew_signers()?;
+        let complete = office.install_signers_there()?;
+        if !complete || office.store.ready().is_ok() {
+            office.settle()?;
+        }
         Ok((Arc::new(office), opened))
+    }
+
+    /// Once changes are taken: closes what a crash left open and renews what is due. After an
+    /// unclean stop the records are rebuilt first, while OCSP already answers: the schedule then
+    /// does this.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub(super) fn settle(&self) -> Result<(), OfficeError> {
+        self.store.wait_ready();
+        self.settle_open_sets()?;
+        self.renew_signers()
     }
 
     /// Stops: everything acknowledged is on disk, and the next start need not replay.

@@ -85,6 +85,9 @@ pub enum StoreError {
     /// The projection is not there yet.
     #[error("the projection is being rebuilt, entry {} of {}: try again later", .0.position, .0.total)]
     Rebuilding(Progress),
+    /// The journal has no such entry.
+    #[error("the journal has no entry {0}")]
+    NoSuchEntry(Position),
     /// The archive has nothing there.
     #[error("the archive has no certificate at {0:?}")]
     NoSuchPlace(ArchivePlace),

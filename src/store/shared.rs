@@ -10,7 +10,7 @@ use super::archive::ArchiveReader;
 use super::error::{DiskFault, NotReady, Progress, StoreError, SubmitError};
 use super::facts::Facts;
 use super::frame::Head;
-use super::journal::Entries;
+use super::journal::{Entries, FIRST};
 use super::overlay::{self, Held, Overlay};
 use super::rows::Rows;
 use super::segments::Segments;
@@ -145,6 +145,18 @@ impl Shared {
                 Ok(Some(Outcome { entries, position, recorded_at: seen.recorded_at, repeated: true }))
             }
         }
+    }
+
+    pub(super) fn head_at(&self, position: Position) -> Result<Head, StoreError> {
+        let mut found = None;
+        self.journal.walk(FIRST, position.0, None, &mut |frame| {
+            let frame_holds = frame.first..frame.first + u64::from(frame.count);
+            if frame_holds.contains(&position.0) {
+                found = Some(frame.head);
+            }
+            Ok(())
+        })?;
+        found.ok_or(StoreError::NoSuchEntry(position))
     }
 
     /// Waits while the projection is being rebuilt.

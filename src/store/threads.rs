@@ -170,6 +170,14 @@ impl Store {
         (tip.position, tip.head)
     }
 
+    /// The head of the frame that holds an entry: what all up to it add up to. Reads the journal.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, or has no such entry.
+    pub fn head_at(&self, position: Position) -> Result<Head, StoreError> {
+        self.0.shared.head_at(position)
+    }
+
     /// The life of the journal.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
