@@ -274,7 +274,9 @@ fn keys_that_others_could_read_stop_the_start() {
     assert_eq!(sekisho(&data, &["init"]).code, Some(0));
     let key = fs::read_dir(data.join("keys")).unwrap().next().unwrap().unwrap().path();
     assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(fs::metadata(data.join("keys")).unwrap().permissions().mode() & 0o777, 0o700);
+    for directory in ["", "keys", "store"] {
+        assert_eq!(fs::metadata(data.join(directory)).unwrap().permissions().mode() & 0o777, 0o700);
+    }
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     sekisho(&data, &["serve"]).refused(2, &["644", "chmod 600", key.to_str().unwrap()]);
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();

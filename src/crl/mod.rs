@@ -20,6 +20,7 @@ mod listing;
 mod number;
 mod plan;
 mod scope;
+mod signed_catalogue;
 mod tbs_cert_list;
 
 pub use catalogue::{Catalogue, CrlKind, NameText, Row};
@@ -30,4 +31,5 @@ pub use listing::Listing;
 pub use number::CrlNumber;
 pub use plan::SetPlan;
 pub use scope::{Scope, file_name};
+pub use signed_catalogue::sign_catalogue;
 pub use tbs_cert_list::{TbsCertList, tbs_cert_list};

@@ -5,7 +5,7 @@
 //! | `sekisho.toml` | settings | writing them again | point names and addresses elsewhere at the next start |
 //! | `keys/` | private keys of authorities and signers, PKCS#8 PEM, 0600 | the authority: nothing can be signed any more | sign anything: whoever reads it owns the authority |
 //! | `ca/` | CA certificates, PEM | nothing: written anew at start | nothing here; whoever trusts the file trusts another CA |
-//! | `store/` | journal (truth), archive, snapshots, projection | every certificate's status | nothing unseen: the chain of hashes breaks |
+//! | `store/` | journal (truth), archive (personal data: 0700), snapshots, projection | every certificate's status | nothing unseen: the chain of hashes breaks |
 //! | `crl/` | published CRL sets and the catalogue | nothing: a new set is cut at start | withhold or replay CRLs until nextUpdate; forge none |
 //! | `certificates/` | certificates written for trying out | nothing | nothing |
 //! | `admin.sock` | the service's ear, 0600 | nothing: made at start | – |
@@ -76,9 +76,10 @@ impl DataDir {
         if file.exists() {
             return Err(DataError::Present(self.0.clone()));
         }
-        fs::create_dir_all(&self.0).map_err(at(&self.0))?;
-        let keys = self.keys();
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&keys).map_err(at(&keys))?;
+        for directory in [self.0.clone(), self.keys(), self.store()] {
+            let owner_alone = fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+            owner_alone.map_err(at(&directory))?;
+        }
         self.write(&file, config.as_bytes())
     }
 

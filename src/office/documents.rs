@@ -1,15 +1,15 @@
 //! What is there to download: the CRLs of the sets being served, the catalogue, CA certificates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::authorities::sha256;
-use super::publish::{CATALOGUE, ServedSet};
+use super::publish::{CATALOGUE, CATALOGUE_SIGNATURE, ServedSet};
 use super::{Office, OfficeError};
 use crate::crl::{Catalogue, Row};
 use crate::der::UnixTime;
@@ -55,6 +55,8 @@ const CRL_TYPE: &str = "application/pkix-crl";
 const CERTIFICATE_TYPE: &str = "application/pkix-cert";
 /// Media type of PEM.
 const PEM_TYPE: &str = "application/x-pem-file";
+/// Media type of a detached CMS signature (RFC 8551 §3.2.1).
+const SIGNATURE_TYPE: &str = "application/pkcs7-signature";
 /// Media type of the catalogue.
 const JSON_TYPE: &str = "application/json";
 
@@ -98,8 +100,7 @@ impl Office {
             match served.values().find(|set| set.position == begun) {
                 Some(set) => {
                     let own = self.set_directory(&set.number.to_string()).join(CATALOGUE);
-                    let octets = fs::read(&own)
-                        .map_err(|error| OfficeError::Damaged(format!("{}: {error}", own.display())))?;
+                    let octets = self.read_published(&own)?;
                     self.journal(Event::CrlSetPublished { begun, catalogue_sha256: sha256(&octets) })?;
                 }
                 None => self.journal(Event::CrlSetAbandoned { begun })?,
@@ -152,8 +153,23 @@ impl Office {
             files.extend(pem_file(&file, &alias, &path)?);
             files.push(file);
         }
-        let octets = fs::read(self.data.crl().join(CATALOGUE))
-            .map_err(|error| OfficeError::Damaged(format!("the catalogue went away: {error}")))?;
+        let sets: BTreeSet<&str> = catalogue.crls.iter().map(|row| row.set.as_str()).collect();
+        for set in sets {
+            for (name, content_type) in [(CATALOGUE, JSON_TYPE), (CATALOGUE_SIGNATURE, SIGNATURE_TYPE)] {
+                let octets = self.read_published(&self.set_directory(set).join(name))?;
+                files.push(PublicFile {
+                    path: format!("/crl/sets/{set}/{name}"),
+                    sha256: sha256(&octets),
+                    content: PublicContent::Memory(octets),
+                    content_type,
+                    last_modified: self.clock.now(),
+                    expires: None,
+                    max_age: IMMUTABLE_MAX_AGE,
+                    immutable: true,
+                });
+            }
+        }
+        let octets = self.read_published(&self.data.crl().join(CATALOGUE))?;
         files.push(PublicFile {
             path: "/crl/index.json".to_owned(),
             sha256: sha256(&octets),
@@ -165,6 +181,10 @@ impl Office {
             immutable: false,
         });
         Ok(files)
+    }
+
+    fn read_published(&self, path: &Path) -> Result<Vec<u8>, OfficeError> {
+        fs::read(path).map_err(|error| OfficeError::Damaged(format!("{}: {error}", path.display())))
     }
 
     /// Where the CRL of a row lies.
@@ -198,7 +218,7 @@ impl Office {
 }
 
 /// The same CRL as PEM, made beside it when the set is first served.
-fn pem_file(file: &PublicFile, alias: &str, path: &std::path::Path) -> Result<[PublicFile; 2], OfficeError> {
+fn pem_file(file: &PublicFile, alias: &str, path: &Path) -> Result<[PublicFile; 2], OfficeError> {
     let failed = |error: std::io::Error| OfficeError::Damaged(format!("{}: {error}", path.display()));
     let pem_path = path.with_extension("pem");
     let octets = match fs::read(&pem_path) {

@@ -101,6 +101,9 @@ pub enum OfficeError {
     /// A signature could not be made.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// A CRL set of no authority.
+    #[error("name the authority whose CRLs are to be published")]
+    NothingToPublish,
     /// A CRL did not pass the gate.
     #[error("the CRL set was held back, the last one stays: {0}")]
     Gate(String),

@@ -16,7 +16,8 @@ use super::authorities::sha256;
 use super::data::{DataDir, DataError, sync_directory};
 use super::{LiveGeneration, Office, OfficeError};
 use crate::crl::{
-    Catalogue, Collector, CrlNumber, Expected, Listing, Row, Scope, SetPlan, file_name, gate, tbs_cert_list,
+    Catalogue, Collector, CrlNumber, Expected, Listing, Row, Scope, SetPlan, file_name, gate, sign_catalogue,
+    tbs_cert_list,
 };
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, Name, Partition};
@@ -75,6 +76,9 @@ impl Office {
         let own = Catalogue::new(&plan, &head, rows);
         let own_json = to_json(&own)?;
         write_file(&building.join(CATALOGUE), &own_json)?;
+        let signer = self.signing_generation(*authorities.first().ok_or(OfficeError::NothingToPublish)?)?;
+        let signature = sign_catalogue(&own_json, &signer.issuer, &signer.key)?;
+        write_file(&building.join(CATALOGUE_SIGNATURE), &signature)?;
         sync_tree(&building)?;
         let sets = self.data.crl().join(SETS);
         fs::create_dir_all(&sets).map_err(at(&sets))?;
@@ -253,6 +257,9 @@ pub(super) struct ServedSet {
 
 /// Name of a catalogue file.
 pub(super) const CATALOGUE: &str = "index.json";
+
+/// Name of the detached signature (CMS) over a set's catalogue.
+pub(super) const CATALOGUE_SIGNATURE: &str = "index.p7s";
 
 /// Directory of the published sets.
 const SETS: &str = "sets";

@@ -72,6 +72,11 @@ pub const OCSP_PREF_SIG_ALGS: Oid = Oid::new(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 8]);
 /// id-pkix-ocsp-extended-revoke (RFC 6960 §4.4.8).
 pub const OCSP_EXTENDED_REVOKE: Oid = Oid::new(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 9]);
 
+/// id-data (RFC 5652 §4).
+pub const CMS_DATA: Oid = Oid::new(&[1, 2, 840, 113_549, 1, 7, 1]);
+/// id-signedData (RFC 5652 §5.1).
+pub const CMS_SIGNED_DATA: Oid = Oid::new(&[1, 2, 840, 113_549, 1, 7, 2]);
+
 /// rsaEncryption (RFC 3279 §2.3.1).
 pub const RSA_ENCRYPTION: Oid = Oid::new(&[1, 2, 840, 113_549, 1, 1, 1]);
 /// sha256WithRSAEncryption (RFC 4055 §5).

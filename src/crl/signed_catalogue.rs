@@ -1,0 +1,54 @@
+//! A detached signature over a catalogue: whoever keeps one can prove later what the journal's
+//! chain head was (RFC 5652).
+
+use crate::der::{Writer, tag};
+use crate::pki::{HashAlgorithm, Issuer, oid};
+use crate::signer::{Key, SignError};
+
+/// SignedData without the content it signs:
+/// ```text
+/// SignedData ::= SEQUENCE {
+///      version           CMSVersion,                    -- v1
+///      digestAlgorithms  DigestAlgorithmIdentifiers,    -- SHA-256
+///      encapContentInfo  EncapsulatedContentInfo,       -- id-data, detached
+///      certificates  [0] IMPLICIT CertificateSet,       -- the CA's
+///      signerInfos       SignerInfos }                  -- one, without signed attributes
+/// ```
+/// A catalogue is JSON and begins with `{`, so its signature by a CA key is none over a
+/// certificate or CRL, which begin with `0`.
+///
+/// # Errors
+/// [`SignError`].
+pub fn sign_catalogue(json: &[u8], issuer: &Issuer, key: &Key) -> Result<Vec<u8>, SignError> {
+    let signature = key.sign(json)?;
+    let digest_algorithm = |w: &mut Writer| w.sequence(|w| w.oid(&HashAlgorithm::Sha256.oid()));
+    let signer_info = |w: &mut Writer| {
+        w.sequence(|w| {
+            w.integer(VERSION_1);
+            w.sequence(|w| {
+                w.raw(issuer.name.der());
+                issuer.serial.write(w);
+            });
+            digest_algorithm(w);
+            key.algorithm().write(w);
+            w.octet_string(&signature);
+        });
+    };
+    Ok(Writer::to_der(|w| {
+        w.sequence(|w| {
+            w.oid(&oid::CMS_SIGNED_DATA);
+            w.nested(tag::context_constructed(0), |w| {
+                w.sequence(|w| {
+                    w.integer(VERSION_1);
+                    w.nested(tag::SET, digest_algorithm);
+                    w.sequence(|w| w.oid(&oid::CMS_DATA));
+                    w.nested(tag::context_constructed(0), |w| w.raw(&issuer.certificate));
+                    w.nested(tag::SET, signer_info);
+                });
+            });
+        });
+    }))
+}
+
+/// CMSVersion 1: id-data, and signers named by issuer and serial (RFC 5652 §§5.1, 5.3).
+const VERSION_1: u64 = 1;
