@@ -1,7 +1,8 @@
 //! `revoke`, `hold`, `release`.
 
 use super::args::{Certificate, Hold, Release, Revoke};
-use super::certificate_file::{selector, service};
+use super::client::Client;
+use super::named::selector;
 use super::{DataDir, Failure, print};
 use crate::admin::api::{Change, Changed, path};
 
@@ -31,7 +32,7 @@ fn change(certificate: &Certificate, key: Option<&String>) -> Result<Change, Fai
 }
 
 fn submit(data: &DataDir, path: &str, change: &Change, json: bool) -> Result<(), Failure> {
-    let done: Changed = service(data)?.post(path, change)?;
+    let done: Changed = Client::of(data)?.post(path, change)?;
     print(json, &done, || in_words(&done))
 }
 

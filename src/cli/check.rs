@@ -7,7 +7,7 @@ use crate::admin::api::{self, path};
 use crate::office::Condition;
 
 pub(super) fn run(data: &DataDir, asked: &Check, json: bool) -> Result<(), Failure> {
-    let condition = match Client::connect(&data.admin_socket()) {
+    let condition = match Client::of(data) {
         Ok(_) if asked.deep => {
             return Err(Failure::wrong_use("--deep folds the whole journal anew: stop the service first"));
         }

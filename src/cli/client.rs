@@ -1,6 +1,6 @@
 //! Talks to the running service over its admin socket.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::Failure;
+use super::{DataDir, Failure};
 use crate::admin::api::Problem;
 
 /// One connection to the service.
@@ -22,11 +22,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to `socket`.
+    /// Connects to the service that runs on `data`.
     ///
     /// # Errors
     /// Exit code 3: nothing listens there.
-    pub fn connect(socket: &Path) -> Result<Self, Failure> {
+    pub fn of(data: &DataDir) -> Result<Self, Failure> {
+        let socket = data.admin_socket();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -38,14 +39,14 @@ impl Client {
             ))
         };
         let sender = runtime.block_on(async {
-            let stream = UnixStream::connect(socket).await.map_err(unreached)?;
+            let stream = UnixStream::connect(&socket).await.map_err(unreached)?;
             let (sender, connection) = http1::handshake(TokioIo::new(stream))
                 .await
                 .map_err(|error| unreached(std::io::Error::other(error)))?;
             tokio::spawn(connection);
             Ok::<_, Failure>(sender)
         })?;
-        Ok(Self { runtime, sender, socket: socket.to_owned() })
+        Ok(Self { runtime, sender, socket })
     }
 
     /// Posts `body` to `path` and reads the answer.

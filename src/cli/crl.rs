@@ -1,7 +1,7 @@
 //! `crl publish`, `crl list`.
 
 use super::args::Crl;
-use super::certificate_file::service;
+use super::client::Client;
 use super::{DataDir, Failure, print};
 use crate::admin::api::{Publish, Published, path};
 use crate::crl::{Catalogue, Row};
@@ -10,14 +10,15 @@ pub(super) fn run(data: &DataDir, crl: &Crl, json: bool) -> Result<(), Failure> 
     match crl {
         Crl::Publish { authority } => {
             let asked = Publish { authority: authority.clone() };
-            let set: Published = service(data)?.post(path::CRL_PUBLISH, &asked)?;
+            let set: Published = Client::of(data)?.post(path::CRL_PUBLISH, &asked)?;
             print(json, &set, || {
                 let Published { set, crls, entries, this_update, next_update } = &set;
                 format!("set {set}: {crls} CRLs, {entries} entries, {this_update} to {next_update}")
             })
         }
         Crl::List => {
-            let catalogue: Option<Catalogue> = service(data)?.post(path::CRL_LIST, &serde_json::json!({}))?;
+            let catalogue: Option<Catalogue> =
+                Client::of(data)?.post(path::CRL_LIST, &serde_json::json!({}))?;
             let Some(catalogue) = catalogue else {
                 return Err(Failure::refused("no CRL set has been published yet: run sekisho crl publish"));
             };

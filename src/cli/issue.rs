@@ -8,19 +8,19 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ring::digest;
 
 use super::args::Issue;
-use super::certificate_file::{pem_of, service};
 use super::client::Client;
+use super::named::pem_of;
 use super::{DataDir, Failure, print};
 use crate::admin::api::{self, IssuedPair, SubjectKeySource, path};
 
 pub(super) fn run(data: &DataDir, asked: &Issue, json: bool) -> Result<(), Failure> {
     match &asked.batch {
         None => {
-            let issued: IssuedPair = service(data)?.post(path::ISSUE, &request(asked)?)?;
+            let issued: IssuedPair = Client::of(data)?.post(path::ISSUE, &request(asked)?)?;
             let files = write(&asked.out, &issued)?;
             print(json, &issued, || in_words(&issued, &files))
         }
-        Some(file) => batch(&mut service(data)?, file, asked, json),
+        Some(file) => batch(&mut Client::of(data)?, file, asked, json),
     }
 }
 

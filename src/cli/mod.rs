@@ -4,13 +4,13 @@
 //! admin socket of the service that runs on the data directory.
 
 mod args;
-mod certificate_file;
 mod change;
 mod check;
 mod client;
 mod crl;
 mod demo;
 mod issue;
+mod named;
 mod residents;
 mod running;
 mod serve;

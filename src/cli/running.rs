@@ -29,7 +29,6 @@ impl Running {
     /// Binds, opens, listens. The port is known before the first certificate is issued, since
     /// the address is written into it.
     pub(super) fn start(data: &DataDir, config: Config) -> Result<Self, Failure> {
-        data.check().map_err(crate::office::OfficeError::from)?;
         let listen = config.public.listen;
         let listener = TcpListener::bind(listen).map_err(|error| {
             Failure::wrong_use(format!("cannot listen on {listen}: {error}; choose another public.listen"))

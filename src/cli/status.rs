@@ -1,13 +1,14 @@
 //! `status`.
 
 use super::args::Status;
-use super::certificate_file::{selector, service};
+use super::client::Client;
+use super::named::selector;
 use super::{DataDir, Failure, print};
 use crate::admin::api::{CertificateState, Inquiry, path};
 
 pub(super) fn run(data: &DataDir, asked: &Status, json: bool) -> Result<(), Failure> {
     let inquiry = Inquiry { certificate: selector(&asked.certificate)?, at: asked.at.clone() };
-    let state: CertificateState = service(data)?.post(path::STATUS, &inquiry)?;
+    let state: CertificateState = Client::of(data)?.post(path::STATUS, &inquiry)?;
     print(json, &state, || in_words(&state))?;
     if state.status.status == "good" { Ok(()) } else { Err(not_good(&state)) }
 }

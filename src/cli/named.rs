@@ -1,16 +1,10 @@
-//! Reading the files named on the command line.
+//! Certificates and keys named on the command line.
 
 use std::path::Path;
 
+use super::Failure;
 use super::args::Certificate;
-use super::{DataDir, Failure};
 use crate::admin::api::Selector;
-use crate::cli::client::Client;
-
-/// Connects to the service that runs on `data`.
-pub(super) fn service(data: &DataDir) -> Result<Client, Failure> {
-    Client::connect(&data.admin_socket())
-}
 
 /// The certificate the arguments name.
 pub(super) fn selector(certificate: &Certificate) -> Result<Selector, Failure> {
