@@ -122,7 +122,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "draws 34 RSA keys"]
     fn material_is_written_anew() {
         let directory = tempfile::tempdir().unwrap();
         write(directory.path()).unwrap();
