@@ -55,7 +55,7 @@ impl Size {
         let number = |name, default| value(name).map_or(default, |text| text.parse().expect("a number"));
         Self {
             // Signing a million takes a minute and a half before the first figure.
-            serials: number("--serials", 100_000.0) as u64,
+            serials: number("--serials", 1_000_000.0) as u64,
             rounds: number("--rounds", 5.0) as usize,
             stretch: Duration::from_secs_f64(number("--seconds", 1.0)),
             json: value("--json").map(PathBuf::from),
