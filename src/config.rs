@@ -213,6 +213,10 @@ impl Config {
             return Err(ConfigError::Value { field: "profile.organization", advice });
         }
         let url = &self.public.url;
+        if self.public.tls.is_some() && url.is_empty() {
+            let advice = "with TLS, say by which plain http:// URL verifiers reach the service".to_owned();
+            return Err(ConfigError::Value { field: "public.url", advice });
+        }
         let host = url.strip_prefix("http://");
         if !url.is_empty() && host.is_none_or(|rest| rest.is_empty() || rest.contains('/')) {
             let advice = format!(
@@ -240,7 +244,7 @@ url = ""
 workers = {workers}
 # Connections served at once; further ones are closed.
 connections_max = {connections_max}
-# Uncomment for TLS (paths are relative to this file's directory):
+# Uncomment for TLS, and set url (paths are relative to the data directory):
 # [public.tls]
 # certificate = "tls.pem"
 # key = "tls.key"
@@ -341,6 +345,7 @@ mod tests {
             ("[public]\nlisten = \"nowhere\"", "listen"),
             ("[public]\nurl = \"http://a/b\"", "public.url"),
             ("[public]\nurl = \"https://a\"", "public.url"),
+            ("[public.tls]\ncertificate = \"a\"\nkey = \"b\"", "public.url"),
             ("[public]\nconnections_max = 0", "public.connections_max"),
             ("[public]\nworkers = 9999", "public.workers"),
             ("[profile]\norganization = \"\"", "profile.organization"),

@@ -11,6 +11,7 @@
 mod service;
 
 use std::fs;
+use std::io::BufRead;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -357,4 +358,42 @@ fn configuration_mistakes_are_refused_by_their_field() {
 
 fn write(file: &Path, text: &str) {
     fs::write(file, text).unwrap();
+}
+
+#[test]
+fn with_tls_configured_the_service_speaks_tls_and_stops_on_sigterm() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    assert_eq!(sekisho(&data, &["init"]).code, Some(0));
+    let (key, certificate) = (data.join("tls.key"), data.join("tls.pem"));
+    let subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+    let made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"];
+    let files = ["-keyout", key.to_str().unwrap(), "-out", certificate.to_str().unwrap()];
+    assert_eq!(run("openssl", &[&made[..], &subject, &files].concat()).code, Some(0));
+    let file = data.join("sekisho.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let text = text
+        .replace("127.0.0.1:8080", "127.0.0.1:0")
+        .replace("url = \"\"", "url = \"http://ocsp.example\"")
+        .replace("# [public.tls]", "[public.tls]")
+        .replace("# certificate =", "certificate =")
+        .replace("# key =", "key =");
+    write(&file, &text);
+    let mut serving = std::process::Command::new(SEKISHO)
+        .args(["serve", "--data"])
+        .arg(&data)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = std::io::BufReader::new(serving.stderr.take().unwrap());
+    let mut entries = log.lines().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let serving_at = entries.find(|entry| entry["fields"]["message"] == "serving").unwrap();
+    let port = serving_at["fields"]["address"].as_str().unwrap().rsplit(':').next().unwrap().to_owned();
+    let url = format!("https://localhost:{port}/ca/sign/1.pem");
+    let resolve = format!("localhost:{port}:127.0.0.1");
+    let fetched =
+        run("curl", &["-sf", "--cacert", certificate.to_str().unwrap(), "--resolve", &resolve, &url]);
+    service::signal("TERM", serving.id());
+    assert!(serving.wait().unwrap().success());
+    assert!(fetched.stdout.starts_with("-----BEGIN CERTIFICATE-----"), "{}", fetched.text());
 }
