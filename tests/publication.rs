@@ -195,6 +195,63 @@ fn every_partition_that_ever_had_a_certificate_has_its_crl() {
 }
 
 #[test]
+fn a_partitions_crl_is_there_before_its_first_certificate_leaves() {
+    let world = World::new();
+    world.office.publish(&[SIGN, AUTH], true).unwrap();
+    let before = world.catalogue();
+    world.issue(CertificateKind::CardSign, 13221, "東京都清瀬市");
+    let opened = world.catalogue();
+    assert!(
+        opened.crls.iter().any(|row| row.partition.as_deref() == Some("13221") && row.authority == "sign")
+    );
+    assert!(!opened.crls.iter().any(|row| row.partition.is_some() && row.authority == "auth"));
+    world.issue(CertificateKind::CardSign, 13221, "東京都清瀬市");
+    assert_eq!(world.catalogue().set, opened.set, "the second needs no other set");
+    assert_ne!(before.set, opened.set);
+    world.office.new_generation(SIGN).unwrap();
+    world.issue(CertificateKind::CardSign, 13221, "東京都清瀬市");
+    let rolled = world.catalogue();
+    let by_new_key = |row: &&sekisho::crl::Row| row.generation == 2 && row.partition.is_some();
+    assert_eq!(rolled.crls.iter().filter(by_new_key).count(), 1, "nor does a new key's first certificate");
+    let unknown = std::collections::BTreeSet::from([(SIGN, Partition(99_999))]);
+    assert!(world.office.open_partitions(&unknown).unwrap_err().to_string().contains("99999"));
+    world.office.publish(&[SIGN, AUTH], true).unwrap();
+    world.assert_agreement();
+}
+
+#[test]
+fn immutable_addresses_outlive_the_set_and_a_lost_directory_is_cut_anew() {
+    let mut world = World::new();
+    let paths = Arc::new(std::sync::Mutex::new(BTreeSet::new()));
+    let seen = Arc::clone(&paths);
+    let watcher = move |files: &[office::PublicFile]| {
+        *seen.lock().unwrap() = files.iter().map(|file| file.path.clone()).collect::<BTreeSet<String>>();
+    };
+    world.office.watch_files(Box::new(watcher)).unwrap();
+    let first = world.office.publish(&[SIGN, AUTH], true).unwrap().number;
+    let second = world.office.publish(&[SIGN, AUTH], false).unwrap().number;
+    for set in [first, second] {
+        for file in ["sign/1/full.crl", "auth/1/authority.pem", "index.json", "index.p7s"] {
+            assert!(paths.lock().unwrap().contains(&format!("/crl/sets/{set}/{file}")), "{set} {file}");
+        }
+    }
+    world.office.stop().unwrap();
+    fs::remove_dir_all(world.crl_directory()).unwrap();
+    let data = DataDir::new(&world.home.path().join("data"));
+    world.office = start(&data, &world.clock);
+    assert!(world.office.served_catalogue().unwrap().is_none());
+    let mut schedule = Schedule::start(Arc::clone(&world.office)).unwrap();
+    let began = Instant::now();
+    while world.office.served_catalogue().unwrap().is_none() {
+        assert!(began.elapsed() < Duration::from_secs(60), "no new set");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    schedule.stop();
+    assert!(world.catalogue().set.parse::<u128>().unwrap() > second.to_string().parse().unwrap());
+    world.assert_agreement();
+}
+
+#[test]
 fn a_set_of_one_authority_leaves_the_other_as_it_stands() {
     let world = World::new();
     world.office.publish(&[SIGN, AUTH], false).unwrap();
@@ -251,7 +308,9 @@ fn a_journal_older_than_a_published_set_is_refused_at_start() {
     fs::rename(&copy, data.store()).unwrap();
     let clock = Clock::Manual(Arc::clone(&world.clock));
     let config = Config::read(&data.config()).unwrap();
-    let error = Office::start(data.clone(), config, clock, String::new()).map(|_| ()).unwrap_err();
+    let error = Office::start(data.clone(), config, clock, "http://127.0.0.1:8080".to_owned())
+        .map(|_| ())
+        .unwrap_err();
     assert!(error.to_string().contains("damaged"), "{error}");
     fs::rename(data.store(), &copy).unwrap();
     fs::rename(world.home.path().join("newer"), data.store()).unwrap();

@@ -15,6 +15,7 @@ use hyper::{Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 
 use super::api::{Problem, ProblemKind};
 use super::requests;
@@ -108,22 +109,25 @@ async fn accept(
         Err(error) => return tracing::error!(%error, "admin socket lost"),
     };
     let places = Arc::new(Semaphore::new(REQUESTS_MAX));
+    let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    tokio::spawn(connection(stream, Arc::clone(&office), Arc::clone(&places), stopped.clone()));
+                    connections.spawn(connection(stream, Arc::clone(&office), Arc::clone(&places), stopped.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "admin connection refused");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
+            Some(_) = connections.join_next() => {}
             _ = stopped.changed() => break,
         }
     }
-    let all = u32::try_from(REQUESTS_MAX).unwrap_or(u32::MAX);
-    if tokio::time::timeout(DRAIN, places.acquire_many(all)).await.is_err() {
+    // Each has been told, and ends once its answer is written.
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN, ended).await.is_err() {
         tracing::warn!("admin requests were still in flight when the service stopped");
     }
 }

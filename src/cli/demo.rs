@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::lifecycle;
 use crate::office::{self, Asked, FilesWanted, Listed, Manifest, Office, OfficeError, Selector, Wish};
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::Origin;
+use crate::record::{Actor, Origin, RequestId};
 
 /// Residents registered at once: each waits for the disk most of the time, and the store syncs
 /// for all of them together.
@@ -47,10 +47,10 @@ pub(super) fn run(data: &DataDir, asked: &Demo, json: bool) -> Result<(), Failur
     ready
 }
 
-/// Residents on the first start, the day's CRLs, the manifest.
+/// Residents on the first start, the day's CRLs, the manifest. A first start that was interrupted
+/// goes on: each resident has a key, and nobody is registered twice.
 fn prepare(office: &Office, asked: &Demo) -> Result<Manifest, Failure> {
-    let populated = office.store().facts().partitions.values().any(|known| !known.is_empty());
-    if !populated {
+    if office.fewest_certificates() <= u64::from(asked.residents) {
         populate(office, asked.residents)?;
         let all: Vec<AuthorityId> =
             office.profile().authorities.iter().map(|authority| authority.id).collect();
@@ -61,6 +61,10 @@ fn prepare(office: &Office, asked: &Demo) -> Result<Manifest, Failure> {
 
 fn populate(office: &Office, residents: u32) -> Result<(), OfficeError> {
     let population = Population::new(residents, office.profile());
+    let authorities = office.profile().authorities.iter().map(|authority| authority.id);
+    let homes = population.homes(residents);
+    office
+        .open_partitions(&authorities.flat_map(|id| homes.iter().map(move |home| (id, *home))).collect())?;
     let progress = progress_bar(usize::try_from(residents).unwrap_or(0), "residents");
     let next = AtomicU32::new(0);
     let failed: Mutex<Option<OfficeError>> = Mutex::new(None);
@@ -87,7 +91,9 @@ fn populate(office: &Office, residents: u32) -> Result<(), OfficeError> {
 }
 
 fn register(office: &Office, population: &Population, number: u32) -> Result<(), OfficeError> {
-    let pair = office.issue(&population.application(number), Origin::service())?;
+    let actor = Actor::service();
+    let request = RequestId::new(&actor, &format!("demo-{number}"), &number.to_be_bytes());
+    let pair = office.issue(&population.application(number), Origin { actor, request: Some(request) })?;
     let wish_for = |authority: &str| match population.outcome(number) {
         Outcome::Good => None,
         Outcome::Held => Some(Wish::Hold { invalidity_date: None }),

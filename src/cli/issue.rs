@@ -1,9 +1,11 @@
 //! `issue`: one resident, or one a line.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use indicatif::{ProgressBar, ProgressStyle};
 use ring::digest;
 
@@ -48,15 +50,13 @@ fn request(asked: &Issue) -> Result<api::Issue, Failure> {
     })
 }
 
-/// Issues for every line. A repeated run issues nothing twice: the key of a line is the batch
-/// and its number. Rejected lines go to FILE.rejected with their reasons.
+/// Issues for every line. A repeated run issues nothing twice, also when rejected lines have been
+/// corrected since: the key of a line is its content, and how often that stood there before.
+/// Rejected lines go to FILE.rejected with their reasons.
 fn batch(service: &mut Client, file: &Path, asked: &Issue, json: bool) -> Result<(), Failure> {
     let unreadable = |error: std::io::Error| Failure::wrong_use(format!("{}: {error}", file.display()));
     let octets = fs::read(file).map_err(unreadable)?;
-    let batch = asked.key.clone().unwrap_or_else(|| {
-        let hash = digest::digest(&digest::SHA256, &octets);
-        data_encoding::HEXLOWER.encode(hash.as_ref())
-    });
+    let mut seen: HashMap<String, u64> = HashMap::new();
     let lines: Vec<String> =
         BufReader::new(octets.as_slice()).lines().collect::<Result<_, _>>().map_err(unreadable)?;
     let progress = progress_bar(lines.len(), "issuing");
@@ -68,7 +68,11 @@ fn batch(service: &mut Client, file: &Path, asked: &Issue, json: bool) -> Result
         if line.trim().is_empty() {
             continue;
         }
-        match batch_line(service, line, format!("{batch}:{number}")) {
+        let hash = HEXLOWER.encode(digest::digest(&digest::SHA256, line.trim().as_bytes()).as_ref());
+        let times = seen.entry(hash.clone()).or_default();
+        *times += 1;
+        let batch = asked.key.as_deref().unwrap_or_default();
+        match batch_line(service, line, format!("{batch}:{hash}:{times}")) {
             Ok(issued) => {
                 issued_count += issued.certificates.len();
                 let files = write(&asked.out, &issued)?;

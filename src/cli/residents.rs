@@ -1,7 +1,9 @@
 //! Residents of a demo: invented, and the same every time.
 
+use std::collections::BTreeSet;
+
 use crate::office::{Application, SubjectKeySource};
-use crate::pki::{CertificateKind, RevocationReason};
+use crate::pki::{CertificateKind, Partition, RevocationReason};
 use crate::profile::{Municipality, MunicipalityKind, Profile};
 
 const FAMILY_NAMES: [&str; 16] = [
@@ -87,16 +89,25 @@ impl Population {
         Self { count, homes: profile.municipalities.iter().filter(lived_in).cloned().collect() }
     }
 
+    /// Where the first `count` residents live.
+    pub(super) fn homes(&self, count: u32) -> BTreeSet<Partition> {
+        (0..count).filter_map(|number| self.home(number)).map(|place| place.code).collect()
+    }
+
+    fn home(&self, number: u32) -> Option<&Municipality> {
+        // A stride prime to the number of places: neighbours live far apart, nobody twice in one
+        // place before every place has somebody.
+        let home = usize::try_from(u64::from(number) * 619).unwrap_or(0) % self.homes.len().max(1);
+        self.homes.get(home)
+    }
+
     /// The application of resident `number`, from 0.
     pub(super) fn application(&self, number: u32) -> Application {
         let mixed = mix(number);
         let pick = |from: u32, count: usize| usize::try_from(mixed >> from).unwrap_or(0) % count.max(1);
         let text =
             |names: &[&str], from| names.get(pick(from, names.len())).copied().unwrap_or_default().to_owned();
-        // A stride prime to the number of places: neighbours live far apart, nobody twice in one
-        // place before every place has somebody.
-        let home = usize::try_from(u64::from(number) * 619).unwrap_or(0) % self.homes.len().max(1);
-        let home = self.homes.get(home);
+        let home = self.home(number);
         let year = FIRST_YEAR + u32::try_from(pick(8, 60)).unwrap_or(0) % YEARS;
         let (month, day) = (pick(14, 12) + 1, pick(18, 28) + 1);
         Application {
@@ -104,7 +115,7 @@ impl Population {
             birth: format!("{year}-{month:02}-{day:02}"),
             sex: if mixed & 1 == 0 { "female" } else { "male" }.to_owned(),
             address: home.map(|place| address(place, pick(22, 9) + 1)).unwrap_or_default(),
-            municipality: home.map_or(crate::pki::Partition(0), |place| place.code),
+            municipality: home.map_or(Partition(0), |place| place.code),
             kinds: vec![CertificateKind::CardSign, CertificateKind::CardAuth],
             subject_key: SubjectKeySource::TestKey,
         }

@@ -35,6 +35,12 @@ impl Running {
         })?;
         let address = listener.local_addr().map_err(|error| Failure::internal(error.to_string()))?;
         let url = match config.public.url.trim_end_matches('/') {
+            "" if address.ip().is_unspecified() => {
+                return Err(Failure::wrong_use(format!(
+                    "public.url: listening on {address}, say by which http:// URL verifiers reach the service; \
+                     it is written into certificates"
+                )));
+            }
             "" => format!("http://{address}"),
             url => url.to_owned(),
         };
@@ -72,11 +78,14 @@ impl Running {
     /// Takes no further requests, finishes those in flight, and leaves the marker of a clean
     /// stop.
     pub(super) fn stop(&mut self) -> Result<(), Failure> {
-        self.schedule = None;
+        if let Some(schedule) = &mut self.schedule {
+            schedule.tell_to_stop();
+        }
         self.admin.stop();
         if let Some(http) = self.http.take() {
             http.stop(DRAIN);
         }
+        self.schedule = None;
         Ok(self.office.stop()?)
     }
 }

@@ -21,14 +21,15 @@ impl Conditions {
     }
 
     /// Whether 304 is the answer. If-None-Match, when there, alone decides (§13.2.2). A date
-    /// decides only if the last change lies [`DATE_GRAIN`] back: within the second of a change
-    /// two contents may share it (§8.8.2.2).
+    /// decides only if it is the very Last-Modified and lies [`DATE_GRAIN`] back: within the
+    /// second of a change two contents may share it (§8.8.2.2), and a client that sends the
+    /// instant of its fetch instead may have fetched what a change has replaced since.
     pub(super) fn unchanged(&self, etag: &[u8], last_modified: UnixTime, now: UnixTime) -> bool {
         if !self.if_none_match.is_empty() {
             return self.if_none_match.iter().any(|value| lists(value.as_bytes(), etag));
         }
         let Some(since) = self.if_modified_since.as_ref().and_then(http_date) else { return false };
-        last_modified <= since && now.since(last_modified) >= DATE_GRAIN
+        last_modified == since && now.since(last_modified) >= DATE_GRAIN
     }
 }
 
@@ -98,7 +99,9 @@ mod tests {
         assert!(unchanged(&[("if-modified-since", at)], 2));
         assert!(unchanged(&[("if-modified-since", "Friday, 15-Jan-27 08:00:00 GMT")], 2));
         assert!(!unchanged(&[("if-modified-since", at)], 1));
-        assert!(!unchanged(&[("if-modified-since", "Fri, 15 Jan 2027 07:59:59 GMT")], 100));
+        for other in ["Fri, 15 Jan 2027 07:59:59 GMT", "Fri, 15 Jan 2027 08:00:01 GMT"] {
+            assert!(!unchanged(&[("if-modified-since", other)], 100));
+        }
         assert!(!unchanged(&[("if-modified-since", "yesterday")], 100));
         assert!(!unchanged(&[], 100));
     }

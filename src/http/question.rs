@@ -21,6 +21,7 @@ use super::encoding::{self, Spelling};
 use super::signing::settle;
 use crate::der::UnixTime;
 use crate::ocsp::{Answer, Caching, Respond};
+use crate::signer::SignError;
 
 /// Octets of a request: sixteen questions with every extension stay below a third of it.
 pub(super) const REQUEST_LEN_MAX: usize = 10 * 1024;
@@ -43,7 +44,11 @@ pub(super) fn ask(core: &Core, request: &[u8], now: UnixTime) -> Asked {
         Respond::Ready(answer) => Asked::Ready(answer),
         Respond::Sign(job) if job.is_slow() => match core.signing.submit(request, now) {
             Some(receiver) => Asked::Waiting(receiver),
-            None => Asked::Ready(error(TRY_LATER)),
+            // A signature made before goes on until its nextUpdate; without one, tryLater.
+            None => Asked::Ready(match responder.finish(job, Err(SignError::Refused), now) {
+                Respond::Ready(answer) => answer,
+                Respond::Sign(_) => error(TRY_LATER),
+            }),
         },
         sign => Asked::Ready(settle(responder, sign, now)),
     }

@@ -87,7 +87,7 @@ impl Routes {
         let method = request.method();
         let reading = method == Method::GET || method == Method::HEAD;
         match target {
-            Target::Responder if method == Method::POST => self.post(request, now),
+            Target::Responder if method == Method::POST => self.post(request),
             Target::Responder if reading => self.ready(welcome()),
             Target::Question if reading => self.get(request, now),
             Target::Document if reading => self.ready(self.download(&request, now)),
@@ -125,7 +125,7 @@ impl Routes {
         }
     }
 
-    fn post(&self, request: Request<Incoming>, now: UnixTime) -> Answering {
+    fn post(&self, request: Request<Incoming>) -> Answering {
         if !question::is_request(request.headers()) {
             return self.ready(status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
@@ -146,6 +146,8 @@ impl Routes {
                 Err(BodyRefusal::TooLarge) => return status(StatusCode::PAYLOAD_TOO_LARGE),
                 Err(BodyRefusal::Broken) => return status(StatusCode::BAD_REQUEST),
             };
+            // The body may have taken its time, and the question is asked now.
+            let now = unix_time(SystemTime::now());
             let answer = match question::ask(&core, &body, now) {
                 Asked::Ready(answer) => answer,
                 Asked::Waiting(receiver) => question::wait(receiver).await,

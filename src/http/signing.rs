@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroUsize;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -97,25 +98,33 @@ impl SigningPool {
 impl Shared {
     fn work(&self) {
         while let Some((request, now)) = self.next() {
-            // Another's signature may have answered it while it waited.
-            let (asked_by, now, next) = match self.responder.respond(&request, now) {
-                Respond::Sign(job) => {
-                    let made = job.sign();
-                    let (asked_by, now) = self.take(&request, now);
-                    (asked_by, now, self.responder.finish(job, made, now))
-                }
-                Respond::Ready(_) => {
-                    let (asked_by, now) = self.take(&request, now);
-                    (asked_by, now, self.responder.respond(&request, now))
-                }
-            };
-            // From here on nobody joins, and the responder has read the status after the last
-            // one did: who asks after a revocation gets it.
-            let answer = settle(&self.responder, next, now);
-            for sender in asked_by {
-                // Who hung up does not get an answer.
-                let _ = sender.send(answer.clone());
+            let answered = std::panic::catch_unwind(AssertUnwindSafe(|| self.answer(&request, now)));
+            if answered.is_err() {
+                // Who waits for it is told to try later, and the thread goes on.
+                drop(self.take(&request, now));
             }
+        }
+    }
+
+    fn answer(&self, request: &Bytes, now: UnixTime) {
+        // Another's signature may have answered it while it waited.
+        let (asked_by, now, next) = match self.responder.respond(request, now) {
+            Respond::Sign(job) => {
+                let made = job.sign();
+                let (asked_by, now) = self.take(request, now);
+                (asked_by, now, self.responder.finish(job, made, now))
+            }
+            Respond::Ready(_) => {
+                let (asked_by, now) = self.take(request, now);
+                (asked_by, now, self.responder.respond(request, now))
+            }
+        };
+        // From here on nobody joins, and the responder has read the status after the last
+        // one did: who asks after a revocation gets it.
+        let answer = settle(&self.responder, next, now);
+        for sender in asked_by {
+            // Who hung up does not get an answer.
+            let _ = sender.send(answer.clone());
         }
     }
 

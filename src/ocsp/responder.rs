@@ -101,7 +101,12 @@ impl Responder {
     #[must_use]
     pub fn finish(&self, job: Job, signature: Result<Vec<u8>, SignError>, now: UnixTime) -> Respond {
         let ended = match signature {
-            Ok(signature) if self.is_current(&job, now) => Ok(self.release(job, &signature)),
+            Ok(signature) if self.is_current(&job, now) => {
+                // Another core may have answered the same question meanwhile: one answer for all.
+                let theirs =
+                    if job.question.is_some() { self.kept_and_fresh(&job.request, now) } else { None };
+                Ok(theirs.unwrap_or_else(|| self.release(job, &signature)))
+            }
             Ok(_) => return self.respond(&job.request, now),
             Err(_) => self.without_signer(&job.request, now),
         };
@@ -116,6 +121,12 @@ impl Responder {
             Some(answer) => Ok(Respond::Ready(answer)),
             None => self.job(octets, &asked).map(Respond::Sign),
         }
+    }
+
+    fn kept_and_fresh(&self, octets: &[u8], now: UnixTime) -> Option<Answer> {
+        let directory = self.directory.load();
+        let asked = self.look_up(octets, &directory, now).ok()?;
+        self.answer_again(&asked, |kept| asked.now < kept.produced_at.plus(self.options.refresh_after))
     }
 
     /// A signature made earlier, however long ago: its nextUpdate is its only limit.

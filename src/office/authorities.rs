@@ -10,7 +10,7 @@ use super::data::DataDir;
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
 use crate::issue::{self, CaCertificate, SubjectKey, Validity};
-use crate::pki::{AuthorityId, CertificateKind, Generation, HashAlgorithm, Issuer};
+use crate::pki::{AuthorityId, CertStatus, CertificateKind, Generation, HashAlgorithm, Issuer};
 use crate::profile::{Authority, KeyType, Profile};
 use crate::record::{CertificateRef, Event, Issued, Origin, Refusal};
 use crate::signer::Key;
@@ -38,11 +38,13 @@ impl Office {
     /// When keys or entries cannot be written.
     pub fn new_generation(&self, authority: AuthorityId) -> Result<Generation, OfficeError> {
         let keeping = self.keeping.lock();
-        let last = self.generations.load().get(&authority).and_then(|live| live.last().cloned());
-        let next = match last {
-            None => Some(Generation::FIRST),
-            Some(live) => live.issuer.generation.next(),
-        };
+        let facts = self.store.facts();
+        let ours =
+            facts.issuers.iter().map(|record| &record.issued).filter(|issued| {
+                issued.kind == CertificateKind::Ca && issued.certificate.authority == authority
+            });
+        let last = ours.map(|issued| issued.certificate.generation).max();
+        let next = last.map_or(Some(Generation::FIRST), Generation::next);
         let name = self.authority_name(authority);
         let generation = next.ok_or_else(|| OfficeError::NoGeneration(name.clone()))?;
         let known = self.profile.authority(authority);
@@ -55,13 +57,37 @@ impl Office {
         Ok(generation)
     }
 
-    /// The key that signs new certificates of an authority.
+    /// The keys of an authority whose CA certificates are valid, oldest first.
+    pub(super) fn live_generations(&self, authority: AuthorityId) -> Vec<Arc<LiveGeneration>> {
+        let now = self.clock.now();
+        let generations = self.generations.load();
+        let all = generations.get(&authority).into_iter().flatten();
+        all.filter(|live| live.issuer.not_after > now).cloned().collect()
+    }
+
+    /// Those of all authorities.
+    pub(super) fn all_live_generations(&self) -> Vec<Arc<LiveGeneration>> {
+        self.profile.authorities.iter().flat_map(|authority| self.live_generations(authority.id)).collect()
+    }
+
+    /// The key that signs new certificates of an authority: the newest that is not revoked and
+    /// that OCSP answers for.
     pub(super) fn signing_generation(
         &self,
         authority: AuthorityId,
     ) -> Result<Arc<LiveGeneration>, OfficeError> {
-        let last = self.generations.load().get(&authority).and_then(|live| live.last().cloned());
-        last.ok_or_else(|| OfficeError::NoGeneration(self.authority_name(authority)))
+        let (answering, facts) = (self.answering.load(), self.store.facts());
+        let usable = |live: &Arc<LiveGeneration>| {
+            let issuer = &live.issuer;
+            let revoked = facts.issuers.iter().any(|record| {
+                let certificate = &record.issued.certificate;
+                (certificate.authority, certificate.serial) == (authority, issuer.serial)
+                    && record.status() != CertStatus::Good
+            });
+            !revoked && answering.contains(&(authority, issuer.generation))
+        };
+        let newest = self.live_generations(authority).into_iter().rfind(usable);
+        newest.ok_or_else(|| OfficeError::NoGeneration(self.authority_name(authority)))
     }
 }
 

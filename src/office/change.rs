@@ -115,13 +115,15 @@ impl Office {
                 repeated: outcome.repeated,
             });
         }
+        // Nothing changed, now or when the key was first used: as it stood then.
         let record = self.record(&named)?;
+        let change = record.changes.iter().rev().find(|change| change.position <= outcome.position);
         Ok(Changed {
             certificate: record.issued.certificate,
             authority: self.authority_name(named.authority),
-            status: record.status(),
-            position: record.last_position(),
-            recorded_at: record.changed_at(),
+            status: record.status_at(outcome.position),
+            position: change.map_or(record.position, |change| change.position),
+            recorded_at: change.map_or(record.recorded_at, |change| change.recorded_at),
             changed: false,
             repeated: outcome.repeated,
         })

@@ -7,11 +7,12 @@ use data_encoding::HEXLOWER;
 
 use super::authorities::sha256;
 use super::data::DataDir;
+use super::publish::{CATALOGUE, read_catalogue};
 use super::{Office, OfficeError};
 use crate::crl::{Catalogue, Expected, Listing, Row, Scope, SetPlan, gate};
 use crate::pki::{CertStatus, Partition};
 use crate::record::Position;
-use crate::store;
+use crate::store::{self, Clock};
 
 /// The condition of a data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,12 +38,18 @@ impl Condition {
         data.check()?;
         crate::config::Config::read(&data.config())?;
         let report = if deep { store::check_deep(&data.store()) } else { store::check(&data.store()) }?;
+        let mut findings = published_files(data)?;
+        if report.recorded_at > Clock::System.now() {
+            let ahead = report.recorded_at;
+            findings
+                .push(format!("the journal was written up to {ahead}, which is yet to come: set the clock"));
+        }
         Ok(Self {
             position: report.position,
             head: HEXLOWER.encode(&report.head),
             epoch: report.epoch.0,
             certificates: report.issued,
-            findings: Vec::new(),
+            findings,
         })
     }
 }
@@ -129,6 +136,24 @@ impl Office {
             .err()
             .and_then(|error| wrong(&error.to_string()))
     }
+}
+
+/// CRLs of the catalogue whose files are missing or others, and CA certificates without key.
+fn published_files(data: &DataDir) -> Result<Vec<String>, OfficeError> {
+    let mut findings = Vec::new();
+    for row in read_catalogue(&data.crl().join(CATALOGUE))?.map(|served| served.crls).unwrap_or_default() {
+        let file = row.url.strip_prefix("/crl/").map(|path| data.crl().join(path));
+        let octets = file.as_ref().and_then(|file| fs::read(file).ok());
+        match octets {
+            None => findings.push(format!("{}: the file is missing: a new set is cut at start", row.url)),
+            Some(octets) if HEXLOWER.encode(&sha256(&octets)) != row.sha256 => {
+                findings.push(format!("{}: the file is not the one in the catalogue", row.url));
+            }
+            Some(_) => {}
+        }
+    }
+    findings.extend(data.ca_certificates_without_key()?);
+    Ok(findings)
 }
 
 /// OCSP does not carry the invalidity date.

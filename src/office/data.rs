@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
-use crate::pki::Generation;
+use crate::pki::{AuthorityId, Generation, Issuer};
 
 /// Permission bits that let anybody but the owner in.
 const OTHERS: u32 = 0o077;
@@ -67,20 +67,19 @@ impl DataDir {
         Self(path.to_owned())
     }
 
-    /// Makes it, with `config` as its settings.
+    /// Makes its directories; it counts as made once its settings are written.
     ///
     /// # Errors
     /// When settings exist already, or the system refuses.
-    pub fn create(&self, config: &str) -> Result<(), DataError> {
-        let file = self.config();
-        if file.exists() {
+    pub fn create(&self) -> Result<(), DataError> {
+        if self.exists() {
             return Err(DataError::Present(self.0.clone()));
         }
         for directory in [self.0.clone(), self.keys(), self.store()] {
             let owner_alone = fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
             owner_alone.map_err(at(&directory))?;
         }
-        self.write(&file, config.as_bytes())
+        Ok(())
     }
 
     /// Whether settings stand in it.
@@ -212,6 +211,31 @@ impl DataDir {
         sync_directory(parent)
     }
 
+    /// CA certificates in `ca/` whose private key is not in `keys/`, a line each.
+    pub(super) fn ca_certificates_without_key(&self) -> Result<Vec<String>, DataError> {
+        let directory = self.0.join("ca");
+        let mut findings = Vec::new();
+        for entry in fs::read_dir(&directory).map_err(at(&directory))? {
+            let path = entry.map_err(at(&directory))?.path();
+            let pem = fs::read(&path).map_err(at(&path))?;
+            let certificate = pem::parse(&pem).map(pem::Pem::into_contents).unwrap_or_default();
+            let issuer = Issuer::from_certificate(AuthorityId(0), Generation::FIRST, &certificate);
+            match issuer.map(|issuer| self.key(&issuer.key_id)) {
+                Err(_) => findings
+                    .push(format!("{} is no certificate: it is written anew at start", path.display())),
+                Ok(key) if !key.exists() => {
+                    findings.push(format!(
+                        "{}: its private key {} is missing",
+                        path.display(),
+                        key.display()
+                    ));
+                }
+                Ok(_) => {}
+            }
+        }
+        Ok(findings)
+    }
+
     fn keys(&self) -> PathBuf {
         self.0.join("keys")
     }
@@ -245,8 +269,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let data = DataDir::new(&directory.path().join("data"));
         assert!(matches!(data.check(), Err(DataError::Absent(_))));
-        data.create("").unwrap();
-        assert!(matches!(data.create(""), Err(DataError::Present(_))));
+        data.create().unwrap();
+        data.create().unwrap();
+        assert!(matches!(data.check(), Err(DataError::Absent(_))), "not made before its settings are there");
+        data.write(&data.config(), b"").unwrap();
+        assert!(matches!(data.create(), Err(DataError::Present(_))));
         data.write_key(&[1; 20], b"secret").unwrap();
         data.check().unwrap();
         assert_eq!(data.read_key(&[1; 20]).unwrap().unwrap().as_slice(), b"secret");

@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::authorities::sha256;
-use super::publish::{CATALOGUE, CATALOGUE_SIGNATURE, ServedSet};
+use super::data::DataError;
+use super::publish::{CATALOGUE, CATALOGUE_SIGNATURE, PEM_ENDING, ServedSet};
 use super::{Office, OfficeError};
 use crate::crl::{Catalogue, Row};
 use crate::der::UnixTime;
-use crate::pki::AuthorityId;
-use crate::record::Event;
+use crate::pki::{AuthorityId, Generation, Partition};
+use crate::record::{Event, Position};
 
 /// A file of the public listener.
 #[derive(Debug, Clone)]
@@ -68,6 +69,10 @@ const CATALOGUE_MAX_AGE: Duration = Duration::from_secs(60);
 /// What never changes may be kept a day.
 const IMMUTABLE_MAX_AGE: Duration = Duration::from_secs(86_400);
 
+/// Sets whose immutable addresses are served: who follows a catalogue while a new set comes out
+/// finds what it names.
+const SETS_SERVED: usize = 8;
+
 impl Office {
     /// Whoever serves files is told of them now, and again whenever a set is published.
     ///
@@ -78,13 +83,30 @@ impl Office {
         self.serve_files()
     }
 
-    /// Reads what is published and tells whoever serves it.
+    /// Reads what is published and tells whoever serves it. CRLs whose files are gone are left
+    /// out, and their authority counts as not served: the schedule then cuts a new set.
     pub(super) fn serve_files(&self) -> Result<(), OfficeError> {
         let mut files = self.ca_files();
-        let mut served = BTreeMap::new();
+        let mut served = Served::default();
         if let Some(catalogue) = self.served_catalogue()? {
-            served = self.served_sets(&catalogue)?;
-            files.extend(self.crl_files(&catalogue)?);
+            let mut lost = BTreeSet::new();
+            for row in &catalogue.crls {
+                match self.row_files(row) {
+                    Ok(row_files) => {
+                        files.extend(row_files.iter().map(|file| file.current(row)));
+                        files.extend(row_files);
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "a published CRL is gone: a new set will be cut");
+                        lost.insert(row.authority.as_str());
+                    }
+                }
+            }
+            served = self.served_of(&catalogue, &lost)?;
+            files.push(self.catalogue_file()?);
+        }
+        for set in self.newest_sets() {
+            files.extend(self.set_files(&set));
         }
         self.served.store(Arc::new(served));
         if let Some(watcher) = self.watcher.load().as_ref() {
@@ -95,9 +117,10 @@ impl Office {
 
     /// Sets that a crash left open: the one being served was published, the others were not.
     pub(super) fn settle_open_sets(&self) -> Result<(), OfficeError> {
+        let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let served = self.served.load();
         for begun in self.store.facts().open_crl_sets.keys().copied() {
-            match served.values().find(|set| set.position == begun) {
+            match served.sets.values().find(|set| set.position == begun) {
                 Some(set) => {
                     let own = self.set_directory(&set.number.to_string()).join(CATALOGUE);
                     let octets = self.read_published(&own)?;
@@ -106,71 +129,67 @@ impl Office {
                 None => self.journal(Event::CrlSetAbandoned { begun })?,
             }
         }
+        drop(publishing);
         Ok(())
     }
 
-    fn served_sets(&self, catalogue: &Catalogue) -> Result<BTreeMap<AuthorityId, ServedSet>, OfficeError> {
-        let mut served = BTreeMap::new();
-        for row in &catalogue.crls {
+    /// What is served of each authority that has lost nothing.
+    fn served_of(&self, catalogue: &Catalogue, lost: &BTreeSet<&str>) -> Result<Served, OfficeError> {
+        let mut served = Served::default();
+        for row in catalogue.crls.iter().filter(|row| !lost.contains(row.authority.as_str())) {
             let Some(authority) = self.profile.authority_named(&row.authority) else { continue };
-            if served.contains_key(&authority.id) {
-                continue;
+            if !served.sets.contains_key(&authority.id)
+                && let Some(set) = self.set_catalogue(&row.set)?
+            {
+                let position = Position(set.position);
+                served.sets.insert(authority.id, ServedSet { number: row.number, position });
             }
-            if let Some(set) = self.set_catalogue(&row.set)? {
-                let position = crate::record::Position(set.position);
-                served.insert(authority.id, ServedSet { number: row.number, position });
+            let partition = row.partition.as_ref().and_then(|code| code.parse().ok());
+            if let (Some(generation), Some(partition)) = (Generation::new(row.generation), partition) {
+                served.partitions.insert((authority.id, generation, partition));
             }
         }
         Ok(served)
     }
 
-    /// Each CRL under its immutable address, its alias, and as PEM; and the catalogue.
-    fn crl_files(&self, catalogue: &Catalogue) -> Result<Vec<PublicFile>, OfficeError> {
-        let mut files = Vec::with_capacity(catalogue.crls.len() * 3 + 1);
-        for row in &catalogue.crls {
-            let damaged = || OfficeError::Damaged(format!("the catalogue's row of {} is damaged", row.url));
-            let path = self.crl_path(row).ok_or_else(damaged)?;
-            let this_update: UnixTime = row.this_update.parse().map_err(|_| damaged())?;
-            let next_update: UnixTime = row.next_update.parse().map_err(|_| damaged())?;
-            let hash = HEXLOWER_PERMISSIVE.decode(row.sha256.as_bytes()).ok();
-            let file = PublicFile {
-                path: row.url.clone(),
-                content: PublicContent::File(path.clone(), row.bytes),
-                content_type: CRL_TYPE,
-                sha256: hash.and_then(|hash| hash.try_into().ok()).ok_or_else(damaged)?,
-                last_modified: this_update,
-                expires: Some(next_update),
-                max_age: IMMUTABLE_MAX_AGE,
-                immutable: true,
-            };
-            let alias = row.url.replacen(&format!("/crl/sets/{}/", row.set), "/crl/", 1);
-            files.push(PublicFile {
-                path: alias.clone(),
-                max_age: CRL_MAX_AGE,
-                immutable: false,
-                ..file.clone()
-            });
-            files.extend(pem_file(&file, &alias, &path)?);
-            files.push(file);
+    /// A CRL under its immutable address, as DER and as PEM.
+    fn row_files(&self, row: &Row) -> Result<[PublicFile; 2], OfficeError> {
+        let damaged = || OfficeError::Damaged(format!("the catalogue's row of {} is damaged", row.url));
+        let path = self.crl_path(row).ok_or_else(damaged)?;
+        let hash = HEXLOWER_PERMISSIVE.decode(row.sha256.as_bytes()).ok();
+        let missing = |error| DataError::Io { path: path.clone(), error };
+        if fs::metadata(&path).map_err(missing)?.len() != row.bytes {
+            return Err(OfficeError::Damaged(format!(
+                "{} is not the file that was published",
+                path.display()
+            )));
         }
-        let sets: BTreeSet<&str> = catalogue.crls.iter().map(|row| row.set.as_str()).collect();
-        for set in sets {
-            for (name, content_type) in [(CATALOGUE, JSON_TYPE), (CATALOGUE_SIGNATURE, SIGNATURE_TYPE)] {
-                let octets = self.read_published(&self.set_directory(set).join(name))?;
-                files.push(PublicFile {
-                    path: format!("/crl/sets/{set}/{name}"),
-                    sha256: sha256(&octets),
-                    content: PublicContent::Memory(octets),
-                    content_type,
-                    last_modified: self.clock.now(),
-                    expires: None,
-                    max_age: IMMUTABLE_MAX_AGE,
-                    immutable: true,
-                });
-            }
-        }
+        let der = PublicFile {
+            path: row.url.clone(),
+            content: PublicContent::File(path.clone(), row.bytes),
+            content_type: CRL_TYPE,
+            sha256: hash.and_then(|hash| hash.try_into().ok()).ok_or_else(damaged)?,
+            last_modified: row.this_update.parse().map_err(|_| damaged())?,
+            expires: Some(row.next_update.parse().map_err(|_| damaged())?),
+            max_age: IMMUTABLE_MAX_AGE,
+            immutable: true,
+        };
+        let pem_path = path.with_extension(PEM_ENDING);
+        let octets = self.read_published(&pem_path)?;
+        let pem = PublicFile {
+            path: row.url.replace(".crl", ".pem"),
+            content: PublicContent::File(pem_path, u64::try_from(octets.len()).unwrap_or(u64::MAX)),
+            content_type: PEM_TYPE,
+            sha256: sha256(&octets),
+            ..der.clone()
+        };
+        Ok([der, pem])
+    }
+
+    /// The catalogue of what is current.
+    fn catalogue_file(&self) -> Result<PublicFile, OfficeError> {
         let octets = self.read_published(&self.data.crl().join(CATALOGUE))?;
-        files.push(PublicFile {
+        Ok(PublicFile {
             path: "/crl/index.json".to_owned(),
             sha256: sha256(&octets),
             content: PublicContent::Memory(octets),
@@ -179,8 +198,37 @@ impl Office {
             expires: None,
             max_age: CATALOGUE_MAX_AGE,
             immutable: false,
+        })
+    }
+
+    /// Names of the newest sets on disk.
+    fn newest_sets(&self) -> Vec<String> {
+        let directory = self.set_directory("");
+        let names = fs::read_dir(directory).into_iter().flatten().flatten();
+        let numbers = names.filter_map(|entry| entry.file_name().to_str()?.parse::<u128>().ok());
+        let newest: BTreeSet<u128> = numbers.collect();
+        newest.into_iter().rev().take(SETS_SERVED).map(|number| number.to_string()).collect()
+    }
+
+    /// Everything of one set under its immutable addresses; what cannot be read is left out.
+    fn set_files(&self, set: &str) -> Vec<PublicFile> {
+        let Ok(Some(catalogue)) = self.set_catalogue(set) else { return Vec::new() };
+        let rows = catalogue.crls.iter().filter_map(|row| self.row_files(row).ok()).flatten();
+        let names = [(CATALOGUE, JSON_TYPE), (CATALOGUE_SIGNATURE, SIGNATURE_TYPE)];
+        let own = names.into_iter().filter_map(|(name, content_type)| {
+            let octets = self.read_published(&self.set_directory(set).join(name)).ok()?;
+            Some(PublicFile {
+                path: format!("/crl/sets/{set}/{name}"),
+                sha256: sha256(&octets),
+                content: PublicContent::Memory(octets),
+                content_type,
+                last_modified: catalogue.plan().map_or_else(|| self.clock.now(), |plan| plan.this_update),
+                expires: None,
+                max_age: IMMUTABLE_MAX_AGE,
+                immutable: true,
+            })
         });
-        Ok(files)
+        rows.chain(own).collect()
     }
 
     fn read_published(&self, path: &Path) -> Result<Vec<u8>, OfficeError> {
@@ -217,35 +265,17 @@ impl Office {
     }
 }
 
-/// The same CRL as PEM, made beside it when the set is first served.
-fn pem_file(file: &PublicFile, alias: &str, path: &Path) -> Result<[PublicFile; 2], OfficeError> {
-    let failed = |error: std::io::Error| OfficeError::Damaged(format!("{}: {error}", path.display()));
-    let pem_path = path.with_extension("pem");
-    let octets = match fs::read(&pem_path) {
-        Ok(octets) => octets,
-        Err(_) => {
-            let der = fs::read(path).map_err(failed)?;
-            let octets = pem::encode(&pem::Pem::new("X509 CRL", der)).into_bytes();
-            let unfinished = path.with_extension("pem.new");
-            fs::write(&unfinished, &octets)
-                .and_then(|()| fs::rename(&unfinished, &pem_path))
-                .map_err(failed)?;
-            octets
-        }
-    };
-    let len = u64::try_from(octets.len()).unwrap_or(u64::MAX);
-    let pem = PublicFile {
-        path: file.path.replace(".crl", ".pem"),
-        content: PublicContent::File(pem_path, len),
-        content_type: PEM_TYPE,
-        sha256: sha256(&octets),
-        ..file.clone()
-    };
-    let current = PublicFile {
-        path: alias.replace(".crl", ".pem"),
-        max_age: CRL_MAX_AGE,
-        immutable: false,
-        ..pem.clone()
-    };
-    Ok([pem, current])
+impl PublicFile {
+    /// The same under the address that always shows the current set.
+    fn current(&self, row: &Row) -> Self {
+        let path = self.path.replacen(&format!("/crl/sets/{}/", row.set), "/crl/", 1);
+        Self { path, max_age: CRL_MAX_AGE, immutable: false, ..self.clone() }
+    }
+}
+
+/// What is served: the set of each authority, and each partition's CRL by the key that signed it.
+#[derive(Debug, Default)]
+pub(super) struct Served {
+    pub(super) sets: BTreeMap<AuthorityId, ServedSet>,
+    pub(super) partitions: BTreeSet<(AuthorityId, Generation, Partition)>,
 }

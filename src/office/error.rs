@@ -107,9 +107,6 @@ pub enum OfficeError {
     /// A CRL did not pass the gate.
     #[error("the CRL set was held back, the last one stays: {0}")]
     Gate(String),
-    /// The service is stopping.
-    #[error("the service is stopping: repeat with the same key once it is back")]
-    Stopping,
     /// What stands in the archive or catalogue is not what was put there.
     #[error("{0}")]
     Damaged(String),
@@ -161,12 +158,27 @@ impl OfficeError {
             | Self::Partition(_)
             | Self::Issue(_)
             | Self::Organization { .. }
+            | Self::Config(_)
+            | Self::NothingToPublish
             | Self::Open(OpenError::Locked(_))
             | Self::Data(DataError::Absent(_) | DataError::Present(_) | DataError::TooOpen { .. }) => {
                 Blame::Request
             }
-            Self::Submit(_) | Self::Stopping => Blame::Moment,
-            _ => Blame::Service,
+            Self::Submit(_)
+            | Self::Store(StoreError::Rebuilding(_) | StoreError::Closed | StoreError::Archive(_)) => {
+                Blame::Moment
+            }
+            Self::Store(_)
+            | Self::Open(_)
+            | Self::Check(_)
+            | Self::Data(_)
+            | Self::Key { .. }
+            | Self::KeyMissing { .. }
+            | Self::NoGeneration(_)
+            | Self::Generate(_)
+            | Self::Profile(_)
+            | Self::Sign(_)
+            | Self::Damaged(_) => Blame::Service,
         }
     }
 }

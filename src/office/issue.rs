@@ -99,6 +99,8 @@ impl Office {
         let now = self.clock.now();
         let applicant = applicant(application, now)?;
         let kinds = kinds(&application.kinds)?;
+        let authorities = kinds.iter().filter_map(|kind| self.profile.authority_of(*kind));
+        self.open_partitions(&authorities.map(|known| (known.id, application.municipality)).collect())?;
         let signed = self.sign_all(application, &applicant, &kinds, now)?;
         let (holder, card) = (HolderId(random()?), CardId(random()?));
         let archived_holder = Holder {

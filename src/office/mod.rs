@@ -18,7 +18,7 @@ mod schedule;
 mod signers;
 mod start;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -27,19 +27,19 @@ pub use authorities::LiveGeneration;
 pub use change::{Asked, Changed, Wish};
 pub use check::Condition;
 use data::DataDir;
+use documents::Served;
 pub use documents::{PublicContent, PublicFile, Watcher};
 pub use error::{Blame, OfficeError};
 pub use inquiry::{CertificateState, Selector};
 pub use issue::{Application, IssuedCertificate, IssuedPair, SubjectKeySource};
 pub use manifest::{FilesWanted, Listed, ListedAuthority, Manifest};
 pub use publish::PublishedSet;
-use publish::ServedSet;
 pub use schedule::Schedule;
 pub use start::init;
 
 use crate::config::Config;
 use crate::ocsp::Responder;
-use crate::pki::AuthorityId;
+use crate::pki::{AuthorityId, Generation, Partition};
 use crate::profile::Profile;
 use crate::status::StatusIndex;
 use crate::store::{Clock, Store};
@@ -58,7 +58,13 @@ pub struct Office {
     /// Who serves the published files.
     watcher: ArcSwapOption<Watcher>,
     /// The CRL set each authority is served from.
-    served: ArcSwap<BTreeMap<AuthorityId, ServedSet>>,
+    served: ArcSwap<Served>,
+    /// Partitions that get a CRL before their first certificate.
+    coming: Mutex<BTreeSet<(AuthorityId, Partition)>>,
+    /// The generations that OCSP answers under.
+    answering: ArcSwap<BTreeSet<(AuthorityId, Generation)>>,
+    /// Why a signer was not renewed, until it is.
+    signer_fault: ArcSwap<Option<String>>,
     /// Held while a CRL set is built: one at a time.
     publishing: Mutex<()>,
     /// Held while signers or generations are changed.
@@ -94,6 +100,13 @@ impl Office {
         &self.data
     }
 
+    /// Certificates of the authority that has issued fewest, its own included.
+    #[must_use]
+    pub fn fewest_certificates(&self) -> u64 {
+        let issued = self.profile.authorities.iter().map(|authority| self.status.issued(authority.id));
+        issued.min().unwrap_or(0)
+    }
+
     /// The URL verifiers reach the service by.
     #[must_use]
     pub fn public_url(&self) -> &str {
@@ -107,8 +120,8 @@ impl Office {
         if let Err(reason) = self.store.ready() {
             reasons.push(reason.to_string());
         }
-        if let Some(reason) = self.held_back.load().as_ref() {
-            reasons.push(reason.clone());
+        for reason in [&self.held_back, &self.signer_fault] {
+            reasons.extend(reason.load().as_ref().clone());
         }
         reasons
     }

@@ -6,7 +6,7 @@
 //! → SetPublished in the journal → served. A crash in between leaves a number spent and the
 //! last set standing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ use crate::crl::{
     tbs_cert_list,
 };
 use crate::der::UnixTime;
+use crate::issue::IssueError;
 use crate::pki::{AuthorityId, Name, Partition};
 use crate::record::{Event, Origin, Position};
 
@@ -47,31 +48,66 @@ impl Office {
     pub fn publish(&self, authorities: &[AuthorityId], scheduled: bool) -> Result<PublishedSet, OfficeError> {
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let published = self.publish_set(authorities, scheduled);
-        let held_back =
-            published.as_ref().err().map(|error| format!("the last CRL set did not come out: {error}"));
-        self.held_back.store(Arc::new(held_back));
         drop(publishing);
         published
     }
 
-    fn publish_set(&self, authorities: &[AuthorityId], scheduled: bool) -> Result<PublishedSet, OfficeError> {
-        let plan = self.begin_set(authorities, scheduled)?;
-        let building = self.data.crl().join(format!("building-{}", plan.number));
-        let built = self.build_set(authorities, plan, &building);
-        let rows = match built {
-            Ok(rows) => rows,
-            Err(error) => {
-                drop(fs::remove_dir_all(&building));
-                self.journal(Event::CrlSetAbandoned { begun: plan.position })?;
-                return Err(error);
+    /// Sees to it that these partitions have a CRL by the key that signs their certificates:
+    /// before the first certificate of a partition leaves, its CRL is there.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub fn open_partitions(&self, wanted: &BTreeSet<(AuthorityId, Partition)>) -> Result<(), OfficeError> {
+        if self.are_open(wanted)? {
+            return Ok(());
+        }
+        for (authority, partition) in wanted {
+            let named = self.profile.distribution_point(*authority, *partition);
+            named.ok_or(IssueError::Municipality(*partition))?;
+        }
+        let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who waited here may find that the set before had them.
+        if !self.are_open(wanted)? {
+            self.coming.lock().unwrap_or_else(PoisonError::into_inner).extend(wanted);
+            let authorities: BTreeSet<AuthorityId> = wanted.iter().map(|(authority, _)| *authority).collect();
+            self.publish_set(&Vec::from_iter(authorities), false)?;
+        }
+        drop(publishing);
+        Ok(())
+    }
+
+    fn are_open(&self, wanted: &BTreeSet<(AuthorityId, Partition)>) -> Result<bool, OfficeError> {
+        let served = self.served.load();
+        for (authority, partition) in wanted {
+            let generation = self.signing_generation(*authority)?.issuer.generation;
+            if !served.partitions.contains(&(*authority, generation, *partition)) {
+                return Ok(false);
             }
-        };
+        }
+        Ok(true)
+    }
+
+    /// The caller holds `publishing`.
+    fn publish_set(&self, authorities: &[AuthorityId], scheduled: bool) -> Result<PublishedSet, OfficeError> {
+        let published = self.begin_set(authorities, scheduled).and_then(|plan| {
+            let placed = self.place_set(authorities, plan);
+            placed.inspect_err(|_| self.give_up(plan)).and_then(|placed| self.announce(placed, plan))
+        });
+        let held_back = published.as_ref().err();
+        let held_back = held_back.map(|error| format!("the last CRL set did not come out: {error}"));
+        self.held_back.store(Arc::new(held_back));
+        published
+    }
+
+    /// Builds the set and renames it, then the catalogue, into place.
+    fn place_set(&self, authorities: &[AuthorityId], plan: SetPlan) -> Result<Placed, OfficeError> {
+        let building = self.building(plan);
+        let rows = self.build_set(authorities, plan, &building)?;
         let crls = rows.len();
         let full = |row: &&Row| {
             row.kind == crate::crl::CrlKind::Full && row.generation == newest(&rows, &row.authority)
         };
         let entries = rows.iter().filter(full).map(|row| row.entries).sum();
-
         let head = self.store.head_at(plan.position)?;
         let own = Catalogue::new(&plan, &head, rows);
         let own_json = to_json(&own)?;
@@ -85,14 +121,39 @@ impl Office {
         let place = sets.join(plan.number.to_string());
         fs::rename(&building, &place).map_err(at(&place))?;
         sync_directory(&sets)?;
-
         let served = self.merged(own)?;
         self.data.write(&self.data.crl().join(CATALOGUE), &to_json(&served)?)?;
-        self.journal(Event::CrlSetPublished { begun: plan.position, catalogue_sha256: sha256(&own_json) })?;
+        Ok(Placed { crls, entries, catalogue_sha256: sha256(&own_json) })
+    }
+
+    /// The set is in place: says so in the journal, and serves it.
+    fn announce(&self, placed: Placed, plan: SetPlan) -> Result<PublishedSet, OfficeError> {
+        let Placed { crls, entries, catalogue_sha256 } = placed;
+        self.journal(Event::CrlSetPublished { begun: plan.position, catalogue_sha256 })?;
         self.serve_files()?;
-        tracing::info!(set = %plan.number, crls, entries, scheduled, "CRL set published");
+        tracing::info!(set = %plan.number, crls, entries, scheduled = plan.scheduled, "CRL set published");
         let SetPlan { number, this_update, next_update, .. } = plan;
         Ok(PublishedSet { number, crls, entries, this_update, next_update })
+    }
+
+    /// Removes what there is of a set that will not come out; its number is spent.
+    fn give_up(&self, plan: SetPlan) {
+        let set = plan.number.to_string();
+        let named = self.served_catalogue().ok().flatten().is_none_or(|served| {
+            // The very last step may have failed after it took effect.
+            served.set == set
+        });
+        let place = if named { None } else { Some(self.set_directory(&set)) };
+        for left in std::iter::once(self.building(plan)).chain(place) {
+            drop(fs::remove_dir_all(left));
+        }
+        if let Err(error) = self.journal(Event::CrlSetAbandoned { begun: plan.position }) {
+            tracing::warn!(%error, "a CRL set that was given up stays open in the journal");
+        }
+    }
+
+    fn building(&self, plan: SetPlan) -> PathBuf {
+        self.data.crl().join(format!("building-{}", plan.number))
     }
 
     /// Journals the beginning: position, number and thisUpdate of the set.
@@ -130,7 +191,7 @@ impl Office {
             let mut listing = Listing::new(*authority, plan, previous.and_then(Catalogue::plan));
             self.store.scan(*authority, plan.position, &mut |_, record| listing.add(&record))?;
             let points = self.distribution_points(*authority, &collector)?;
-            let live = self.generations.load().get(authority).cloned().unwrap_or_default();
+            let live = self.live_generations(*authority);
             if live.is_empty() {
                 return Err(OfficeError::NoGeneration(self.authority_name(*authority)));
             }
@@ -175,11 +236,15 @@ impl Office {
         })?;
         let directory = directory.join(&live.authority).join(issuer.generation.to_string());
         fs::create_dir_all(&directory).map_err(at(&directory))?;
-        write_file(&directory.join(file_name(scope)), &crl)?;
+        let path = directory.join(file_name(scope));
+        write_file(&path, &crl)?;
+        let pem = pem::encode(&pem::Pem::new("X509 CRL", crl));
+        write_file(&path.with_extension(PEM_ENDING), pem.as_bytes())?;
         Ok(Row::new(&live.authority, issuer, scope, &facts))
     }
 
-    /// Every partition that ever had a certificate, by the name in its certificates.
+    /// Every partition that ever had a certificate or is about to have its first, by the name in
+    /// its certificates.
     fn distribution_points(
         &self,
         authority: AuthorityId,
@@ -187,7 +252,9 @@ impl Office {
     ) -> Result<BTreeMap<Partition, Name>, OfficeError> {
         let facts = self.store.facts();
         let known = facts.partitions.get(&authority).into_iter().flat_map(|known| known.iter().copied());
-        let named = known.chain(collector.partitions()).map(|partition| {
+        let coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let coming = coming.into_iter().filter(|(of, _)| *of == authority).map(|(_, partition)| partition);
+        let named = known.chain(collector.partitions()).chain(coming).map(|partition| {
             let name = self.profile.distribution_point(authority, partition).ok_or_else(|| {
                 OfficeError::Damaged(format!("no municipality {partition} in the table: put its row back"))
             })?;
@@ -200,8 +267,11 @@ impl Office {
     fn merged(&self, own: Catalogue) -> Result<Catalogue, OfficeError> {
         let covered: Vec<String> = own.crls.iter().map(|row| row.authority.clone()).collect();
         let standing = self.served_catalogue()?.map(|served| served.crls).unwrap_or_default();
+        let stands = |row: &Row| {
+            !covered.contains(&row.authority) && self.crl_path(row).is_some_and(|path| path.exists())
+        };
         let mut merged = own;
-        merged.crls.extend(standing.into_iter().filter(|row| !covered.contains(&row.authority)));
+        merged.crls.extend(standing.into_iter().filter(stands));
         merged.crls.sort_by(|a, b| (&a.authority, a.generation).cmp(&(&b.authority, b.generation)));
         Ok(merged)
     }
@@ -229,7 +299,7 @@ impl Office {
 
     /// The set an authority is served from.
     pub(super) fn served_set(&self, authority: AuthorityId) -> Option<ServedSet> {
-        self.served.load().get(&authority).copied()
+        self.served.load().sets.get(&authority).copied()
     }
 
     /// The catalogue of one set.
@@ -248,6 +318,13 @@ impl Office {
     }
 }
 
+/// A set whose files are in place.
+struct Placed {
+    crls: usize,
+    entries: u64,
+    catalogue_sha256: [u8; 32],
+}
+
 /// A set by its number and the position it is made from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ServedSet {
@@ -260,6 +337,9 @@ pub(super) const CATALOGUE: &str = "index.json";
 
 /// Name of the detached signature (CMS) over a set's catalogue.
 pub(super) const CATALOGUE_SIGNATURE: &str = "index.p7s";
+
+/// Ending of the PEM beside each CRL.
+pub(super) const PEM_ENDING: &str = "pem";
 
 /// Directory of the published sets.
 const SETS: &str = "sets";
@@ -278,7 +358,7 @@ fn to_json(catalogue: &Catalogue) -> Result<Vec<u8>, OfficeError> {
     serde_json::to_vec_pretty(catalogue).map_err(|error| OfficeError::Damaged(error.to_string()))
 }
 
-fn read_catalogue(path: &Path) -> Result<Option<Catalogue>, OfficeError> {
+pub(super) fn read_catalogue(path: &Path) -> Result<Option<Catalogue>, OfficeError> {
     match fs::read(path) {
         Ok(octets) => serde_json::from_slice(&octets).map(Some).map_err(|error| {
             OfficeError::Damaged(format!("{}: {error}; remove it, a new set is cut at start", path.display()))

@@ -39,13 +39,17 @@ impl Schedule {
     pub fn start(office: Arc<Office>) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<()>();
         let run = move || {
-            if let Err(error) = office.settle() {
-                tracing::error!(%error, "what the last stop left open is still open");
-            }
+            let mut settled = false;
             let mut retry_at: Option<Instant> = None;
             let mut signers_at = Instant::now() + SIGNERS;
             loop {
-                if retry_at.is_none_or(|at| Instant::now() >= at) {
+                if !settled && !office.is_rebuilding() {
+                    settled = true;
+                    if let Err(error) = office.settle() {
+                        tracing::error!(%error, "what the last stop left open is still open");
+                    }
+                }
+                if settled && retry_at.is_none_or(|at| Instant::now() >= at) {
                     retry_at = publish_if_due(&office).err().map(|error| {
                         tracing::error!(%error, retry_seconds = RETRY.as_secs(), "the day's CRL set is not out");
                         Instant::now() + RETRY
@@ -66,9 +70,14 @@ impl Schedule {
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 
+    /// Tells it to stop, without waiting until it has.
+    pub fn tell_to_stop(&mut self) {
+        self.stop = None;
+    }
+
     /// Stops it; a set being built is finished first.
     pub fn stop(&mut self) {
-        self.stop = None;
+        self.tell_to_stop();
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }
@@ -86,9 +95,14 @@ fn publish_if_due(office: &Office) -> Result<(), OfficeError> {
     let daily = office.config.crl.daily_second().unwrap_or(0);
     let cut = last_cut(office.clock.now(), daily);
     let facts = office.store.facts();
+    let published = |id: &AuthorityId| facts.crl_sets.get(id)?.published.map(|set| set.position);
+    let is_behind = |id: &AuthorityId| office.served_set(*id).map(|set| set.position) < published(id);
+    if office.profile.authorities.iter().any(|authority| is_behind(&authority.id)) {
+        office.serve_files()?;
+    }
     let due = |id: &AuthorityId| {
         let last = facts.crl_sets.get(id).and_then(|sets| sets.published_scheduled);
-        last.is_none_or(|set| set.recorded_at < cut)
+        last.is_none_or(|set| set.recorded_at < cut) || office.served_set(*id).is_none()
     };
     let authorities: Vec<_> = office.profile.authorities.iter().map(|a| a.id).filter(due).collect();
     if authorities.is_empty() {

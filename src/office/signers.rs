@@ -17,6 +17,12 @@ use crate::record::{CertificateRef, Issued, Origin, Record};
 /// A day.
 const DAY: Duration = Duration::from_secs(86_400);
 
+/// A signer found, and whether it should be followed by another.
+struct SignerThere {
+    signer: Signer,
+    is_due: bool,
+}
+
 impl LiveGeneration {
     fn identity(&self, signer: Signer) -> SigningIdentity {
         SigningIdentity { issuer: Arc::clone(&self.issuer), signer: Arc::new(signer) }
@@ -25,18 +31,18 @@ impl LiveGeneration {
 
 impl Office {
     /// Hands the responder the signers that are there, so that it answers while records are
-    /// still being rebuilt; false when one is missing or due.
+    /// still being rebuilt; false when one is missing.
     pub(super) fn install_signers_there(&self) -> Result<bool, OfficeError> {
         let now = self.clock.now();
         let mut identities = Vec::new();
         let mut complete = true;
-        for live in self.generations.load().values().flatten() {
-            match self.usable_signer(live, now)? {
-                Some(signer) => identities.push(live.identity(signer)),
+        for live in self.all_live_generations() {
+            match self.signer_there(&live, now)? {
+                Some(there) => identities.push(live.identity(there.signer)),
                 None => complete = false,
             }
         }
-        self.responder.install(&identities);
+        self.install(&identities);
         Ok(complete)
     }
 
@@ -44,25 +50,42 @@ impl Office {
     /// hands them to the responder.
     ///
     /// # Errors
-    /// When one cannot be made; the responder keeps what it has.
+    /// The first that cannot be made; the others are installed, and the old one goes on as long
+    /// as it is valid.
     pub fn renew_signers(&self) -> Result<(), OfficeError> {
         let keeping = self.keeping.lock();
         let now = self.clock.now();
         let mut identities = Vec::new();
-        for live in self.generations.load().values().flatten() {
-            let signer = match self.usable_signer(live, now)? {
-                Some(signer) => signer,
-                None => self.new_signer(live, now)?,
+        let mut failed = None;
+        for live in self.all_live_generations() {
+            let there = self.signer_there(&live, now)?;
+            let signer = match there {
+                Some(there) if !there.is_due => Some(there.signer),
+                old => match self.new_signer(&live, now) {
+                    Ok(signer) => Some(signer),
+                    Err(error) => {
+                        failed.get_or_insert(error);
+                        old.map(|there| there.signer)
+                    }
+                },
             };
-            identities.push(live.identity(signer));
+            identities.extend(signer.map(|signer| live.identity(signer)));
         }
-        self.responder.install(&identities);
+        self.install(&identities);
+        let fault = failed.as_ref().map(|error| format!("an OCSP signer could not be renewed: {error}"));
+        self.signer_fault.store(Arc::new(fault));
         drop(keeping);
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
-    /// The signer that lasts longest, if it lasts long enough and its key is here.
-    fn usable_signer(&self, live: &LiveGeneration, now: UnixTime) -> Result<Option<Signer>, OfficeError> {
+    fn install(&self, identities: &[SigningIdentity]) {
+        self.responder.install(identities);
+        let answering = identities.iter().map(|one| (one.issuer.authority, one.issuer.generation)).collect();
+        self.answering.store(Arc::new(answering));
+    }
+
+    /// The signer that lasts longest of those whose key is here and is of the configured kind.
+    fn signer_there(&self, live: &LiveGeneration, now: UnixTime) -> Result<Option<SignerThere>, OfficeError> {
         let facts = self.store.facts();
         let ours = |record: &&Record| {
             let issued = &record.issued;
@@ -70,22 +93,41 @@ impl Office {
                 && issued.kind == CertificateKind::OcspSigner
                 && issued.certificate.authority == live.issuer.authority
                 && issued.certificate.generation == live.issuer.generation
+                && issued.not_after > now
         };
-        let longest = facts.issuers.iter().filter(ours).max_by_key(|record| record.issued.not_after);
-        let Some(Record { issued, .. }) = longest else { return Ok(None) };
-        let life = issued.not_after.since(issued.not_before);
-        if issued.not_after.since(now) * 3 < life {
-            return Ok(None);
+        let mut candidates: Vec<&Record> = facts.issuers.iter().filter(ours).collect();
+        candidates.sort_by_key(|record| std::cmp::Reverse(record.issued.not_after));
+        for Record { issued, .. } in candidates {
+            let certificate = archived_certificate(&self.store, issued)?;
+            let key_id = key_id_of(&certificate)?;
+            let path = self.data.key(&key_id).display().to_string();
+            let Some(pkcs8) = self.data.read_key(&key_id)? else { continue };
+            let key = read_key(&pkcs8, &path)?;
+            if key.algorithm() != self.signer_algorithm() {
+                continue;
+            }
+            let life = issued.not_after.since(issued.not_before);
+            // One that ends with its issuer cannot be outlived.
+            let is_due = issued.not_after.since(now) * 3 < life && issued.not_after < live.issuer.not_after;
+            let signer = Signer { key: Arc::new(key), certificate, not_after: issued.not_after };
+            return Ok(Some(SignerThere { signer, is_due }));
         }
-        let certificate = archived_certificate(&self.store, issued)?;
-        let key_id = key_id_of(&certificate)?;
-        let path = self.data.key(&key_id).display().to_string();
-        let Some(pkcs8) = self.data.read_key(&key_id)? else { return Ok(None) };
-        let key = read_key(&pkcs8, &path)?;
-        if key.algorithm() != self.signer_algorithm() {
-            return Ok(None);
+        Ok(None)
+    }
+
+    /// Removes the private keys of signers that have expired.
+    pub(super) fn remove_expired_keys(&self) -> Result<(), OfficeError> {
+        let now = self.clock.now();
+        for record in &self.store.facts().issuers {
+            let issued = &record.issued;
+            if issued.kind == CertificateKind::OcspSigner && issued.not_after < now {
+                let key_id = key_id_of(&archived_certificate(&self.store, issued)?)?;
+                if self.data.key(&key_id).exists() {
+                    self.data.remove_key(&key_id)?;
+                }
+            }
         }
-        Ok(Some(Signer { key: Arc::new(key), certificate, not_after: issued.not_after }))
+        Ok(())
     }
 
     fn new_signer(&self, live: &LiveGeneration, now: UnixTime) -> Result<Signer, OfficeError> {

@@ -1,6 +1,6 @@
 //! Making a data directory, and putting a service together from one.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -8,18 +8,21 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-use super::authorities::{self, open_authority, open_generation};
+use super::authorities::{self, LiveGenerations, open_authority, open_generation};
 use super::data::DataDir;
+use super::documents::Served;
 use super::publish::published_position;
 use super::{Office, OfficeError};
 use crate::config::Config;
+use crate::issue::OcspUrl;
 use crate::ocsp::{self, Responder};
 use crate::pki::Generation;
 use crate::profile::Profile;
 use crate::status::StatusIndex;
-use crate::store::{Clock, Listener, Opened, Options, Store};
+use crate::store::{Clock, Listener, NotReady, Opened, Options, Store};
 
-/// Makes a data directory with fresh keys and authorities.
+/// Makes a data directory with fresh keys and authorities. One that was interrupted goes on
+/// where it stopped.
 ///
 /// # Errors
 /// When there is one already, or the system refuses.
@@ -30,16 +33,20 @@ pub fn init(data: &DataDir, organization: &str) -> Result<(), OfficeError> {
     };
     config.check()?;
     let profile = Profile::jpki(organization)?;
-    data.create(&Config::template(organization))?;
+    data.create()?;
     let clock = Clock::System;
     let (store, _) = Store::open(Options::new(data.store()), Listener::none())?;
     for authority in &profile.authorities {
         open_authority(&store, authority)?;
-        open_generation(data, &store, &profile, authority, Generation::FIRST, clock.now())?;
+        let facts = store.facts();
+        if !facts.issuers.iter().any(|record| record.issued.certificate.authority == authority.id) {
+            open_generation(data, &store, &profile, authority, Generation::FIRST, clock.now())?;
+        }
     }
     authorities::load(data, &store, &profile, clock.now())?;
     store.close()?;
-    Ok(())
+    // Last: from here on the directory counts as made.
+    Ok(data.write(&data.config(), Config::template(organization).as_bytes())?)
 }
 
 impl Office {
@@ -62,8 +69,9 @@ impl Office {
         options.clock = clock.clone();
         // Verifiers have seen this entry's number: a journal without it is an old copy.
         options.known_position = published_position(&data)?;
+        public_url.parse::<OcspUrl>()?;
         let (store, opened) = Store::open(options, listener(&status))?;
-        let live = authorities::load(&data, &store, &profile, clock.now())?;
+        let closing = store.clone();
         let responder = Arc::new(Responder::new(Arc::clone(&status), responder_options(&config)));
         let office = Self {
             config,
@@ -73,21 +81,34 @@ impl Office {
             store,
             status,
             responder,
-            generations: ArcSwap::from_pointee(live),
+            generations: ArcSwap::from_pointee(LiveGenerations::new()),
             watcher: ArcSwapOption::empty(),
-            served: ArcSwap::from_pointee(BTreeMap::new()),
+            served: ArcSwap::from_pointee(Served::default()),
+            coming: Mutex::new(BTreeSet::new()),
+            answering: ArcSwap::from_pointee(BTreeSet::new()),
             publishing: Mutex::new(()),
             keeping: Mutex::new(()),
             held_back: ArcSwap::from_pointee(None),
+            signer_fault: ArcSwap::from_pointee(None),
             public_url,
         };
-        office.sweep_unfinished_sets()?;
-        office.serve_files()?;
-        let complete = office.install_signers_there()?;
-        if !complete || office.store.ready().is_ok() {
-            office.settle()?;
+        match office.make_ready() {
+            Ok(()) => Ok((Arc::new(office), opened)),
+            Err(error) => {
+                // A start that is refused costs the next one no rebuilding.
+                drop(closing.close());
+                Err(error)
+            }
         }
-        Ok((Arc::new(office), opened))
+    }
+
+    fn make_ready(&self) -> Result<(), OfficeError> {
+        let live = authorities::load(&self.data, &self.store, &self.profile, self.clock.now())?;
+        self.generations.store(Arc::new(live));
+        self.sweep_unfinished_sets();
+        self.serve_files()?;
+        let complete = self.install_signers_there()?;
+        if complete && self.is_rebuilding() { Ok(()) } else { self.settle() }
     }
 
     /// Once changes are taken: closes what a crash left open and renews what is due. After an
@@ -99,7 +120,13 @@ impl Office {
     pub(super) fn settle(&self) -> Result<(), OfficeError> {
         self.store.wait_ready();
         self.settle_open_sets()?;
-        self.renew_signers()
+        self.renew_signers()?;
+        self.remove_expired_keys()
+    }
+
+    /// True while the records are being rebuilt: OCSP answers, changes wait.
+    pub(super) fn is_rebuilding(&self) -> bool {
+        matches!(self.store.ready(), Err(NotReady::Rebuilding(_)))
     }
 
     /// Stops: everything acknowledged is on disk, and the next start need not replay.
@@ -111,15 +138,13 @@ impl Office {
     }
 
     /// Removes what a crash left of sets that never came out.
-    fn sweep_unfinished_sets(&self) -> Result<(), OfficeError> {
-        let directory = self.data.crl();
-        let Ok(entries) = fs::read_dir(&directory) else { return Ok(()) };
+    fn sweep_unfinished_sets(&self) {
+        let Ok(entries) = fs::read_dir(self.data.crl()) else { return };
         for entry in entries.flatten() {
             if entry.file_name().to_string_lossy().starts_with("building-") {
                 remove_all(&entry.path());
             }
         }
-        Ok(())
     }
 }
 

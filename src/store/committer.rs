@@ -248,9 +248,10 @@ impl Committer {
         }
     }
 
-    /// True when enough was written since the last snapshot.
+    /// True when enough was written since the last snapshot, and all of it is durable.
     pub(super) fn is_snapshot_due(&self) -> bool {
-        self.position.0 - self.snapshot_at.0 >= self.options.snapshot_entries
+        self.shared.poison().is_none()
+            && self.position.0 - self.snapshot_at.0 >= self.options.snapshot_entries
     }
 
     /// A snapshot of now, to be saved by whoever has the time.

@@ -138,7 +138,7 @@ impl Segments {
                 let place = offset(at);
                 let frame = match Frame::read(self.magic, rest) {
                     Ok(frame) => frame,
-                    Err(_) if is_last && frame::find_good(self.magic, rest).is_none() => {
+                    Err(_) if is_last && self.may_be_torn(rest) => {
                         end.torn =
                             Some(Torn { file: path.clone(), offset: place, octets: offset(rest.len()) });
                         break;
@@ -180,6 +180,13 @@ impl Segments {
             return Err(self.damage(&path, place, what, end.next.min(from)).into());
         }
         Ok(end)
+    }
+
+    /// Whether what no longer reads as a frame can be the last one, half written: nothing good
+    /// follows, and nothing at all follows the length it announces.
+    fn may_be_torn(&self, rest: &[u8]) -> bool {
+        let more_follows = Frame::peek(self.magic, rest).is_ok_and(|(_, _, octets)| octets < rest.len());
+        !more_follows && frame::find_good(self.magic, rest).is_none()
     }
 
     pub(super) fn damage(&self, file: &Path, offset: u64, what: &'static str, next: u64) -> Damage {
