@@ -131,7 +131,7 @@ fn documents(files: &[PublicFile]) -> http::Documents {
         let freshness =
             http::Freshness { expires: file.expires, max_age: file.max_age, immutable: file.immutable };
         let document =
-            http::Document::new(content, file.content_type, file.sha256, file.last_modified, freshness);
+            http::Document::new(content, file.content_type, file.tag, file.last_modified, freshness);
         documents.insert(file.path.clone(), Arc::new(document));
     }
     documents

@@ -9,8 +9,9 @@ use std::time::Duration;
 use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::authorities::sha256;
+use super::build::PEM_ENDING;
 use super::data::DataError;
-use super::publish::{CATALOGUE, CATALOGUE_SIGNATURE, PEM_ENDING, ServedSet};
+use super::publish::{CATALOGUE, CATALOGUE_SIGNATURE, ServedSet};
 use super::{Office, OfficeError};
 use crate::crl::{Catalogue, Row};
 use crate::der::UnixTime;
@@ -26,8 +27,8 @@ pub struct PublicFile {
     pub content: PublicContent,
     /// Its media type.
     pub content_type: &'static str,
-    /// SHA-256 of its octets.
-    pub sha256: [u8; 32],
+    /// Names its octets: their SHA-256, or for PEM one made from that of the DER.
+    pub tag: [u8; 32],
     /// thisUpdate, or the start of a certificate's validity.
     pub last_modified: UnixTime,
     /// nextUpdate, where there is one.
@@ -168,19 +169,20 @@ impl Office {
             path: row.url.clone(),
             content: PublicContent::File(path.clone(), row.bytes),
             content_type: CRL_TYPE,
-            sha256: hash.and_then(|hash| hash.try_into().ok()).ok_or_else(damaged)?,
+            tag: hash.and_then(|hash| hash.try_into().ok()).ok_or_else(damaged)?,
             last_modified: row.this_update.parse().map_err(|_| damaged())?,
             expires: Some(row.next_update.parse().map_err(|_| damaged())?),
             max_age: IMMUTABLE_MAX_AGE,
             immutable: true,
         };
         let pem_path = path.with_extension(PEM_ENDING);
-        let octets = self.read_published(&pem_path)?;
+        let missing = |error| DataError::Io { path: pem_path.clone(), error };
+        let pem_len = fs::metadata(&pem_path).map_err(missing)?.len();
         let pem = PublicFile {
             path: row.url.replace(".crl", ".pem"),
-            content: PublicContent::File(pem_path, u64::try_from(octets.len()).unwrap_or(u64::MAX)),
+            content: PublicContent::File(pem_path, pem_len),
             content_type: PEM_TYPE,
-            sha256: sha256(&octets),
+            tag: sha256(&[b"PEM of ", der.tag.as_slice()].concat()),
             ..der.clone()
         };
         Ok([der, pem])
@@ -191,7 +193,7 @@ impl Office {
         let octets = self.read_published(&self.data.crl().join(CATALOGUE))?;
         Ok(PublicFile {
             path: "/crl/index.json".to_owned(),
-            sha256: sha256(&octets),
+            tag: sha256(&octets),
             content: PublicContent::Memory(octets),
             content_type: JSON_TYPE,
             last_modified: self.clock.now(),
@@ -219,7 +221,7 @@ impl Office {
             let octets = self.read_published(&self.set_directory(set).join(name)).ok()?;
             Some(PublicFile {
                 path: format!("/crl/sets/{set}/{name}"),
-                sha256: sha256(&octets),
+                tag: sha256(&octets),
                 content: PublicContent::Memory(octets),
                 content_type,
                 last_modified: catalogue.plan().map_or_else(|| self.clock.now(), |plan| plan.this_update),
@@ -251,7 +253,7 @@ impl Office {
             [(".cer", CERTIFICATE_TYPE, issuer.certificate.clone()), (".pem", PEM_TYPE, pem)].map(
                 |(ending, content_type, octets)| PublicFile {
                     path: format!("{stem}{ending}"),
-                    sha256: sha256(&octets),
+                    tag: sha256(&octets),
                     content: PublicContent::Memory(octets),
                     content_type,
                     last_modified: issuer.not_before,

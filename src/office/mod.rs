@@ -5,6 +5,7 @@
 
 mod archived;
 mod authorities;
+mod build;
 mod change;
 mod check;
 pub mod data;

@@ -7,18 +7,15 @@
 //! last set standing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use super::authorities::sha256;
+use super::build::{OfAuthority, at, in_parallel, write_file};
 use super::data::{DataDir, DataError, sync_directory};
 use super::{LiveGeneration, Office, OfficeError};
-use crate::crl::{
-    Catalogue, Collector, CrlNumber, Expected, Listing, Row, Scope, SetPlan, file_name, gate, sign_catalogue,
-    tbs_cert_list,
-};
+use crate::crl::{Catalogue, Collector, CrlNumber, Listing, Row, Scope, SetPlan, sign_catalogue};
 use crate::der::UnixTime;
 use crate::issue::IssueError;
 use crate::pki::{AuthorityId, Name, Partition};
@@ -195,52 +192,21 @@ impl Office {
             if live.is_empty() {
                 return Err(OfficeError::NoGeneration(self.authority_name(*authority)));
             }
-            for live in live {
-                let partitions = points.iter().map(|(partition, name)| Scope::Partition {
-                    partition: *partition,
-                    distribution_point: name,
-                });
-                for scope in [Scope::Full, Scope::Authority].into_iter().chain(partitions) {
-                    rows.push(
-                        self.build_crl(&live, scope, &plan, &collector, &listing, previous, directory)?,
-                    );
-                }
-            }
+            let partitions = points.iter().map(|(partition, name)| Scope::Partition {
+                partition: *partition,
+                distribution_point: name,
+            });
+            let scopes: Vec<Scope<'_>> =
+                [Scope::Full, Scope::Authority].into_iter().chain(partitions).collect();
+            let crls: Vec<(&LiveGeneration, Scope<'_>)> = live
+                .iter()
+                .flat_map(|live| scopes.iter().map(move |scope| (live.as_ref(), *scope)))
+                .collect();
+            let of =
+                OfAuthority { plan: &plan, collector: &collector, listing: &listing, previous, directory };
+            rows.extend(in_parallel(&crls, |(live, scope)| of.build_crl(live, *scope))?);
         }
         Ok(rows)
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what a CRL is made of, what it is checked against, where it goes"
-    )]
-    fn build_crl(
-        &self,
-        live: &LiveGeneration,
-        scope: Scope<'_>,
-        plan: &SetPlan,
-        collector: &Collector,
-        listing: &Listing,
-        previous: Option<&Catalogue>,
-        directory: &Path,
-    ) -> Result<Row, OfficeError> {
-        let issuer = &live.issuer;
-        let entries = collector.entries(scope);
-        let crl = tbs_cert_list(issuer, live.key.algorithm(), scope, plan, &entries).sign(&live.key)?;
-        let before = previous.and_then(|set| set.find(&live.authority, issuer.generation.number(), scope));
-        let expected =
-            Expected { plan, scope, previous: before.map(Row::previous), departed: listing.departed(scope) };
-        let facts = gate(&crl, issuer, &expected, listing.rows(scope)).map_err(|error| {
-            let generation = issuer.generation;
-            OfficeError::Gate(format!("{}/{generation}/{}: {error}", live.authority, file_name(scope)))
-        })?;
-        let directory = directory.join(&live.authority).join(issuer.generation.to_string());
-        fs::create_dir_all(&directory).map_err(at(&directory))?;
-        let path = directory.join(file_name(scope));
-        write_file(&path, &crl)?;
-        let pem = pem::encode(&pem::Pem::new("X509 CRL", crl));
-        write_file(&path.with_extension(PEM_ENDING), pem.as_bytes())?;
-        Ok(Row::new(&live.authority, issuer, scope, &facts))
     }
 
     /// Every partition that ever had a certificate or is about to have its first, by the name in
@@ -338,9 +304,6 @@ pub(super) const CATALOGUE: &str = "index.json";
 /// Name of the detached signature (CMS) over a set's catalogue.
 pub(super) const CATALOGUE_SIGNATURE: &str = "index.p7s";
 
-/// Ending of the PEM beside each CRL.
-pub(super) const PEM_ENDING: &str = "pem";
-
 /// Directory of the published sets.
 const SETS: &str = "sets";
 
@@ -368,15 +331,6 @@ pub(super) fn read_catalogue(path: &Path) -> Result<Option<Catalogue>, OfficeErr
     }
 }
 
-fn write_file(path: &Path, octets: &[u8]) -> Result<(), DataError> {
-    File::create(path)
-        .and_then(|mut file| {
-            file.write_all(octets)?;
-            file.sync_all()
-        })
-        .map_err(at(path))
-}
-
 /// Makes the entries of a directory and of those in it durable.
 fn sync_tree(path: &Path) -> Result<(), DataError> {
     for entry in fs::read_dir(path).map_err(at(path))? {
@@ -386,9 +340,4 @@ fn sync_tree(path: &Path) -> Result<(), DataError> {
         }
     }
     sync_directory(path)
-}
-
-fn at(path: &Path) -> impl FnOnce(std::io::Error) -> DataError {
-    let path = path.to_owned();
-    move |error| DataError::Io { path, error }
 }

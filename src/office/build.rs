@@ -1,0 +1,93 @@
+//! The CRLs of a set: built, signed, checked and written, on all cores.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::data::DataError;
+use super::{LiveGeneration, OfficeError};
+use crate::crl::{
+    Catalogue, Collector, Expected, Listing, Row, Scope, SetPlan, file_name, gate, tbs_cert_list,
+};
+
+/// Ending of the PEM beside each CRL.
+pub(super) const PEM_ENDING: &str = "pem";
+
+/// What the CRLs of one authority in one set are made from and checked against.
+pub(super) struct OfAuthority<'a> {
+    pub(super) plan: &'a SetPlan,
+    pub(super) collector: &'a Collector,
+    pub(super) listing: &'a Listing,
+    pub(super) previous: Option<&'a Catalogue>,
+    pub(super) directory: &'a Path,
+}
+
+impl OfAuthority<'_> {
+    /// Builds, signs and checks one CRL, and writes it where nobody is served from yet.
+    pub(super) fn build_crl(&self, live: &LiveGeneration, scope: Scope<'_>) -> Result<Row, OfficeError> {
+        let Self { plan, collector, listing, previous, directory } = *self;
+        let issuer = &live.issuer;
+        let entries = collector.entries(scope);
+        let crl = tbs_cert_list(issuer, live.key.algorithm(), scope, plan, &entries).sign(&live.key)?;
+        let before = previous.and_then(|set| set.find(&live.authority, issuer.generation.number(), scope));
+        let expected =
+            Expected { plan, scope, previous: before.map(Row::previous), departed: listing.departed(scope) };
+        let facts = gate(&crl, issuer, &expected, listing.rows(scope)).map_err(|error| {
+            let generation = issuer.generation;
+            OfficeError::Gate(format!("{}/{generation}/{}: {error}", live.authority, file_name(scope)))
+        })?;
+        let directory = directory.join(&live.authority).join(issuer.generation.to_string());
+        fs::create_dir_all(&directory).map_err(at(&directory))?;
+        let path = directory.join(file_name(scope));
+        write_file(&path, &crl)?;
+        let pem = pem::encode(&pem::Pem::new("X509 CRL", crl));
+        write_file(&path.with_extension(PEM_ENDING), pem.as_bytes())?;
+        Ok(Row::new(&live.authority, issuer, scope, &facts))
+    }
+}
+
+/// Does `work` for each item on all cores, and gives the results in order, or the first error.
+pub(super) fn in_parallel<T: Sync, R: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<R, OfficeError> + Sync,
+) -> Result<Vec<R>, OfficeError> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::with_capacity(items.len()));
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(at) else { return };
+                    let result = work(item);
+                    if result.is_err() {
+                        next.store(items.len(), Ordering::Relaxed);
+                    }
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Writes a file that was not there, and syncs it.
+pub(super) fn write_file(path: &Path, octets: &[u8]) -> Result<(), DataError> {
+    File::create(path)
+        .and_then(|mut file| {
+            file.write_all(octets)?;
+            file.sync_all()
+        })
+        .map_err(at(path))
+}
+
+pub(super) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> DataError {
+    let path = path.to_owned();
+    move |error| DataError::Io { path, error }
+}
