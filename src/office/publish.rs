@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use super::authorities::sha256;
-use super::build::{OfAuthority, at, in_parallel, write_file};
+use super::build::{OfAuthority, at, in_parallel, sync_filesystem, write_file};
 use super::data::{DataDir, DataError, sync_directory};
 use super::{LiveGeneration, Office, OfficeError};
 use crate::crl::{Catalogue, Collector, CrlNumber, Listing, Row, Scope, SetPlan, sign_catalogue};
@@ -112,7 +112,7 @@ impl Office {
         let signer = self.signing_generation(*authorities.first().ok_or(OfficeError::NothingToPublish)?)?;
         let signature = sign_catalogue(&own_json, &signer.issuer, &signer.key)?;
         write_file(&building.join(CATALOGUE_SIGNATURE), &signature)?;
-        sync_tree(&building)?;
+        sync_filesystem(&building)?;
         let sets = self.data.crl().join(SETS);
         fs::create_dir_all(&sets).map_err(at(&sets))?;
         let place = sets.join(plan.number.to_string());
@@ -329,15 +329,4 @@ pub(super) fn read_catalogue(path: &Path) -> Result<Option<Catalogue>, OfficeErr
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(DataError::Io { path: path.to_owned(), error }.into()),
     }
-}
-
-/// Makes the entries of a directory and of those in it durable.
-fn sync_tree(path: &Path) -> Result<(), DataError> {
-    for entry in fs::read_dir(path).map_err(at(path))? {
-        let entry = entry.map_err(at(path))?;
-        if entry.file_type().map_err(at(path))?.is_dir() {
-            sync_tree(&entry.path())?;
-        }
-    }
-    sync_directory(path)
 }
