@@ -252,6 +252,32 @@ fn immutable_addresses_outlive_the_set_and_a_lost_directory_is_cut_anew() {
 }
 
 #[test]
+fn a_set_that_fails_at_its_last_step_is_taken_back() {
+    let world = World::new();
+    let all = [SIGN, AUTH];
+    let sets = || fs::read_dir(world.crl_directory().join("sets")).map_or(0, Iterator::count);
+    // The catalogue cannot be written, first when there is none yet, then beside an older one.
+    let in_the_way = world.crl_directory().join("index.json.new");
+    for published in 0..2 {
+        let before = world.office.served_catalogue().unwrap();
+        let (last, _) = world.office.store().head();
+        fs::create_dir_all(&in_the_way).unwrap();
+        assert!(world.office.publish(&all, true).is_err());
+        assert_eq!(sets(), published, "its files are gone");
+        assert_eq!(world.office.served_catalogue().unwrap(), before, "the last set stands");
+        assert!(world.office.unready().iter().any(|reason| reason.contains("did not come out")));
+        let abandoned = world.office.store().entries(last).any(|numbered| {
+            matches!(numbered.unwrap().entry.event, Event::CrlSetAbandoned { begun } if begun > last)
+        });
+        assert!(abandoned, "its number is spent");
+        fs::remove_dir(&in_the_way).unwrap();
+        world.office.publish(&all, true).unwrap();
+        assert_eq!(world.office.unready(), Vec::<String>::new());
+        world.assert_agreement();
+    }
+}
+
+#[test]
 fn a_set_of_one_authority_leaves_the_other_as_it_stands() {
     let world = World::new();
     world.office.publish(&[SIGN, AUTH], false).unwrap();

@@ -133,15 +133,17 @@ impl Office {
         Ok(PublishedSet { number, crls, entries, this_update, next_update })
     }
 
-    /// Removes what there is of a set that will not come out; its number is spent.
+    /// Removes what there is of a set that will not come out; its number is spent. One whose
+    /// catalogue stands, because the very last step failed after it took effect, is left open:
+    /// the next start settles it.
     fn give_up(&self, plan: SetPlan) {
         let set = plan.number.to_string();
-        let named = self.served_catalogue().ok().flatten().is_none_or(|served| {
-            // The very last step may have failed after it took effect.
-            served.set == set
-        });
-        let place = if named { None } else { Some(self.set_directory(&set)) };
-        for left in std::iter::once(self.building(plan)).chain(place) {
+        let took_effect =
+            self.served_catalogue().map_or(true, |served| served.is_some_and(|served| served.set == set));
+        if took_effect {
+            return;
+        }
+        for left in [self.building(plan), self.set_directory(&set)] {
             drop(fs::remove_dir_all(left));
         }
         if let Err(error) = self.journal(Event::CrlSetAbandoned { begun: plan.position }) {
