@@ -3,13 +3,12 @@
 use std::cmp::Ordering;
 
 use ring::digest;
-use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 
 use super::certificate_list::{CertificateList, Extension};
 use super::listed::Listed;
 use super::{CrlNumber, GateError, Scope, SetPlan, extensions};
 use crate::der::{Reader, UnixTime, Writer};
-use crate::pki::{Issuer, Revocation, SerialNumber, SignatureAlgorithm, oid};
+use crate::pki::{Issuer, PublicKey, Revocation, SerialNumber, oid};
 
 /// What the CRL is to be.
 #[derive(Debug, Clone, Copy)]
@@ -117,40 +116,12 @@ impl CrlFacts {
 
 /// RFC 5280 §§5.1.1.2, 5.1.1.3, 5.1.2.2.
 fn check_signature(list: &CertificateList<'_>, issuer: &Issuer) -> Result<(), GateError> {
-    let algorithm = signing_algorithm(&issuer.spki)?;
-    let identifier = Writer::to_der(|w| algorithm.write(w));
+    let key = PublicKey::from_spki(&issuer.spki).map_err(|_| GateError::Algorithm)?;
+    let identifier = Writer::to_der(|w| key.algorithm().write(w));
     if list.signature != identifier || list.signature_algorithm != identifier {
         return Err(GateError::Algorithm);
     }
-    let verification: &'static dyn VerificationAlgorithm = match algorithm {
-        SignatureAlgorithm::RsaSha256 => &signature::RSA_PKCS1_2048_8192_SHA256,
-        SignatureAlgorithm::EcdsaP256Sha256 => &signature::ECDSA_P256_SHA256_ASN1,
-    };
-    UnparsedPublicKey::new(verification, &issuer.public_key)
-        .verify(list.tbs_cert_list, list.signature_value)
-        .map_err(|_| GateError::Signature)
-}
-
-/// What a key of this SubjectPublicKeyInfo signs with.
-fn signing_algorithm(spki: &[u8]) -> Result<SignatureAlgorithm, GateError> {
-    let mut reader = Reader::new(spki);
-    reader.sequence(|r| {
-        let algorithm = r.sequence(|r| {
-            let algorithm = r.oid()?;
-            let parameters = r.element()?;
-            if algorithm == oid::RSA_ENCRYPTION.content() {
-                Ok(SignatureAlgorithm::RsaSha256)
-            } else if algorithm == oid::EC_PUBLIC_KEY.content()
-                && parameters.content == oid::SECP256R1.content()
-            {
-                Ok(SignatureAlgorithm::EcdsaP256Sha256)
-            } else {
-                Err(GateError::Algorithm)
-            }
-        })?;
-        r.bit_string()?;
-        Ok(algorithm)
-    })
+    key.verify(list.tbs_cert_list, list.signature_value).map_err(|_| GateError::Signature)
 }
 
 /// RFC 5280 §§5.1.2.3–5.1.2.5.

@@ -53,6 +53,10 @@ pub enum SignatureAlgorithm {
     RsaSha256,
     /// ecdsa-with-SHA256 over P-256, parameters absent (RFC 5758 §3.2).
     EcdsaP256Sha256,
+    /// ecdsa-with-SHA384 over P-384, parameters absent (RFC 5758 §3.2).
+    EcdsaP384Sha384,
+    /// Ed25519, parameters absent (RFC 8410 §3).
+    Ed25519,
 }
 
 impl SignatureAlgorithm {
@@ -62,6 +66,8 @@ impl SignatureAlgorithm {
         match self {
             Self::RsaSha256 => oid::SHA256_WITH_RSA,
             Self::EcdsaP256Sha256 => oid::ECDSA_WITH_SHA256,
+            Self::EcdsaP384Sha384 => oid::ECDSA_WITH_SHA384,
+            Self::Ed25519 => oid::ED25519,
         }
     }
 

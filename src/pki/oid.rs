@@ -91,6 +91,8 @@ pub const SECP384R1: Oid = Oid::new(&[1, 3, 132, 0, 34]);
 pub const ECDSA_WITH_SHA256: Oid = Oid::new(&[1, 2, 840, 10_045, 4, 3, 2]);
 /// ecdsa-with-SHA384 (RFC 5758 §3.2).
 pub const ECDSA_WITH_SHA384: Oid = Oid::new(&[1, 2, 840, 10_045, 4, 3, 3]);
+/// id-Ed25519 (RFC 8410 §3).
+pub const ED25519: Oid = Oid::new(&[1, 3, 101, 112]);
 /// id-sha1 (RFC 3279 §2.1).
 pub const SHA1: Oid = Oid::new(&[1, 3, 14, 3, 2, 26]);
 /// id-sha256 (RFC 5754 §2.2).

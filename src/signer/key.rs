@@ -1,21 +1,23 @@
 //! A private key held in memory.
 
-use ring::rand::SystemRandom;
-use ring::signature::{
-    self, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
-    UnparsedPublicKey, VerificationAlgorithm,
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+    RSA_PKCS1_SHA256, RsaKeyPair,
 };
 
-use crate::der::Writer;
-use crate::pki::{HashAlgorithm, SignatureAlgorithm, oid};
+use crate::pki::{PublicKey, SignatureAlgorithm};
 
 /// Bits of an RSA modulus an authority or signer may have.
 const RSA_BITS: usize = 2048;
 
 /// A private key and what verifies its signatures.
+///
+/// AWS-LC signs (RSA-2048 and P-384 in half of ring's time and less); ring verifies, which is
+/// other code: what one of them got wrong, the other would not accept.
 pub struct Key {
     private: Private,
-    public_key: Vec<u8>,
+    public_key: PublicKey,
     spki: Vec<u8>,
     key_id: [u8; 20],
     random: SystemRandom,
@@ -23,14 +25,15 @@ pub struct Key {
 
 enum Private {
     Rsa(RsaKeyPair),
-    P256(EcdsaKeyPair),
+    Ecdsa(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
 }
 
 /// Why a private key cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The octets are not PKCS#8 of a kind used here.
-    #[error("not a usable private key ({0}): give PKCS#8 of RSA-2048 or P-256")]
+    #[error("not a usable private key ({0}): give PKCS#8 of RSA-2048, P-256, P-384 or Ed25519")]
     Unreadable(String),
     /// RSA of another size.
     #[error("an RSA key of {0} bits: only 2048 is used here")]
@@ -54,37 +57,15 @@ impl Key {
     /// # Errors
     /// [`KeyError`].
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
-        let random = SystemRandom::new();
-        let private = match EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der, &random) {
-            Ok(pair) => Private::P256(pair),
-            Err(_) => {
-                let unreadable = |error: ring::error::KeyRejected| KeyError::Unreadable(error.to_string());
-                Private::Rsa(RsaKeyPair::from_pkcs8(der).map_err(unreadable)?)
-            }
-        };
-        let public_key = match &private {
-            Private::Rsa(pair) => {
-                let bits = pair.public().modulus_len() * 8;
-                if bits != RSA_BITS {
-                    return Err(KeyError::RsaBits(bits));
-                }
-                pair.public_key().as_ref().to_vec()
-            }
-            Private::P256(pair) => pair.public_key().as_ref().to_vec(),
-        };
-        let spki = spki(&private, &public_key);
-        let mut key_id = [0; 20];
-        key_id.copy_from_slice(&HashAlgorithm::Sha1.digest(&public_key));
-        Ok(Self { private, public_key, spki, key_id, random })
+        let (private, public_key) = Private::from_pkcs8(der)?;
+        let (spki, key_id) = (public_key.spki(), public_key.key_id());
+        Ok(Self { private, public_key, spki, key_id, random: SystemRandom::new() })
     }
 
     /// What its signatures are made with.
     #[must_use]
     pub const fn algorithm(&self) -> SignatureAlgorithm {
-        match self.private {
-            Private::Rsa(_) => SignatureAlgorithm::RsaSha256,
-            Private::P256(_) => SignatureAlgorithm::EcdsaP256Sha256,
-        }
+        self.public_key.algorithm()
     }
 
     /// SubjectPublicKeyInfo, DER.
@@ -106,13 +87,16 @@ impl Key {
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         let made = match &self.private {
             Private::Rsa(pair) => {
-                let mut made = vec![0; pair.public().modulus_len()];
+                let mut made = vec![0; pair.public_modulus_len()];
                 pair.sign(&RSA_PKCS1_SHA256, &self.random, message, &mut made)
                     .map_err(|_| SignError::Refused)?;
                 made
             }
-            Private::P256(pair) => {
+            Private::Ecdsa(pair) => {
                 pair.sign(&self.random, message).map_err(|_| SignError::Refused)?.as_ref().to_vec()
+            }
+            Private::Ed25519(pair) => {
+                pair.try_sign(message).map_err(|_| SignError::Refused)?.as_ref().to_vec()
             }
         };
         self.released(message, made)
@@ -120,17 +104,37 @@ impl Key {
 
     /// Lets a signature out only if it verifies.
     fn released(&self, message: &[u8], made: Vec<u8>) -> Result<Vec<u8>, SignError> {
-        match UnparsedPublicKey::new(self.verification(), &self.public_key).verify(message, &made) {
-            Ok(()) => Ok(made),
-            Err(_) => Err(SignError::DoesNotVerify),
-        }
+        self.public_key.verify(message, &made).map_err(|_| SignError::DoesNotVerify)?;
+        Ok(made)
     }
+}
 
-    fn verification(&self) -> &'static dyn VerificationAlgorithm {
-        match self.private {
-            Private::Rsa(_) => &signature::RSA_PKCS1_2048_8192_SHA256,
-            Private::P256(_) => &signature::ECDSA_P256_SHA256_ASN1,
+impl Private {
+    /// The key, and the public one that belongs to it.
+    fn from_pkcs8(der: &[u8]) -> Result<(Self, PublicKey), KeyError> {
+        let curves = [
+            (&ECDSA_P256_SHA256_ASN1_SIGNING, SignatureAlgorithm::EcdsaP256Sha256),
+            (&ECDSA_P384_SHA384_ASN1_SIGNING, SignatureAlgorithm::EcdsaP384Sha384),
+        ];
+        for (curve, algorithm) in curves {
+            if let Ok(pair) = EcdsaKeyPair::from_pkcs8(curve, der) {
+                let public_key = PublicKey::new(algorithm, pair.public_key().as_ref().to_vec());
+                return Ok((Self::Ecdsa(pair), public_key));
+            }
         }
+        if let Ok(pair) = Ed25519KeyPair::from_pkcs8(der) {
+            let public_key =
+                PublicKey::new(SignatureAlgorithm::Ed25519, pair.public_key().as_ref().to_vec());
+            return Ok((Self::Ed25519(pair), public_key));
+        }
+        let pair =
+            RsaKeyPair::from_pkcs8(der).map_err(|error| KeyError::Unreadable(error.to_string()))?;
+        let bits = pair.public_modulus_len() * 8;
+        if bits != RSA_BITS {
+            return Err(KeyError::RsaBits(bits));
+        }
+        let public_key = PublicKey::new(SignatureAlgorithm::RsaSha256, pair.public_key().as_ref().to_vec());
+        Ok((Self::Rsa(pair), public_key))
     }
 }
 
@@ -138,25 +142,6 @@ impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Key").field("algorithm", &self.algorithm()).finish_non_exhaustive()
     }
-}
-
-/// SubjectPublicKeyInfo (RFC 3279 §2.3.1, RFC 5480 §2).
-fn spki(private: &Private, public_key: &[u8]) -> Vec<u8> {
-    Writer::to_der(|w| {
-        w.sequence(|w| {
-            w.sequence(|w| match private {
-                Private::Rsa(_) => {
-                    w.oid(&oid::RSA_ENCRYPTION);
-                    w.null();
-                }
-                Private::P256(_) => {
-                    w.oid(&oid::EC_PUBLIC_KEY);
-                    w.oid(&oid::SECP256R1);
-                }
-            });
-            w.bit_string(public_key);
-        });
-    })
 }
 
 #[cfg(test)]
@@ -168,6 +153,8 @@ mod tests {
     fn keys() -> Vec<(rcgen::KeyPair, Key)> {
         [
             rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap(),
+            rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap(),
+            rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap(),
             rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap(),
         ]
         .into_iter()
@@ -182,6 +169,7 @@ mod tests {
     fn a_signature_is_verified_before_it_leaves() {
         for (pair, key) in keys() {
             assert_eq!(key.spki(), pair.subject_public_key_info());
+            assert_eq!(PublicKey::from_spki(key.spki()).unwrap(), key.public_key);
             let made = key.sign(b"message").unwrap();
             assert_eq!(key.released(b"message", made.clone()), Ok(made.clone()));
             for at in [0, made.len() / 2, made.len() - 1] {
@@ -200,8 +188,9 @@ mod tests {
 
     #[test]
     fn keys_of_other_kinds_are_refused() {
-        let p384 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
-        assert!(matches!(Key::from_pkcs8(&p384.serialize_der()), Err(KeyError::Unreadable(_))));
+        let p521 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
+        assert!(matches!(Key::from_pkcs8(&p521.serialize_der()), Err(KeyError::Unreadable(_))));
+        assert!(matches!(Key::from_pkcs8(b"no key"), Err(KeyError::Unreadable(_))));
         let rsa3072 =
             rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_3072).unwrap();
         assert_eq!(Key::from_pkcs8(&rsa3072.serialize_der()).unwrap_err(), KeyError::RsaBits(3072));
