@@ -42,7 +42,7 @@ fn main() {
         let Respond::Ready(answer) = world.responder.respond(&requests[0], at(1)) else { panic!("kept") };
         let copying = nanoseconds(&requests[..10_000], |_| black_box(answer.body.clone()).len());
         let value = nanoseconds(&requests, |request| match world.responder.respond(request, at(1)) {
-            Respond::Ready(answer) => black_box(answer.body).len(),
+            Respond::Ready(answer) | Respond::Refresh(answer, _) => black_box(answer.body).len(),
             Respond::Sign(_) => panic!("not kept"),
         });
         rows.push(Row { name, value, unit: "ns", limit: "allocate and copy", ratio: value / copying });
@@ -96,7 +96,7 @@ fn live(ca: &Ca, world: &World) -> Row {
     let request = Ask::one(ca.cert_id(HashAlgorithm::Sha1, 1)).with(nonce(&[1; 32])).to_der();
     let job = || match world.responder.respond(&request, at(1)) {
         Respond::Sign(job) => job,
-        Respond::Ready(_) => panic!("a nonce is never answered again"),
+        Respond::Ready(_) | Respond::Refresh(..) => panic!("a nonce is never answered again"),
     };
     let same = job();
     let requests = [request.clone()];
@@ -105,7 +105,7 @@ fn live(ca: &Ca, world: &World) -> Row {
         let job = job();
         let signature = job.sign();
         match world.responder.finish(job, signature, at(1)) {
-            Respond::Ready(answer) => answer.body.len(),
+            Respond::Ready(answer) | Respond::Refresh(answer, _) => answer.body.len(),
             Respond::Sign(_) => panic!("nothing changed"),
         }
     });

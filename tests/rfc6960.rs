@@ -409,7 +409,7 @@ fn rfc6960_s4_2_2_2_answers_verify_with_the_embedded_signers_certificate() {
         ),
         (ca.identity_rsa(), &ring::signature::RSA_PKCS1_2048_8192_SHA256),
     ] {
-        let signer = identity.signer.clone();
+        let signer = identity.signers[0].clone();
         let world = World::new(&[identity], Options::default());
         world.issue(&ca, serial(1), at(-10));
         for request in [ca.ask(1), ca.ask(2), Ask::one(ca.cert_id(Sha1, 1)).with(nonce(&[1])).to_der()] {
@@ -658,7 +658,7 @@ fn a_signer_gone_costs_no_answer_that_was_signed_before() {
         let Respond::Sign(job) = world.responder.respond(request, now) else { panic!("not asked to sign") };
         match world.responder.finish(job, Err(SignError::Refused), now) {
             Respond::Ready(answer) => answer,
-            Respond::Sign(_) => panic!("asked again"),
+            Respond::Refresh(..) | Respond::Sign(_) => panic!("asked again"),
         }
     };
     let try_later = [0x30, 3, 10, 1, 3];

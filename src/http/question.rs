@@ -41,12 +41,12 @@ pub(super) enum Asked {
 pub(super) fn ask(core: &Core, request: &[u8], now: UnixTime) -> Asked {
     let responder = &core.site.responder;
     match responder.respond(request, now) {
-        Respond::Ready(answer) => Asked::Ready(answer),
+        Respond::Ready(answer) | Respond::Refresh(answer, _) => Asked::Ready(answer),
         Respond::Sign(job) if job.is_slow() => match core.signing.submit(request, now) {
             Some(receiver) => Asked::Waiting(receiver),
             // A signature made before goes on until its nextUpdate; without one, tryLater.
             None => Asked::Ready(match responder.finish(job, Err(SignError::Refused), now) {
-                Respond::Ready(answer) => answer,
+                Respond::Ready(answer) | Respond::Refresh(answer, _) => answer,
                 Respond::Sign(_) => error(TRY_LATER),
             }),
         },

@@ -114,7 +114,7 @@ impl Shared {
                 let (asked_by, now) = self.take(request, now);
                 (asked_by, now, self.responder.finish(job, made, now))
             }
-            Respond::Ready(_) => {
+            Respond::Ready(_) | Respond::Refresh(..) => {
                 let (asked_by, now) = self.take(request, now);
                 (asked_by, now, self.responder.respond(request, now))
             }
@@ -158,7 +158,7 @@ impl Shared {
 pub(super) fn settle(responder: &Responder, mut next: Respond, now: UnixTime) -> Answer {
     for _ in 0..ROUNDS_MAX {
         match next {
-            Respond::Ready(answer) => return answer,
+            Respond::Ready(answer) | Respond::Refresh(answer, _) => return answer,
             Respond::Sign(job) => {
                 let made = job.sign();
                 next = responder.finish(job, made, now);

@@ -24,20 +24,21 @@ pub(super) struct Question {
 }
 
 impl Question {
-    /// Several questions in one; no issuer has this number.
-    const SEVERAL: u32 = u32::MAX;
+    /// Several questions in one, and the first of their signers; no form has this number.
+    const SEVERAL: u32 = 0x00ff_ffff;
 
-    /// One question: the form of its issuer and its serial are all that can differ in it.
-    pub(super) fn one(form: IssuerForm, serial: &SerialNumber) -> Self {
+    /// One question: the form of its issuer, its serial, and which of the issuer's signers is to
+    /// answer are all that can differ in it.
+    pub(super) fn one(form: IssuerForm, place: u8, serial: &SerialNumber) -> Self {
         let mut octets = [0; SerialNumber::OCTETS_MAX];
         let digits = serial.magnitude();
         let places = octets.iter_mut().rev().zip(digits.iter().rev());
         places.for_each(|(place, digit)| *place = *digit);
-        Self { form: form.0, octets }
+        Self { form: form.0 | u32::from(place) << 24, octets }
     }
 
     /// Several: a hash of the CertIDs and of their statuses.
-    pub(super) fn several<'a>(asked: impl Iterator<Item = (&'a [u8], StatusWord)>) -> Self {
+    pub(super) fn several<'a>(place: u8, asked: impl Iterator<Item = (&'a [u8], StatusWord)>) -> Self {
         let mut context = Context::new(&SHA256);
         for (cert_id, word) in asked {
             // DER says where a CertID ends, and a word has eight octets.
@@ -46,7 +47,7 @@ impl Question {
         }
         let mut octets = [0; SerialNumber::OCTETS_MAX];
         octets.iter_mut().zip(context.finish().as_ref()).for_each(|(place, octet)| *place = *octet);
-        Self { form: Self::SEVERAL, octets }
+        Self { form: Self::SEVERAL | u32::from(place) << 24, octets }
     }
 }
 

@@ -29,7 +29,7 @@ impl<'a> CertId<'a> {
             return Err(DerError::UnexpectedTag { expected: tag::SEQUENCE, found: element.tag });
         }
         let mut fields = reader.inner(element.content)?;
-        read_algorithm_identifier(&mut fields)?;
+        AlgorithmIdentifier::read(&mut fields)?;
         fields.octet_string()?;
         fields.octet_string()?;
         let serial = fields.clone().element()?.whole;
@@ -46,11 +46,26 @@ impl<'a> CertId<'a> {
 ///     algorithm           OBJECT IDENTIFIER,
 ///     parameters          ANY DEFINED BY algorithm OPTIONAL }
 /// ```
-pub(super) fn read_algorithm_identifier(reader: &mut Reader<'_>) -> Result<(), DerError> {
-    reader.sequence(|r| {
-        r.oid()?;
-        if r.is_empty() { Ok(()) } else { read_any(r) }
-    })
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct AlgorithmIdentifier<'a> {
+    /// Contents of the OBJECT IDENTIFIER.
+    pub(super) algorithm: &'a [u8],
+    /// DER.
+    pub(super) parameters: Option<&'a [u8]>,
+}
+
+impl<'a> AlgorithmIdentifier<'a> {
+    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, DerError> {
+        reader.sequence(|r| {
+            let algorithm = r.oid()?;
+            if r.is_empty() {
+                return Ok(Self { algorithm, parameters: None });
+            }
+            let parameters = r.clone().element()?.whole;
+            read_any(r)?;
+            Ok(Self { algorithm, parameters: Some(parameters) })
+        })
+    }
 }
 
 /// ANY, looked through to its innermost values: parameters of an unknown hash stand in the

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::der::{UnixTime, Writer, tag};
+use super::cert_id::AlgorithmIdentifier;
+use crate::der::{Reader, UnixTime, Writer, tag};
 use crate::pki::{AuthorityId, Generation, HashAlgorithm, Issuer};
 use crate::signer;
 
@@ -23,15 +24,18 @@ pub struct Signer {
 pub struct SigningIdentity {
     /// One generation of an authority.
     pub issuer: Arc<Issuer>,
-    /// Its signer now.
-    pub signer: Arc<Signer>,
+    /// Its signers now, one an algorithm: the first signs for everybody who prefers no other.
+    /// Their algorithms are the allow-list of RFC 6960 §4.4.7: nothing else is ever used.
+    pub signers: Vec<Arc<Signer>>,
 }
 
-/// A [`SigningIdentity`] with all of its answers that never changes.
+/// An issuer with one of its signers: all of their answers that never changes.
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) authority: AuthorityId,
     pub(super) generation: Generation,
+    /// Its place among the signers of the issuer.
+    pub(super) place: u8,
     pub(super) key: Arc<signer::Key>,
     /// Tells this signer's signatures from those of every other one in this process.
     pub(super) signer_number: u32,
@@ -47,11 +51,11 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    fn new(identity: &SigningIdentity, signer_number: u32) -> Self {
-        let SigningIdentity { issuer, signer } = identity;
+    fn new(issuer: &Issuer, place: u8, signer: &Signer, signer_number: u32) -> Self {
         Self {
             authority: issuer.authority,
             generation: issuer.generation,
+            place,
             key: Arc::clone(&signer.key),
             signer_number,
             not_after: signer.not_after.min(issuer.not_after),
@@ -69,6 +73,7 @@ impl Identity {
     /// signature therefore serves both.
     fn says_as(&self, other: &Self) -> bool {
         self.is_for(other.authority, other.generation)
+            && self.place == other.place
             && self.not_after == other.not_after
             && self.responder_id == other.responder_id
             && self.signature_algorithm == other.signature_algorithm
@@ -77,6 +82,12 @@ impl Identity {
 
     pub(super) fn is_for(&self, authority: AuthorityId, generation: Generation) -> bool {
         self.authority == authority && self.generation == generation
+    }
+
+    /// The AlgorithmIdentifier of its SubjectPublicKeyInfo.
+    pub(super) fn key_algorithm(&self) -> Option<AlgorithmIdentifier<'_>> {
+        let content = Reader::new(self.key.spki()).read(tag::SEQUENCE).ok()?;
+        AlgorithmIdentifier::read(&mut Reader::new(content)).ok()
     }
 }
 
@@ -99,45 +110,61 @@ struct Form {
     number: IssuerForm,
     /// hashAlgorithm, issuerNameHash and issuerKeyHash, DER.
     octets: Vec<u8>,
-    identity: Arc<Identity>,
+    /// One a signer, in order of preference; never empty.
+    identities: Arc<[Arc<Identity>]>,
 }
 
 impl Directory {
     /// The directory of `identities`. A signer keeps the number it had `before`, so that its
     /// signatures stay usable when others come and go; a new one gets the next number. Of two
-    /// identities for one issuer the later counts.
+    /// identities for one issuer the later counts; one without signers counts for nothing.
     pub(super) fn new(
         identities: &[SigningIdentity],
         before: &Self,
         mut next_number: impl FnMut() -> u32,
     ) -> Self {
         let mut forms: Vec<Form> = Vec::new();
-        for identity in identities {
-            let new = Identity::new(identity, 0);
-            let mut known = before.forms.iter().map(|form| &form.identity);
-            let known = known.find(|known| known.says_as(&new));
-            let signer_number = known.map_or_else(&mut next_number, |known| known.signer_number);
-            let identity_now = Arc::new(Identity { signer_number, ..new });
-            forms.retain(|form| !form.identity.is_for(identity_now.authority, identity_now.generation));
-            forms.extend(issuer_forms(&identity.issuer).map(|(number, octets)| Form {
+        for SigningIdentity { issuer, signers } in identities {
+            let numbered = (0..).zip(signers).map(|(place, signer)| {
+                let new = Identity::new(issuer, place, signer, 0);
+                let known = before.identities().find(|known| known.says_as(&new));
+                let signer_number = known.map_or_else(&mut next_number, |known| known.signer_number);
+                Arc::new(Identity { signer_number, ..new })
+            });
+            let identities: Arc<[Arc<Identity>]> = numbered.collect();
+            forms.retain(|form| !form.is_for(issuer.authority, issuer.generation));
+            if identities.is_empty() {
+                continue;
+            }
+            forms.extend(issuer_forms(issuer).map(|(number, octets)| Form {
                 tail: tail(&octets),
                 number,
                 octets,
-                identity: Arc::clone(&identity_now),
+                identities: Arc::clone(&identities),
             }));
         }
         forms.sort_by_key(|form| form.tail);
         Self { forms }
     }
 
+    fn identities(&self) -> impl Iterator<Item = &Arc<Identity>> {
+        self.forms.iter().flat_map(|form| form.identities.iter())
+    }
+
     /// Who signs for the issuer that a CertID names with these octets. Name and key must both
     /// be one issuer's (RFC 6960 §4.1.1).
-    pub(super) fn find(&self, octets: &[u8]) -> Option<(IssuerForm, &Arc<Identity>)> {
+    pub(super) fn find(&self, octets: &[u8]) -> Option<(IssuerForm, &[Arc<Identity>])> {
         let tail = tail(octets);
         let first = self.forms.partition_point(|form| form.tail < tail);
         let candidates = self.forms.iter().skip(first).take_while(|form| form.tail == tail);
         let mut matching = candidates.filter(|form| form.octets == octets);
-        matching.next().map(|form| (form.number, &form.identity))
+        matching.next().map(|form| (form.number, &*form.identities))
+    }
+}
+
+impl Form {
+    fn is_for(&self, authority: AuthorityId, generation: Generation) -> bool {
+        self.identities.iter().any(|identity| identity.is_for(authority, generation))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Extensions of requests and responses (RFC 6960 §4.4, RFC 9654).
 
-use super::cert_id::read_algorithm_identifier;
 use super::error::OcspError;
+use super::preference::Preference;
 use crate::der::{DerError, Oid, Reader, Writer, tag};
 use crate::pki::oid;
 
@@ -17,6 +17,8 @@ const EXTENSIONS_MAX: usize = 16;
 pub(super) struct RequestExtensions<'a> {
     /// The octets to repeat, without their OCTET STRING.
     pub(super) nonce: Option<&'a [u8]>,
+    /// What the answer should be signed with.
+    pub(super) preference: Preference<'a>,
 }
 
 /// One extension of a list.
@@ -38,7 +40,7 @@ pub(super) fn read_request_extensions<'a>(
         } else if known(&oid::OCSP_RESPONSE) {
             check_acceptable_responses(extension.value)?;
         } else if known(&oid::OCSP_PREF_SIG_ALGS) {
-            check_preferred_signature_algorithms(extension.value)?;
+            asked.preference = Preference::read(extension.value)?;
         } else if extension.critical {
             return Err(OcspError::MalformedRequest);
         }
@@ -112,28 +114,6 @@ fn check_acceptable_responses(value: &[u8]) -> Result<(), OcspError> {
     })?;
     reader.finish()?;
     if basic { Ok(()) } else { Err(OcspError::MalformedRequest) }
-}
-
-/// ```text
-/// PreferredSignatureAlgorithms ::= SEQUENCE OF PreferredSignatureAlgorithm
-/// PreferredSignatureAlgorithm  ::= SEQUENCE {
-///     sigIdentifier       AlgorithmIdentifier,
-///     pubKeyAlgIdentifier SMIMECapability OPTIONAL }
-/// ```
-/// (RFC 6960 §4.4.7.1.) An issuer has one signer, so there is nothing to choose.
-fn check_preferred_signature_algorithms(value: &[u8]) -> Result<(), OcspError> {
-    let mut reader = Reader::new(value);
-    reader.sequence(|r| {
-        while !r.is_empty() {
-            r.sequence(|r| {
-                read_algorithm_identifier(r)?;
-                // SMIMECapability has the form of an AlgorithmIdentifier.
-                if r.is_empty() { Ok(()) } else { read_algorithm_identifier(r) }
-            })?;
-        }
-        Ok::<_, DerError>(())
-    })?;
-    Ok(reader.finish()?)
 }
 
 /// Writes an Extension that is not critical.

@@ -15,6 +15,9 @@ use crate::status::StatusWord;
 pub enum Respond {
     /// The answer.
     Ready(Answer),
+    /// The answer, around a signature that will soon be too old: the job makes the next one. It
+    /// may be dropped; who asks again gets another.
+    Refresh(Answer, Job),
     /// A signature is needed: run [`Job::sign`] wherever it suits, then give both to
     /// [`super::Responder::finish`].
     Sign(Job),
@@ -49,6 +52,13 @@ impl From<OcspError> for Answer {
     }
 }
 
+/// Requests that one signature answers: the same question to the same signer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Flight {
+    question: Question,
+    signer_number: u32,
+}
+
 /// A signature to be made. Dropping it leaves nothing behind.
 #[derive(Debug)]
 pub struct Job {
@@ -78,6 +88,17 @@ impl Job {
     /// True when signing takes so long (RSA: about 1 ms) that it belongs on a signing thread.
     #[must_use]
     pub fn is_slow(&self) -> bool {
-        self.identity.key.algorithm() == SignatureAlgorithm::RsaSha256
+        match self.identity.key.algorithm() {
+            SignatureAlgorithm::RsaSha256 | SignatureAlgorithm::EcdsaP384Sha384 => true,
+            SignatureAlgorithm::EcdsaP256Sha256 | SignatureAlgorithm::Ed25519 => false,
+        }
+    }
+
+    /// What it answers besides its own request: everybody who asks the same of the same signer
+    /// while the signature is made may have its answer, once [`super::Responder::finish`] has
+    /// looked at the status after the last of them asked. None when the answer repeats a nonce.
+    #[must_use]
+    pub fn flight(&self) -> Option<Flight> {
+        self.question.map(|question| Flight { question, signer_number: self.identity.signer_number })
     }
 }

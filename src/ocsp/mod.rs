@@ -11,12 +11,14 @@ mod error;
 mod extension;
 mod job;
 mod options;
+mod preference;
 mod request;
 mod responder;
 mod response;
 
 pub use directory::{Signer, SigningIdentity};
 pub use error::OcspError;
-pub use job::{Answer, Caching, Job, Respond};
+pub use job::{Answer, Caching, Flight, Job, Respond};
 pub use options::Options;
+pub use request::request_for;
 pub use responder::Responder;

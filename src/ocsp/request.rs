@@ -1,9 +1,10 @@
 //! OCSPRequest (RFC 6960 §4.1.1).
 
-use super::cert_id::{CertId, read_algorithm_identifier};
+use super::cert_id::{AlgorithmIdentifier, CertId};
 use super::error::OcspError;
 use super::extension::{RequestExtensions, read_request_extensions, read_single_request_extensions};
-use crate::der::{DerError, Reader, tag};
+use crate::der::{DerError, Reader, Writer, tag};
+use crate::pki::{HashAlgorithm, Issuer, SerialNumber};
 
 /// Version v1, INTEGER 0.
 const V1: u8 = 0;
@@ -148,7 +149,7 @@ fn read_general_name(reader: &mut Reader<'_>) -> Result<(), DerError> {
 /// ```
 fn read_signature(reader: &mut Reader<'_>) -> Result<(), DerError> {
     reader.sequence(|r| {
-        read_algorithm_identifier(r)?;
+        AlgorithmIdentifier::read(r)?;
         r.bit_string()?;
         r.optional_nested(tag::context_constructed(0), |r| {
             r.sequence(|r| {
@@ -159,5 +160,26 @@ fn read_signature(reader: &mut Reader<'_>) -> Result<(), DerError> {
             })
         })?;
         Ok(())
+    })
+}
+
+/// An OCSPRequest for one certificate that asks for nothing special: to have its answer signed
+/// before anybody asks.
+#[must_use]
+pub fn request_for(issuer: &Issuer, hash: HashAlgorithm, serial: &SerialNumber) -> Vec<u8> {
+    Writer::to_der(|w| {
+        let cert_id = |w: &mut Writer| {
+            w.sequence(|w| {
+                w.sequence(|w| {
+                    w.oid(&hash.oid());
+                    w.null();
+                });
+                w.octet_string(&issuer.name_hash(hash));
+                w.octet_string(&issuer.key_hash(hash));
+                serial.write(w);
+            });
+        };
+        // OCSPRequest, TBSRequest, requestList, Request.
+        w.sequence(|w| w.sequence(|w| w.sequence(|w| w.sequence(cert_id))));
     })
 }

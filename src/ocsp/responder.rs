@@ -1,7 +1,7 @@
 //! Every decision about an answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -40,6 +40,7 @@ pub struct Responder {
     directory: ArcSwap<Directory>,
     answers: Answers,
     next_signer_number: AtomicU32,
+    frozen: AtomicBool,
 }
 
 /// A question, and what the index says about it.
@@ -61,6 +62,16 @@ struct Asked<'a> {
     now: UnixTime,
 }
 
+/// How old a kept signature is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    Fresh,
+    /// Still good, and soon to be followed by another.
+    Due,
+    /// To be given only if there is no other way.
+    Old,
+}
+
 impl Responder {
     /// A responder without signers: it answers `unauthorized` until [`Self::install`].
     #[must_use]
@@ -71,6 +82,7 @@ impl Responder {
             directory: ArcSwap::default(),
             answers: Answers::new(options.cache_bytes),
             next_signer_number: AtomicU32::new(0),
+            frozen: AtomicBool::new(false),
         }
     }
 
@@ -81,6 +93,12 @@ impl Responder {
         let next_number = || self.next_signer_number.fetch_add(1, Ordering::Relaxed);
         let directory = Directory::new(identities.as_ref(), &self.directory.load(), next_number);
         self.directory.store(Arc::new(directory));
+    }
+
+    /// Stops signing while the clock cannot be believed, or lets it go on. Kept signatures go on
+    /// until their nextUpdate; whatever would have to be signed is `tryLater`.
+    pub fn freeze(&self, frozen: bool) {
+        self.frozen.store(frozen, Ordering::Release);
     }
 
     /// Octets that kept signatures take, as accounted against [`Options::cache_bytes`].
@@ -101,6 +119,7 @@ impl Responder {
     #[must_use]
     pub fn finish(&self, job: Job, signature: Result<Vec<u8>, SignError>, now: UnixTime) -> Respond {
         let ended = match signature {
+            _ if self.is_frozen() => self.without_signer(&job.request, now),
             Ok(signature) if self.is_current(&job, now) => {
                 // Another core may have answered the same question meanwhile: one answer for all.
                 let theirs =
@@ -114,19 +133,43 @@ impl Responder {
     }
 
     fn decide(&self, octets: &[u8], now: UnixTime) -> Result<Respond, OcspError> {
+        if self.is_frozen() {
+            return self.without_signer(octets, now).map(Respond::Ready);
+        }
         let directory = self.directory.load();
         let asked = self.look_up(octets, &directory, now)?;
-        let fresh = |kept: &Kept| asked.now < kept.produced_at.plus(self.options.refresh_after);
-        match self.answer_again(&asked, fresh) {
-            Some(answer) => Ok(Respond::Ready(answer)),
+        let mut age = Age::Fresh;
+        let usable = |kept: &Kept| {
+            age = self.age(&asked, kept.produced_at);
+            age != Age::Old
+        };
+        match self.answer_again(&asked, usable) {
+            Some(answer) if age == Age::Fresh => Ok(Respond::Ready(answer)),
+            Some(answer) => self.job(octets, &asked).map(|job| Respond::Refresh(answer, job)),
             None => self.job(octets, &asked).map(Respond::Sign),
         }
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.frozen.load(Ordering::Acquire)
+    }
+
+    /// How old a signature of `produced_at` is for who asks now. It is due in the last quarter
+    /// of its time, each question at a moment of its own, so that what was signed together is
+    /// not due together.
+    fn age(&self, asked: &Asked<'_>, produced_at: UnixTime) -> Age {
+        let refresh_after = self.options.refresh_after;
+        if asked.now >= produced_at.plus(refresh_after) {
+            return Age::Old;
+        }
+        let jitter = refresh_after / 4 * asked.jitter() / 256;
+        if asked.now >= produced_at.plus(refresh_after - jitter) { Age::Due } else { Age::Fresh }
     }
 
     fn kept_and_fresh(&self, octets: &[u8], now: UnixTime) -> Option<Answer> {
         let directory = self.directory.load();
         let asked = self.look_up(octets, &directory, now).ok()?;
-        self.answer_again(&asked, |kept| asked.now < kept.produced_at.plus(self.options.refresh_after))
+        self.answer_again(&asked, |kept| self.age(&asked, kept.produced_at) != Age::Old)
     }
 
     /// A signature made earlier, however long ago: its nextUpdate is its only limit.
@@ -146,9 +189,12 @@ impl Responder {
     ) -> Result<Asked<'a>, OcspError> {
         let request = OcspRequest::from_der(octets, self.options.cert_ids_max)?;
         let named = request.each(|cert_id| (cert_id, directory.find(cert_id.issuer)));
-        let (_, identity) = named.iter().find_map(|(_, named)| *named).ok_or(OcspError::Unauthorized)?;
+        let (_, signers) = named.iter().find_map(|(_, named)| *named).ok_or(OcspError::Unauthorized)?;
+        let identity = request.extensions.preference.choose(signers).ok_or(OcspError::Unauthorized)?;
         let findings = named.each(|(cert_id, named)| {
-            let ours = named.filter(|(_, named)| named.is_for(identity.authority, identity.generation));
+            let ours = named.filter(|(_, signers)| {
+                signers.iter().any(|signer| signer.is_for(identity.authority, identity.generation))
+            });
             let form = ours.map(|(form, _)| form);
             let word = match (form, &cert_id.serial_number) {
                 (Some(_), Some(serial)) => self.status.find(identity.authority, serial),
@@ -300,11 +346,20 @@ impl Asked<'_> {
     fn question(&self) -> Option<Question> {
         match &*self.findings {
             _ if self.nonce.is_some() => None,
-            [Finding { cert_id, form, .. }] => Some(Question::one((*form)?, cert_id.serial_number.as_ref()?)),
+            [Finding { cert_id, form, .. }] => {
+                Some(Question::one((*form)?, self.identity.place, cert_id.serial_number.as_ref()?))
+            }
             several => {
-                Some(Question::several(several.iter().map(|finding| (finding.cert_id.der, finding.word))))
+                let asked = several.iter().map(|finding| (finding.cert_id.der, finding.word));
+                Some(Question::several(self.identity.place, asked))
             }
         }
+    }
+
+    /// The last octet of the first serial.
+    fn jitter(&self) -> u32 {
+        let first = self.findings.first().and_then(|finding| finding.cert_id.serial_number.as_ref());
+        first.and_then(|serial| serial.magnitude().last()).copied().map_or(0, u32::from)
     }
 
     fn word_kept(&self) -> StatusWord {

@@ -25,7 +25,7 @@ struct SignerThere {
 
 impl LiveGeneration {
     fn identity(&self, signer: Signer) -> SigningIdentity {
-        SigningIdentity { issuer: Arc::clone(&self.issuer), signer: Arc::new(signer) }
+        SigningIdentity { issuer: Arc::clone(&self.issuer), signers: vec![Arc::new(signer)] }
     }
 }
 

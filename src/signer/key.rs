@@ -123,12 +123,10 @@ impl Private {
             }
         }
         if let Ok(pair) = Ed25519KeyPair::from_pkcs8(der) {
-            let public_key =
-                PublicKey::new(SignatureAlgorithm::Ed25519, pair.public_key().as_ref().to_vec());
+            let public_key = PublicKey::new(SignatureAlgorithm::Ed25519, pair.public_key().as_ref().to_vec());
             return Ok((Self::Ed25519(pair), public_key));
         }
-        let pair =
-            RsaKeyPair::from_pkcs8(der).map_err(|error| KeyError::Unreadable(error.to_string()))?;
+        let pair = RsaKeyPair::from_pkcs8(der).map_err(|error| KeyError::Unreadable(error.to_string()))?;
         let bits = pair.public_modulus_len() * 8;
         if bits != RSA_BITS {
             return Err(KeyError::RsaBits(bits));

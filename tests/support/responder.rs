@@ -75,7 +75,7 @@ impl World {
         let responder = Arc::new(Responder::new(Arc::clone(&status), Options::default()));
         let name_hash = issuer.name_hash(HashAlgorithm::Sha1);
         let key_hash = issuer.key_hash(HashAlgorithm::Sha1);
-        responder.install(&[SigningIdentity { issuer, signer: Arc::new(signer) }]);
+        responder.install(&[SigningIdentity { issuer, signers: vec![Arc::new(signer)] }]);
         let questions = Questions { name_hash, key_hash };
         let world = Self { responder, status, questions };
         world.issue(certificates);
@@ -115,7 +115,7 @@ impl World {
         let mut next = self.responder.respond(request, now());
         loop {
             match next {
-                Respond::Ready(answer) => return answer.body,
+                Respond::Ready(answer) | Respond::Refresh(answer, _) => return answer.body,
                 Respond::Sign(job) => {
                     let made = job.sign();
                     next = self.responder.finish(job, made, now());

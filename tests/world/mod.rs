@@ -98,12 +98,12 @@ impl Ca {
 
     pub fn identity_until(&self, not_after: UnixTime) -> SigningIdentity {
         let signer = self.signer(&KeyPair::generate().unwrap(), not_after);
-        SigningIdentity { issuer: Arc::clone(&self.issuer), signer }
+        SigningIdentity { issuer: Arc::clone(&self.issuer), signers: vec![signer] }
     }
 
     pub fn identity_rsa(&self) -> SigningIdentity {
         let signer = self.signer(&rsa_key(), at(3_650 * 86_400));
-        SigningIdentity { issuer: Arc::clone(&self.issuer), signer }
+        SigningIdentity { issuer: Arc::clone(&self.issuer), signers: vec![signer] }
     }
 
     /// A CertID, its parameters NULL.
@@ -285,7 +285,7 @@ impl World {
         let mut respond = self.responder.respond(request, now);
         loop {
             match respond {
-                Respond::Ready(answer) => return answer,
+                Respond::Ready(answer) | Respond::Refresh(answer, _) => return answer,
                 Respond::Sign(job) => {
                     let signature = job.sign();
                     respond = self.responder.finish(job, signature, now);
