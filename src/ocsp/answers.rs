@@ -1,142 +1,164 @@
-//! Signatures that may be given again.
+//! Signatures kept for further askers.
 
-use std::sync::Arc;
-
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
 use ring::digest::{Context, SHA256};
 
-use super::directory::IssuerForm;
+use super::directory::{Identity, IssuerForm};
+use super::table::Table;
 use crate::der::UnixTime;
 use crate::pki::SerialNumber;
 use crate::status::StatusWord;
 
-/// Octets of an ECDSA-P256 signature at most: two INTEGERs of 33 octets in a SEQUENCE.
-const INLINE_MAX: usize = 72;
-/// What an entry takes beside its key and value: links, hash table, eviction state.
-const ENTRY_OVERHEAD: u64 = 32;
+/// Octets of a P-256 signature at most: two INTEGERs of 33 octets in a SEQUENCE. Ed25519 has 64.
+const SHORT_MAX: usize = 72;
+/// Octets of an RSA-2048 signature; P-384 has 104 at most.
+pub(super) const SIGNATURE_MAX: usize = 256;
 
 /// What was asked, and so what a signature can be found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Question {
-    form: u32,
-    octets: [u8; SerialNumber::OCTETS_MAX],
+    /// Form of the issuer and place of the signer; or [`Self::HASHED`] and place.
+    pub(super) form: u32,
+    /// The serial, or half of a hash.
+    pub(super) serial: u64,
+    /// Zero, or the other half.
+    pub(super) rest: u64,
 }
 
 impl Question {
-    /// Several questions in one, and the first of their signers; no form has this number.
-    const SEVERAL: u32 = 0x00ff_ffff;
+    /// Known by a hash; no form has this number.
+    const HASHED: u32 = 0x00ff_ffff;
 
     /// One question: the form of its issuer, its serial, and which of the issuer's signers is to
     /// answer are all that can differ in it.
     pub(super) fn one(form: IssuerForm, place: u8, serial: &SerialNumber) -> Self {
-        let mut octets = [0; SerialNumber::OCTETS_MAX];
-        let digits = serial.magnitude();
-        let places = octets.iter_mut().rev().zip(digits.iter().rev());
-        places.for_each(|(place, digit)| *place = *digit);
-        Self { form: form.0 | u32::from(place) << 24, octets }
+        match serial.to_u64() {
+            Some(serial) => Self { form: form.0 | u32::from(place) << 24, serial, rest: 0 },
+            None => {
+                let parts = [&form.0.to_be_bytes()[..], serial.magnitude()];
+                Self::hashed(place, parts.into_iter())
+            }
+        }
     }
 
     /// Several: a hash of the CertIDs and of their statuses.
     pub(super) fn several<'a>(place: u8, asked: impl Iterator<Item = (&'a [u8], StatusWord)>) -> Self {
-        let mut context = Context::new(&SHA256);
+        let mut parts = Vec::new();
         for (cert_id, word) in asked {
             // DER says where a CertID ends, and a word has eight octets.
-            context.update(cert_id);
-            context.update(&word.bits().to_be_bytes());
+            parts.extend_from_slice(cert_id);
+            parts.extend_from_slice(&word.bits().to_be_bytes());
         }
-        let mut octets = [0; SerialNumber::OCTETS_MAX];
-        octets.iter_mut().zip(context.finish().as_ref()).for_each(|(place, octet)| *place = *octet);
-        Self { form: Self::SEVERAL | u32::from(place) << 24, octets }
+        Self::hashed(place, std::iter::once(&*parts))
+    }
+
+    /// Half of SHA-256: whoever finds two questions with one hash gets an answer that does not
+    /// verify, after 2⁶⁴ tries.
+    fn hashed<'a>(place: u8, parts: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut context = Context::new(&SHA256);
+        parts.for_each(|part| context.update(part));
+        let digest = context.finish();
+        let half = |at: usize| {
+            let octets = digest.as_ref().get(at..).and_then(|rest| rest.first_chunk());
+            octets.copied().map_or(0, u64::from_be_bytes)
+        };
+        Self { form: Self::HASHED | u32::from(place) << 24, serial: half(0), rest: half(8) }
+    }
+
+    /// The form of the issuer and the serial, of one question about a serial below 2⁶⁴.
+    pub(super) fn issuer_and_serial(&self) -> Option<(IssuerForm, u64)> {
+        let form = self.form & 0x00ff_ffff;
+        (form != Self::HASHED).then_some((IssuerForm(form), self.serial))
+    }
+
+    /// The place of the signer asked for.
+    pub(super) const fn place(&self) -> u8 {
+        let [place, ..] = self.form.to_be_bytes();
+        place
     }
 }
 
-/// A signature, and from what it was made.
-#[derive(Debug, Clone)]
+/// From what a signature was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kept {
     /// The status asked for; of several, [`StatusWord::NEVER_ISSUED`], theirs being part of
     /// the question.
     pub(super) word: StatusWord,
     pub(super) produced_at: UnixTime,
     pub(super) signer_number: u32,
-    pub(super) signature: Signature,
 }
 
-/// Octets of a signature; short ones lie in the entry itself, a memory access nearer.
-#[derive(Debug, Clone)]
-pub(super) enum Signature {
-    Inline { len: u8, octets: [u8; INLINE_MAX] },
-    Shared(Arc<[u8]>),
-}
-
-impl From<&[u8]> for Signature {
-    fn from(signature: &[u8]) -> Self {
-        let mut octets = [0; INLINE_MAX];
-        match (octets.get_mut(..signature.len()), u8::try_from(signature.len())) {
-            (Some(place), Ok(len)) => {
-                place.copy_from_slice(signature);
-                Self::Inline { len, octets }
-            }
-            _ => Self::Shared(signature.into()),
-        }
-    }
+/// Octets of a signature, in place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Signature {
+    pub(super) len: usize,
+    pub(super) octets: [u8; SIGNATURE_MAX],
 }
 
 impl Signature {
+    pub(super) const fn empty() -> Self {
+        Self { len: 0, octets: [0; SIGNATURE_MAX] }
+    }
+
     pub(super) fn octets(&self) -> &[u8] {
-        match self {
-            Self::Inline { len, octets } => octets.get(..usize::from(*len)).unwrap_or_default(),
-            Self::Shared(octets) => octets,
-        }
+        self.octets.get(..self.len).unwrap_or_default()
     }
 }
 
-/// Signatures made lately, within a budget of octets, shared by all threads.
-pub(super) struct Answers(Cache<Question, Kept, Octets>);
+/// Signatures made lately, within a budget of octets, shared by all threads without a lock.
+#[derive(Debug)]
+pub(super) struct Answers {
+    short: Table,
+    long: Table,
+}
 
 impl Answers {
-    pub(super) fn new(octets: usize) -> Self {
-        let octets = u64::try_from(octets).unwrap_or(u64::MAX);
-        let entries = usize::try_from(octets / Octets::entry()).unwrap_or(usize::MAX);
-        Self(Cache::with_weighter(entries, octets, Octets))
+    /// Budgets, in octets, for signatures of up to [`SHORT_MAX`] octets and for longer ones. The
+    /// memory is taken as they come.
+    pub(super) fn new(short: usize, long: usize) -> Self {
+        Self { short: Table::new(SHORT_MAX, short), long: Table::new(SIGNATURE_MAX, long) }
     }
 
-    pub(super) fn find(&self, question: &Question) -> Option<Kept> {
-        self.0.get(question)
+    /// The signature that `identity` made for this question, written to `signature`.
+    pub(super) fn find(
+        &self,
+        question: &Question,
+        identity: &Identity,
+        signature: &mut Signature,
+    ) -> Option<Kept> {
+        let table = if identity.signature_len_max() > SHORT_MAX { &self.long } else { &self.short };
+        table.find(question, signature)
     }
 
-    pub(super) fn keep(&self, question: Question, kept: Kept) {
-        self.0.insert(question, kept);
+    /// Keeps a signature in the place of an older one.
+    pub(super) fn keep(&self, question: &Question, kept: &Kept, signature: &[u8]) {
+        let table = if signature.len() > SHORT_MAX { &self.long } else { &self.short };
+        table.keep(question, kept, signature);
     }
 
-    /// Accounted octets.
+    /// Octets of all places taken.
     pub(super) fn bytes(&self) -> u64 {
-        self.0.weight()
+        self.short.bytes() + self.long.bytes()
     }
-}
 
-impl std::fmt::Debug for Answers {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answers").field("bytes", &self.bytes()).finish_non_exhaustive()
-    }
-}
-
-/// Weighs an entry by the memory it takes.
-#[derive(Clone)]
-struct Octets;
-
-impl Octets {
-    fn entry() -> u64 {
-        u64::try_from(size_of::<(Question, Kept)>()).unwrap_or(u64::MAX) + ENTRY_OVERHEAD
-    }
-}
-
-impl Weighter<Question, Kept> for Octets {
-    fn weight(&self, _: &Question, kept: &Kept) -> u64 {
-        let shared = match &kept.signature {
-            Signature::Inline { .. } => 0,
-            Signature::Shared(octets) => octets.len(),
-        };
-        Self::entry() + u64::try_from(shared).unwrap_or(u64::MAX)
+    /// Looks through `limit` places from the `from`-th on: what is kept there and has been asked
+    /// for since it was signed goes to `found`. The place to go on from; none at the end.
+    pub(super) fn asked_since_signed(
+        &self,
+        from: usize,
+        limit: usize,
+        mut found: impl FnMut(Question, Kept),
+    ) -> Option<usize> {
+        let (short, all) = (self.short.places(), self.short.places() + self.long.places());
+        let to = from.saturating_add(limit).min(all);
+        for place in from..to {
+            let asked = match place.checked_sub(short) {
+                None => self.short.asked_since_signed(place),
+                Some(place) => self.long.asked_since_signed(place),
+            };
+            if let Some((question, kept)) = asked {
+                found(question, kept);
+            }
+        }
+        (to < all).then_some(to)
     }
 }

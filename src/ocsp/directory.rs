@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::cert_id::AlgorithmIdentifier;
+use super::request::to_request;
 use crate::der::{Reader, UnixTime, Writer, tag};
-use crate::pki::{AuthorityId, Generation, HashAlgorithm, Issuer};
+use crate::pki::{AuthorityId, Generation, HashAlgorithm, Issuer, SerialNumber, SignatureAlgorithm};
 use crate::signer;
 
 /// A delegated signer (RFC 6960 §4.2.2.2). That its certificate belongs to its key, was issued
@@ -69,6 +70,16 @@ impl Identity {
         }
     }
 
+    /// Octets of its signatures at most.
+    pub(super) fn signature_len_max(&self) -> usize {
+        match self.key.algorithm() {
+            SignatureAlgorithm::RsaSha256 => 256,
+            SignatureAlgorithm::EcdsaP384Sha384 => 104,
+            SignatureAlgorithm::EcdsaP256Sha256 => 72,
+            SignatureAlgorithm::Ed25519 => 64,
+        }
+    }
+
     /// True when an answer of the one has the octets of an answer of the other, and its
     /// signature therefore serves both.
     fn says_as(&self, other: &Self) -> bool {
@@ -104,10 +115,12 @@ pub(super) struct Directory {
 }
 
 #[derive(Debug)]
-struct Form {
+pub(super) struct Form {
     /// Last octets of `octets`: part of the hash of a key, so they hardly ever coincide.
     tail: u64,
     number: IssuerForm,
+    /// The hash, and whether its parameters are NULL.
+    hash: (HashAlgorithm, bool),
     /// hashAlgorithm, issuerNameHash and issuerKeyHash, DER.
     octets: Vec<u8>,
     /// One a signer, in order of preference; never empty.
@@ -136,15 +149,27 @@ impl Directory {
             if identities.is_empty() {
                 continue;
             }
-            forms.extend(issuer_forms(issuer).map(|(number, octets)| Form {
+            forms.extend(issuer_forms(issuer).map(|(number, hash, octets)| Form {
                 tail: tail(&octets),
                 number,
+                hash,
                 octets,
                 identities: Arc::clone(&identities),
             }));
         }
         forms.sort_by_key(|form| form.tail);
         Self { forms }
+    }
+
+    /// The form of this number.
+    pub(super) fn form(&self, number: IssuerForm) -> Option<&Form> {
+        self.forms.iter().find(|form| form.number == number)
+    }
+
+    /// Every way to name this issuer.
+    pub(super) fn forms_of(&self, issuer: &Issuer) -> impl Iterator<Item = &Form> {
+        let (authority, generation) = (issuer.authority, issuer.generation);
+        self.forms.iter().filter(move |form| form.is_for(authority, generation))
     }
 
     fn identities(&self) -> impl Iterator<Item = &Arc<Identity>> {
@@ -163,13 +188,33 @@ impl Directory {
 }
 
 impl Form {
+    /// The OCSPRequest of a client that names the issuer this way and prefers this signer.
+    pub(super) fn request_for(&self, serial: &SerialNumber, identity: &Identity) -> Vec<u8> {
+        let cert_id = |w: &mut Writer| {
+            w.raw(&self.octets);
+            serial.write(w);
+        };
+        let algorithm = (identity.place > 0).then(|| identity.key.algorithm());
+        to_request(cert_id, algorithm)
+    }
+
+    /// Its signers, in order of preference.
+    pub(super) fn identities(&self) -> impl Iterator<Item = &Identity> {
+        self.identities.iter().map(|identity| &**identity)
+    }
+
+    /// The hash it is made with, and whether its parameters are NULL.
+    pub(super) fn hash(&self) -> (HashAlgorithm, bool) {
+        self.hash
+    }
+
     fn is_for(&self, authority: AuthorityId, generation: Generation) -> bool {
         self.identities.iter().any(|identity| identity.is_for(authority, generation))
     }
 }
 
 /// Every way a CertID may name `issuer`: each hash, its parameters NULL or absent.
-fn issuer_forms(issuer: &Issuer) -> impl Iterator<Item = (IssuerForm, Vec<u8>)> {
+fn issuer_forms(issuer: &Issuer) -> impl Iterator<Item = (IssuerForm, (HashAlgorithm, bool), Vec<u8>)> {
     let ways = (0_u8..)
         .zip(HashAlgorithm::ALL)
         .flat_map(|(place, hash)| [(place, hash, false), (place, hash, true)]);
@@ -185,7 +230,7 @@ fn issuer_forms(issuer: &Issuer) -> impl Iterator<Item = (IssuerForm, Vec<u8>)> 
             w.octet_string(&issuer.name_hash(hash));
             w.octet_string(&issuer.key_hash(hash));
         });
-        (IssuerForm(u32::from_be_bytes(number)), octets)
+        (IssuerForm(u32::from_be_bytes(number)), (hash, null), octets)
     })
 }
 

@@ -10,15 +10,18 @@ mod directory;
 mod error;
 mod extension;
 mod job;
+mod kept;
 mod options;
 mod preference;
 mod request;
 mod responder;
 mod response;
+mod table;
 
 pub use directory::{Signer, SigningIdentity};
 pub use error::OcspError;
 pub use job::{Answer, Caching, Flight, Job, Respond};
+pub use kept::{Cursor, KeptAnswer};
 pub use options::Options;
 pub use request::request_for;
 pub use responder::Responder;

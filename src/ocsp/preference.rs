@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::cert_id::AlgorithmIdentifier;
 use super::directory::Identity;
 use super::error::OcspError;
-use crate::der::{DerError, Reader, tag};
+use super::extension::write_extension;
+use crate::der::{DerError, Reader, Writer, tag};
+use crate::pki::{SignatureAlgorithm, oid};
 
 /// ```text
 /// PreferredSignatureAlgorithms ::= SEQUENCE OF PreferredSignatureAlgorithm
@@ -67,4 +69,11 @@ impl<'a> Preferred<'a> {
                 })
             })
     }
+}
+
+/// Writes the extension with one algorithm in it.
+pub(super) fn write_preference(writer: &mut Writer, algorithm: SignatureAlgorithm) {
+    write_extension(writer, &oid::OCSP_PREF_SIG_ALGS, |w| {
+        w.sequence(|w| w.sequence(|w| algorithm.write(w)));
+    });
 }

@@ -3,8 +3,9 @@
 use super::cert_id::{AlgorithmIdentifier, CertId};
 use super::error::OcspError;
 use super::extension::{RequestExtensions, read_request_extensions, read_single_request_extensions};
+use super::preference::write_preference;
 use crate::der::{DerError, Reader, Writer, tag};
-use crate::pki::{HashAlgorithm, Issuer, SerialNumber};
+use crate::pki::{HashAlgorithm, Issuer, SerialNumber, SignatureAlgorithm};
 
 /// Version v1, INTEGER 0.
 const V1: u8 = 0;
@@ -167,19 +168,31 @@ fn read_signature(reader: &mut Reader<'_>) -> Result<(), DerError> {
 /// before anybody asks.
 #[must_use]
 pub fn request_for(issuer: &Issuer, hash: HashAlgorithm, serial: &SerialNumber) -> Vec<u8> {
-    Writer::to_der(|w| {
-        let cert_id = |w: &mut Writer| {
-            w.sequence(|w| {
-                w.sequence(|w| {
-                    w.oid(&hash.oid());
-                    w.null();
-                });
-                w.octet_string(&issuer.name_hash(hash));
-                w.octet_string(&issuer.key_hash(hash));
-                serial.write(w);
+    let cert_id = |w: &mut Writer| {
+        w.sequence(|w| {
+            w.oid(&hash.oid());
+            w.null();
+        });
+        w.octet_string(&issuer.name_hash(hash));
+        w.octet_string(&issuer.key_hash(hash));
+        serial.write(w);
+    };
+    to_request(cert_id, None)
+}
+
+/// The request with one CertID of these fields, and the signature algorithm preferred.
+pub(super) fn to_request(
+    write_cert_id: impl FnOnce(&mut Writer),
+    algorithm: Option<SignatureAlgorithm>,
+) -> Vec<u8> {
+    let request_list = |w: &mut Writer| w.sequence(|w| w.sequence(|w| w.sequence(write_cert_id)));
+    let tbs_request = |w: &mut Writer| {
+        request_list(w);
+        if let Some(algorithm) = algorithm {
+            w.nested(tag::context_constructed(2), |w| {
+                w.sequence(|w| write_preference(w, algorithm));
             });
-        };
-        // OCSPRequest, TBSRequest, requestList, Request.
-        w.sequence(|w| w.sequence(|w| w.sequence(|w| w.sequence(cert_id))));
-    })
+        }
+    };
+    Writer::to_der(|w| w.sequence(|w| w.sequence(tbs_request)))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::answers::{Answers, Kept, Question};
+use super::answers::{Answers, Kept, Question, Signature};
 use super::cert_id::CertId;
 use super::directory::{Directory, Identity, IssuerForm, SigningIdentity};
 use super::error::OcspError;
@@ -37,8 +37,8 @@ const NEVER_ISSUED: RevocationReason = RevocationReason::CertificateHold;
 pub struct Responder {
     status: Arc<StatusIndex>,
     options: Options,
-    directory: ArcSwap<Directory>,
-    answers: Answers,
+    pub(super) directory: ArcSwap<Directory>,
+    pub(super) answers: Answers,
     next_signer_number: AtomicU32,
     frozen: AtomicBool,
 }
@@ -53,7 +53,7 @@ struct Finding<'a> {
 }
 
 /// A request, and all that its answer depends on.
-struct Asked<'a> {
+pub(super) struct Asked<'a> {
     nonce: Option<&'a [u8]>,
     /// Whose signer answers.
     identity: &'a Arc<Identity>,
@@ -64,7 +64,7 @@ struct Asked<'a> {
 
 /// How old a kept signature is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Age {
+pub(super) enum Age {
     Fresh,
     /// Still good, and soon to be followed by another.
     Due,
@@ -80,7 +80,7 @@ impl Responder {
             status,
             options,
             directory: ArcSwap::default(),
-            answers: Answers::new(options.cache_bytes),
+            answers: Answers::new(options.cache_bytes, options.cache_long_bytes),
             next_signer_number: AtomicU32::new(0),
             frozen: AtomicBool::new(false),
         }
@@ -121,9 +121,7 @@ impl Responder {
         let ended = match signature {
             _ if self.is_frozen() => self.without_signer(&job.request, now),
             Ok(signature) if self.is_current(&job, now) => {
-                // Another core may have answered the same question meanwhile: one answer for all.
-                let theirs =
-                    if job.question.is_some() { self.kept_and_fresh(&job.request, now) } else { None };
+                let theirs = self.signed_meanwhile(&job, now);
                 Ok(theirs.unwrap_or_else(|| self.release(job, &signature)))
             }
             Ok(_) => return self.respond(&job.request, now),
@@ -157,19 +155,30 @@ impl Responder {
     /// How old a signature of `produced_at` is for who asks now. It is due in the last quarter
     /// of its time, each question at a moment of its own, so that what was signed together is
     /// not due together.
-    fn age(&self, asked: &Asked<'_>, produced_at: UnixTime) -> Age {
-        let refresh_after = self.options.refresh_after;
-        if asked.now >= produced_at.plus(refresh_after) {
-            return Age::Old;
+    pub(super) fn age(&self, asked: &Asked<'_>, produced_at: UnixTime) -> Age {
+        if asked.now >= produced_at.plus(self.options.refresh_after) {
+            Age::Old
+        } else if asked.now >= self.due_at(asked, produced_at) {
+            Age::Due
+        } else {
+            Age::Fresh
         }
-        let jitter = refresh_after / 4 * asked.jitter() / 256;
-        if asked.now >= produced_at.plus(refresh_after - jitter) { Age::Due } else { Age::Fresh }
     }
 
-    fn kept_and_fresh(&self, octets: &[u8], now: UnixTime) -> Option<Answer> {
+    pub(super) fn due_at(&self, asked: &Asked<'_>, produced_at: UnixTime) -> UnixTime {
+        let refresh_after = self.options.refresh_after;
+        produced_at.plus(refresh_after - refresh_after / 4 * asked.jitter() / 256)
+    }
+
+    /// What another core, or another job, has signed meanwhile: one answer for all who ask the
+    /// same, unless this job is there to make the next.
+    fn signed_meanwhile(&self, job: &Job, now: UnixTime) -> Option<Answer> {
+        job.question?;
         let directory = self.directory.load();
-        let asked = self.look_up(octets, &directory, now).ok()?;
-        self.answer_again(&asked, |kept| self.age(&asked, kept.produced_at) != Age::Old)
+        let asked = self.look_up(&job.request, &directory, now).ok()?;
+        self.answer_again(&asked, |kept| {
+            kept.produced_at >= job.produced_at || self.age(&asked, kept.produced_at) == Age::Fresh
+        })
     }
 
     /// A signature made earlier, however long ago: its nextUpdate is its only limit.
@@ -181,7 +190,7 @@ impl Responder {
 
     /// Reads a request and finds out about each of its questions. Who speaks is the signer of
     /// the first issuer served here; one answer has one signer.
-    fn look_up<'a>(
+    pub(super) fn look_up<'a>(
         &self,
         octets: &'a [u8],
         directory: &'a Directory,
@@ -210,12 +219,9 @@ impl Responder {
     /// The answer around a kept signature, if there is one made from these very statuses by
     /// this very signer.
     fn answer_again(&self, asked: &Asked<'_>, usable: impl FnOnce(&Kept) -> bool) -> Option<Answer> {
-        let kept = self.answers.find(&asked.question()?)?;
-        let current = kept.word == asked.word_kept() && kept.signer_number == asked.identity.signer_number;
-        // One signed in the future is from before the clock was set back; threads that read
-        // the clock at different instants differ by less.
-        let past = kept.produced_at <= asked.now.plus(UNSEEN_MAX);
-        if !(current && past && usable(&kept)) {
+        let mut signature = Signature::empty();
+        let kept = self.answers.find(&asked.question()?, asked.identity, &mut signature)?;
+        if !(asked.is_answered_by(&kept) && usable(&kept)) {
             return None;
         }
         let responses = self.responses(asked, kept.produced_at);
@@ -227,7 +233,7 @@ impl Responder {
             responses: &responses,
             response_extensions: &extensions,
         };
-        Some(Answer { body: data.to_response(kept.signature.octets()), caching })
+        Some(Answer { body: data.to_response(signature.octets()), caching })
     }
 
     /// The signature to be made; `tryLater` when the signer's time is over.
@@ -268,19 +274,17 @@ impl Responder {
         let Some(question) = job.question else {
             return Answer { body, caching: Caching::NoStore };
         };
-        let word = word_kept(&job.words);
         let kept = Kept {
-            word,
+            word: word_kept(&job.words),
             produced_at: job.produced_at,
             signer_number: job.identity.signer_number,
-            signature: signature.into(),
         };
-        self.answers.keep(question, kept);
+        self.answers.keep(&question, &kept, signature);
         Answer { body, caching: job.caching }
     }
 
     /// What is said to each question in an answer of `produced_at`.
-    fn responses<'a>(&self, asked: &Asked<'a>, produced_at: UnixTime) -> Each<SingleResponse<'a>> {
+    pub(super) fn responses<'a>(&self, asked: &Asked<'a>, produced_at: UnixTime) -> Each<SingleResponse<'a>> {
         asked.findings.each(|finding| {
             let this_update = self.this_update(finding.word, produced_at);
             let last = UnixTime::from_seconds(asked.identity.not_after.seconds() - 1);
@@ -343,7 +347,7 @@ impl Asked<'_> {
 
     /// What a signature for this may be kept under: nothing that a nonce is part of, nor a
     /// number that is no serial.
-    fn question(&self) -> Option<Question> {
+    pub(super) fn question(&self) -> Option<Question> {
         match &*self.findings {
             _ if self.nonce.is_some() => None,
             [Finding { cert_id, form, .. }] => {
@@ -354,6 +358,14 @@ impl Asked<'_> {
                 Some(Question::several(self.identity.place, asked))
             }
         }
+    }
+
+    /// Whether a signature was made by this very signer from these very statuses.
+    pub(super) fn is_answered_by(&self, kept: &Kept) -> bool {
+        // One signed in the future is from before the clock was set back; threads that read
+        // the clock at different instants differ by less.
+        let past = kept.produced_at <= self.now.plus(UNSEEN_MAX);
+        past && kept.word == self.word_kept() && kept.signer_number == self.identity.signer_number
     }
 
     /// The last octet of the first serial.

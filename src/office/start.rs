@@ -13,7 +13,7 @@ use super::data::DataDir;
 use super::documents::Served;
 use super::publish::published_position;
 use super::{Office, OfficeError};
-use crate::config::Config;
+use crate::config::{Config, SignerKey};
 use crate::issue::OcspUrl;
 use crate::ocsp::{self, Responder};
 use crate::pki::Generation;
@@ -167,12 +167,20 @@ fn listener(status: &Arc<StatusIndex>) -> Listener {
 
 fn responder_options(config: &Config) -> ocsp::Options {
     let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes) * 60);
+    let cache_bytes = config.ocsp.cache_megabytes * 1024 * 1024;
+    // Nearly everybody is answered by the first signer.
+    let (less, more) = (cache_bytes / 4, cache_bytes / 4 * 3);
+    let (cache_bytes, cache_long_bytes) = match config.ocsp.signer {
+        SignerKey::P256 => (more, less),
+        SignerKey::Rsa2048 => (less, more),
+    };
     ocsp::Options {
         validity: minutes(config.ocsp.validity_minutes),
         refresh_after: minutes(config.ocsp.refresh_after_minutes),
         backdate: Duration::ZERO,
         cert_ids_max: config.ocsp.cert_ids_max,
         extended_revoke: config.ocsp.extended_revoke,
-        cache_bytes: config.ocsp.cache_megabytes * 1024 * 1024,
+        cache_bytes,
+        cache_long_bytes,
     }
 }

@@ -101,7 +101,7 @@ impl StatusWord {
     }
 
     /// Takes a word that is known to be one.
-    pub(super) const fn from_memory(bits: u64) -> Self {
+    pub(crate) const fn from_memory(bits: u64) -> Self {
         Self(bits)
     }
 
