@@ -16,7 +16,7 @@
 //! store  signer  status              store alone knows files and sled; signer alone signs
 //! record                             entries, records, and the one fold of both
 //! pki  profile                       the words of RFC 5280 and 6960; the JPKI profile as data
-//! der                                X.690, the subset we use; knows no PKI
+//! der  sync                          X.690, the subset we use, knows no PKI; what threads share
 //! config  telemetry                  leaves: settings and logs
 //! ```
 //!
@@ -47,4 +47,5 @@ pub mod record;
 pub mod signer;
 pub mod status;
 pub mod store;
+pub mod sync;
 pub mod telemetry;

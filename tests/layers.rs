@@ -23,7 +23,7 @@ use mentions::{Mention, Target, mentions};
 
 /// From the ground up. Rooms of one layer do not know each other.
 const LAYERS: &[&[&str]] = &[
-    &["der"],
+    &["der", "sync"],
     &["pki"],
     &["record", "profile", "registry"],
     &["store", "signer", "status"],

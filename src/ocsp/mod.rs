@@ -11,6 +11,7 @@ mod error;
 mod extension;
 mod job;
 mod kept;
+mod memory;
 mod options;
 mod preference;
 mod request;

@@ -1,7 +1,6 @@
 //! Every decision about an answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -18,6 +17,7 @@ use crate::der::UnixTime;
 use crate::pki::{CertStatus, Revocation, RevocationReason};
 use crate::signer::SignError;
 use crate::status::{StatusIndex, StatusWord};
+use crate::sync::{AtomicBool, AtomicU32, Ordering};
 
 /// How long a change may be recorded before answers see it: its group must be on disk first.
 /// thisUpdate lies this far back, but not before the status' last change. So an answer that

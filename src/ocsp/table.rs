@@ -5,19 +5,23 @@
 //! after has read what one writer wrote; otherwise the slot counts as empty. To lose a signature
 //! costs making it again, so a writer who keeps meeting others gives up.
 
+use std::sync::OnceLock;
+
 use super::answers::{Kept, Question, Signature};
+use super::memory::words;
 use crate::der::UnixTime;
 use crate::status::StatusWord;
-
-#[cfg(not(shuttle))]
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicU64, AtomicUsize, Ordering, fence},
-};
+use crate::sync::{AtomicU64, AtomicUsize, Ordering, fence};
 
 /// Slots of a bucket: where a question may lie. Serials of a counter spread over the buckets
-/// nearly evenly, see [`Table::bucket`], so that a table half full has hardly a full one.
+/// nearly evenly, see [`Level::first_place`], so that a level half full has hardly a full one.
 const WAYS: usize = 4;
+
+/// Levels of a table, the first one small: a service that is asked about little takes little
+/// memory, and touches few pages of it.
+const LEVELS: usize = 3;
+/// How many times larger a level is than the one before it.
+const GROWTH: usize = 8;
 
 /// How often a writer who met another one looks for a slot.
 const TRIES: usize = 3;
@@ -36,27 +40,97 @@ const PRODUCED: usize = 5;
 const ASKED: usize = 6;
 
 /// Slots for signatures up to one length.
+///
+/// Signatures go into the highest level there is. When that is half full the next one is opened,
+/// and what is asked for moves up; what lies two levels down is forgotten.
 #[derive(Debug)]
 pub(super) struct Table {
-    words: OnceLock<Box<[AtomicU64]>>,
+    slot_words: usize,
+    levels: [Level; LEVELS],
+    /// Number of the highest level open.
+    highest: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Level {
+    words: OnceLock<&'static [AtomicU64]>,
     slot_words: usize,
     buckets: usize,
     taken: AtomicUsize,
 }
 
 impl Table {
-    /// A table within a budget of octets; at least one bucket.
+    /// A table within a budget of octets; at least one bucket a level.
     pub(super) fn new(signature_max: usize, budget: usize) -> Self {
         // Whole lines of the processor's caches.
         let slot_words = (HEAD + signature_max.div_ceil(size_of::<u64>())).next_multiple_of(8);
-        let buckets = (budget / size_of::<u64>() / slot_words / WAYS).max(1);
-        Self { words: OnceLock::new(), slot_words, buckets, taken: AtomicUsize::new(0) }
+        let bucket = size_of::<u64>() * slot_words * WAYS;
+        // Each but the first is to the rest as GROWTH - 1 to 1.
+        let sizes = std::array::from_fn(|level| {
+            let left = budget / GROWTH.pow(u32::try_from(LEVELS - 1 - level).unwrap_or(0));
+            if level == 0 { left } else { left / GROWTH * (GROWTH - 1) }
+        });
+        let levels = sizes.map(|size: usize| Level {
+            words: OnceLock::new(),
+            slot_words,
+            buckets: (size / bucket).max(1),
+            taken: AtomicUsize::new(0),
+        });
+        Self { slot_words, levels, highest: AtomicUsize::new(0) }
     }
 
     /// The signature kept for this question, written to `signature`.
     pub(super) fn find(&self, question: &Question, signature: &mut Signature) -> Option<Kept> {
-        let bucket = self.bucket(question)?;
-        let slot = bucket.chunks_exact(self.slot_words).find_map(|slot| holds(slot, question))?;
+        let highest = self.highest.load(Ordering::Acquire);
+        if let Some(kept) = self.levels.get(highest)?.find(question, signature) {
+            return Some(kept);
+        }
+        let kept = self.levels.get(highest.checked_sub(1)?)?.find(question, signature)?;
+        self.keep(question, &kept, signature.octets());
+        Some(kept)
+    }
+
+    /// Keeps a signature: in the place of the one before it, in a free one, or in that of the
+    /// oldest of its bucket.
+    pub(super) fn keep(&self, question: &Question, kept: &Kept, signature: &[u8]) {
+        let highest = self.highest.load(Ordering::Acquire);
+        let Some(level) = self.levels.get(highest) else { return };
+        level.keep(question, kept, signature);
+        if level.is_half_full() && highest + 1 < LEVELS {
+            // Whoever finds it opened already has nothing to do.
+            let _ = self.highest.compare_exchange(highest, highest + 1, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+
+    /// Octets of the slots taken.
+    pub(super) fn bytes(&self) -> u64 {
+        let taken: usize = self.levels.iter().map(|level| level.taken.load(Ordering::Relaxed)).sum();
+        u64::try_from(taken * self.slot_words * size_of::<u64>()).unwrap_or(u64::MAX)
+    }
+
+    /// Number of slots of the highest level.
+    pub(super) fn places(&self) -> usize {
+        self.levels.get(self.highest.load(Ordering::Acquire)).map_or(0, |level| level.buckets * WAYS)
+    }
+
+    /// What lies in a slot of the highest level, if it was asked for since it was written.
+    pub(super) fn asked_since_signed(&self, place: usize) -> Option<(Question, Kept)> {
+        let level = self.levels.get(self.highest.load(Ordering::Acquire))?;
+        let slot = level.slot(place)?;
+        if load(slot, ASKED) == 0 {
+            return None;
+        }
+        let [form, _] = halves(load(slot, FORM));
+        let question = Question { form, serial: load(slot, SERIAL), rest: load(slot, REST) };
+        let kept = read(slot, &question, &mut Signature::empty())?;
+        Some((question, kept))
+    }
+}
+
+impl Level {
+    fn find(&self, question: &Question, signature: &mut Signature) -> Option<Kept> {
+        let first = self.first_place(question);
+        let slot = ways(first).find_map(|place| self.slot(place).filter(|slot| holds(slot, question)))?;
         let kept = read(slot, question, signature)?;
         let asked = slot.get(ASKED)?;
         if asked.load(Ordering::Relaxed) == 0 {
@@ -65,18 +139,14 @@ impl Table {
         Some(kept)
     }
 
-    /// Keeps a signature: in the place of the one before it, in a free one, or in that of the
-    /// oldest of its bucket.
-    pub(super) fn keep(&self, question: &Question, kept: &Kept, signature: &[u8]) {
-        self.words.get_or_init(|| zeroed(self.buckets * WAYS * self.slot_words));
-        let Some(bucket) = self.bucket(question) else { return };
-        let oldest_first = |slot: &&[AtomicU64]| match holds(slot, question) {
-            Some(_) => None,
-            None => Some(load(slot, PRODUCED)),
-        };
+    fn keep(&self, question: &Question, kept: &Kept, signature: &[u8]) {
+        let len = self.buckets * WAYS * self.slot_words;
+        self.words.get_or_init(|| words(len));
+        let first = self.first_place(question);
         for _ in 0..TRIES {
             // A slot never written has a producedAt of zero.
-            let slot = bucket.chunks_exact(self.slot_words).min_by_key(oldest_first);
+            let slots = ways(first).filter_map(|place| self.slot(place));
+            let slot = slots.min_by_key(|slot| (!holds(slot, question)).then(|| load(slot, PRODUCED)));
             let before = slot.and_then(|slot| write(slot, question, kept, signature));
             if before == Some(0) {
                 self.taken.fetch_add(1, Ordering::Relaxed);
@@ -87,43 +157,32 @@ impl Table {
         }
     }
 
-    /// Octets of the slots taken.
-    pub(super) fn bytes(&self) -> u64 {
-        let words = self.taken.load(Ordering::Relaxed) * self.slot_words;
-        u64::try_from(words * size_of::<u64>()).unwrap_or(u64::MAX)
+    fn is_half_full(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) > self.buckets * WAYS / 2
     }
 
-    /// Number of slots, zero before the first is written.
-    pub(super) fn places(&self) -> usize {
-        if self.words.get().is_some() { self.buckets * WAYS } else { 0 }
-    }
-
-    /// What lies in a slot, if it was asked for since it was written.
-    pub(super) fn asked_since_signed(&self, place: usize) -> Option<(Question, Kept)> {
+    /// None before the level's first signature.
+    fn slot(&self, place: usize) -> Option<&[AtomicU64]> {
         let start = place * self.slot_words;
-        let slot = self.words.get()?.get(start..start + self.slot_words)?;
-        if load(slot, ASKED) == 0 {
-            return None;
-        }
-        let [form, _] = halves(load(slot, FORM));
-        let question = Question { form, serial: load(slot, SERIAL), rest: load(slot, REST) };
-        let kept = read(slot, &question, &mut Signature::empty())?;
-        Some((question, kept))
+        self.words.get()?.get(start..start + self.slot_words)
     }
 
-    /// The slots where a question may lie; none before the first signature.
+    /// The first place to look at.
     ///
     /// Multiples of the golden ratio, taken modulo one, lie as evenly as points can that come
     /// one after another; so do the serials of a counter, for each form.
-    fn bucket(&self, question: &Question) -> Option<&[AtomicU64]> {
-        let words = self.words.get()?;
+    fn first_place(&self, question: &Question) -> usize {
         let form = u64::from(question.form).wrapping_mul(FORM_SPREAD);
         let point = question.serial.wrapping_mul(GOLDEN_RATIO).wrapping_add(form);
-        let [_, bucket] = wide_product(point, u64::try_from(self.buckets).ok()?);
-        let len = WAYS * self.slot_words;
-        let start = usize::try_from(bucket).ok()? * len;
-        words.get(start..start + len)
+        let places = u128::try_from(self.buckets * WAYS).unwrap_or(0);
+        usize::try_from(u128::from(point) * places >> u64::BITS).unwrap_or(0)
     }
+}
+
+/// The places of the bucket that `first` is of, from there on.
+fn ways(first: usize) -> impl Iterator<Item = usize> {
+    let start = first / WAYS * WAYS;
+    (0..WAYS).map(move |way| start + (first + way) % WAYS)
 }
 
 /// 2⁶⁴ divided by the golden ratio.
@@ -131,18 +190,13 @@ const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Odd, so that forms, which differ in few bits, start at different points.
 const FORM_SPREAD: u64 = 0xd6e8_feb8_6659_fd93;
 
-/// Lower and upper half of a product.
-fn wide_product(a: u64, b: u64) -> [u64; 2] {
-    let product = u128::from(a) * u128::from(b);
-    let half = |shift: u32| u64::try_from(product >> shift & u128::from(u64::MAX)).unwrap_or(0);
-    [half(0), half(64)]
-}
-
-/// The slot, if it is this question's.
-fn holds<'a>(slot: &'a [AtomicU64], question: &Question) -> Option<&'a [AtomicU64]> {
+/// Whether a slot is this question's.
+fn holds(slot: &[AtomicU64], question: &Question) -> bool {
     let [form, _] = halves(load(slot, FORM));
-    let same = load(slot, SERIAL) == question.serial && form == question.form;
-    (same && load(slot, REST) == question.rest && load(slot, VERSION) != 0).then_some(slot)
+    load(slot, SERIAL) == question.serial
+        && form == question.form
+        && load(slot, REST) == question.rest
+        && load(slot, VERSION) != 0
 }
 
 /// What one writer wrote; none when another is writing.
@@ -151,7 +205,9 @@ fn read(slot: &[AtomicU64], question: &Question, signature: &mut Signature) -> O
     if version % 2 == 1 {
         return None;
     }
-    holds(slot, question)?;
+    if !holds(slot, question) {
+        return None;
+    }
     let [_, signer_number] = halves(load(slot, FORM));
     let word = StatusWord::from_memory(load(slot, STATUS));
     let produced = load(slot, PRODUCED);
@@ -211,7 +267,132 @@ fn halves(word: u64) -> [u32; 2] {
     [u32::from_be_bytes([e, f, g, h]), u32::from_be_bytes([a, b, c, d])]
 }
 
-/// Words that take memory only once they are written.
-fn zeroed(len: usize) -> Box<[AtomicU64]> {
-    bytemuck::zeroed_slice_box(len)
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::super::answers::SIGNATURE_MAX;
+    use super::*;
+
+    const LEN: usize = 72;
+
+    fn question(form: u32, serial: u64) -> Question {
+        Question { form, serial, rest: 0 }
+    }
+
+    fn kept(at: i64) -> Kept {
+        Kept { word: StatusWord::NEVER_ISSUED, produced_at: UnixTime::from_seconds(at), signer_number: 7 }
+    }
+
+    fn find(table: &Table, question: Question) -> Option<(Kept, Vec<u8>)> {
+        let mut signature = Signature::empty();
+        let kept = table.find(&question, &mut signature)?;
+        Some((kept, signature.octets().to_vec()))
+    }
+
+    #[test]
+    fn what_is_kept_is_found_again_whole() {
+        for len in [0, 1, 8, 71, LEN, SIGNATURE_MAX] {
+            let table = Table::new(len, 1 << 20);
+            let signature: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
+            assert_eq!(find(&table, question(1, 5)), None);
+            table.keep(&question(1, 5), &kept(100), &signature);
+            assert_eq!(find(&table, question(1, 5)), Some((kept(100), signature.clone())));
+            for other in [question(2, 5), question(1, 6), Question { rest: 1, ..question(1, 5) }] {
+                assert_eq!(find(&table, other), None);
+            }
+            // One longer than its places is not kept, and harms nothing.
+            table.keep(&question(1, 5), &kept(101), &[1; SIGNATURE_MAX + 65]);
+            assert_eq!(find(&table, question(1, 5)), Some((kept(100), signature)));
+            table.keep(&question(1, 5), &kept(102), &[9]);
+            assert_eq!(find(&table, question(1, 5)), Some((kept(102), vec![9])));
+            assert_eq!(table.bytes(), 8 * u64::try_from(table.slot_words).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_budget_holds_as_many_serials_of_a_counter_as_it_says() {
+        let slot = 128;
+        let places = 64 * 1024;
+        let table = Table::new(LEN, places * slot);
+        let serials = u64::try_from(places / 2).unwrap();
+        for round in 0..2 {
+            for serial in 1..=serials {
+                for form in [0x0001_0100, 0x0002_0100] {
+                    if find(&table, question(form, serial / 2)).is_none() {
+                        table.keep(&question(form, serial / 2), &kept(100), &serial.to_be_bytes());
+                        assert_eq!(round, 0, "serial {} of {form:x} was lost", serial / 2);
+                    }
+                }
+            }
+        }
+        assert!(table.bytes() <= u64::try_from(places * slot).unwrap());
+    }
+
+    #[test]
+    fn a_full_bucket_gives_up_its_oldest() {
+        let table = Table::new(LEN, 0);
+        for at in 0..4 {
+            table.keep(&question(1, at), &kept(100 - i64::try_from(at).unwrap()), &[1]);
+        }
+        assert!((0..4).all(|serial| find(&table, question(1, serial)).is_some()));
+        // The first level is half full since the third.
+        let table = Table { highest: AtomicUsize::new(LEVELS - 1), ..Table::new(LEN, 0) };
+        for at in 0..4 {
+            table.keep(&question(1, at), &kept(100 - i64::try_from(at).unwrap()), &[1]);
+        }
+        table.keep(&question(1, 9), &kept(200), &[1]);
+        let there: Vec<u64> = (0..10).filter(|serial| find(&table, question(1, *serial)).is_some()).collect();
+        assert_eq!(there, [0, 1, 2, 9]);
+    }
+
+    #[test]
+    fn what_was_asked_for_since_it_was_signed_is_told() {
+        let table = Table::new(LEN, 1 << 20);
+        let asked = |table: &Table| -> Vec<u64> {
+            let found = (0..table.places()).filter_map(|place| table.asked_since_signed(place));
+            found.map(|(question, _)| question.serial).collect()
+        };
+        for serial in 1..=10 {
+            table.keep(&question(1, serial), &kept(100), &[1]);
+        }
+        assert_eq!(asked(&table), []);
+        find(&table, question(1, 4)).unwrap();
+        assert_eq!(asked(&table), [4]);
+        table.keep(&question(1, 4), &kept(200), &[2]);
+        assert_eq!(asked(&table), []);
+    }
+
+    #[test]
+    fn a_reader_sees_what_one_writer_wrote_or_nothing() {
+        let table = Table::new(LEN, 0);
+        let over = AtomicBool::new(false);
+        // Each writer writes one octet everywhere; forms that meet in one bucket.
+        std::thread::scope(|threads| {
+            for writer in 1..=3_u8 {
+                let (table, over) = (&table, &over);
+                threads.spawn(move || {
+                    for turn in 0.. {
+                        if over.load(Ordering::Relaxed) {
+                            return;
+                        }
+                        let serial = turn % 6;
+                        let at = i64::from(writer);
+                        table.keep(&question(1, serial), &kept(at), &[writer; LEN]);
+                    }
+                });
+            }
+            let mut seen = 0;
+            while seen < 20_000 {
+                for serial in 0..6 {
+                    if let Some((kept, signature)) = find(&table, question(1, serial)) {
+                        let writer = u8::try_from(kept.produced_at.seconds()).unwrap();
+                        assert_eq!(signature, [writer; LEN]);
+                        seen += 1;
+                    }
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+    }
 }

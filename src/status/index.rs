@@ -1,8 +1,7 @@
 //! The index over all authorities.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{OnceLock, PoisonError};
 
 use super::dense::Dense;
 use super::snapshot::{self, SnapshotError};
@@ -11,6 +10,7 @@ use super::word::StatusWord;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
 use crate::record::Numbered;
+use crate::sync::{AtomicI64, AtomicU64, Mutex, Ordering};
 
 /// The status of every certificate of every authority.
 ///
