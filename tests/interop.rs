@@ -1,5 +1,5 @@
-//! Programs nobody here wrote say whether it is right: OpenSSL decides by our CRLs and verifies
-//! our answers, python-cryptography reads both.
+//! Programs nobody here wrote say whether it is right: OpenSSL decides by our CRLs,
+//! python-cryptography reads them, and all that know OCSP ask what `interop/matrix.md` says.
 
 #![allow(
     missing_docs,
@@ -9,7 +9,24 @@
     reason = "a failed step must stop the test"
 )]
 
+#[allow(dead_code, reason = "shared with the tests of HTTP")]
+#[path = "support/client.rs"]
+mod client;
+#[path = "interop/forgery.rs"]
+mod forgery;
+#[path = "interop/gnutls.rs"]
+mod gnutls;
+#[path = "interop/matrix.rs"]
+mod matrix;
+#[path = "interop/openssl.rs"]
+mod openssl;
+#[path = "interop/programs.rs"]
+mod programs;
+#[path = "interop/recorder.rs"]
+mod recorder;
 mod service;
+#[path = "interop/stage.rs"]
+mod stage;
 
 use std::collections::BTreeMap;
 use std::fs;
