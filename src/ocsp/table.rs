@@ -356,11 +356,11 @@ mod tests {
         for serial in 1..=10 {
             table.keep(&question(1, serial), &kept(100), &[1]);
         }
-        assert_eq!(asked(&table), []);
+        assert!(asked(&table).is_empty());
         find(&table, question(1, 4)).unwrap();
         assert_eq!(asked(&table), [4]);
         table.keep(&question(1, 4), &kept(200), &[2]);
-        assert_eq!(asked(&table), []);
+        assert!(asked(&table).is_empty());
     }
 
     #[test]
