@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::data::DataError;
-use super::{LiveGeneration, OfficeError};
+use super::{LiveGeneration, Office, OfficeError};
 use crate::crl::{
     Catalogue, Collector, Expected, Listing, Row, Scope, SetPlan, file_name, gate, tbs_cert_list,
 };
@@ -17,6 +17,7 @@ pub(super) const PEM_ENDING: &str = "pem";
 
 /// What the CRLs of one authority in one set are made from and checked against.
 pub(super) struct OfAuthority<'a> {
+    pub(super) office: &'a Office,
     pub(super) plan: &'a SetPlan,
     pub(super) collector: &'a Collector,
     pub(super) listing: &'a Listing,
@@ -27,10 +28,11 @@ pub(super) struct OfAuthority<'a> {
 impl OfAuthority<'_> {
     /// Builds, signs and checks one CRL, and writes it where nobody is served from yet.
     pub(super) fn build_crl(&self, live: &LiveGeneration, scope: Scope<'_>) -> Result<Row, OfficeError> {
-        let Self { plan, collector, listing, previous, directory } = *self;
+        let Self { office, plan, collector, listing, previous, directory } = *self;
         let issuer = &live.issuer;
         let entries = collector.entries(scope);
-        let crl = tbs_cert_list(issuer, live.key.algorithm(), scope, plan, &entries).sign(&live.key)?;
+        let tbs = tbs_cert_list(issuer, live.key.algorithm(), scope, plan, &entries);
+        let crl = office.sign_crl(live, tbs)?;
         let before = previous.and_then(|set| set.find(&live.authority, issuer.generation.number(), scope));
         let expected =
             Expected { plan, scope, previous: before.map(Row::previous), departed: listing.departed(scope) };

@@ -98,6 +98,9 @@ pub enum OfficeError {
         /// What the CA certificates say.
         issued: String,
     },
+    /// The system gives no threads.
+    #[error("no thread for signing: {0}; raise the limit of processes")]
+    Threads(std::io::Error),
     /// A signature could not be made.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -177,6 +180,7 @@ impl OfficeError {
             | Self::NoGeneration(_)
             | Self::Generate(_)
             | Self::Profile(_)
+            | Self::Threads(_)
             | Self::Sign(_)
             | Self::Damaged(_) => Blame::Service,
         }

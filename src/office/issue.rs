@@ -171,8 +171,8 @@ impl Office {
                 key: &key,
                 ocsp_url: &ocsp_url,
             };
-            let tbs = resident.tbs()?;
-            let der = issue::assemble(&tbs, live.key.algorithm(), &live.key.sign(&tbs)?);
+            let (tbs, signature) = self.sign(&live, resident.tbs()?)?;
+            let der = issue::assemble(&tbs, live.key.algorithm(), &signature);
             twin = Some(not_after);
             signed.push(Signed { kind: *kind, live, serial, validity, der });
         }

@@ -17,6 +17,7 @@ mod manifest;
 mod publish;
 mod schedule;
 mod signers;
+mod signing;
 mod start;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,7 @@ use crate::config::Config;
 use crate::ocsp::Responder;
 use crate::pki::{AuthorityId, Generation, Partition};
 use crate::profile::Profile;
+use crate::signer::Pool;
 use crate::status::StatusIndex;
 use crate::store::{Clock, Store};
 
@@ -54,6 +56,8 @@ pub struct Office {
     store: Store,
     status: Arc<StatusIndex>,
     responder: Arc<Responder>,
+    /// The threads that sign for it and, with the authorities' keys, for this office.
+    pool: Arc<Pool>,
     /// The keys that may still sign, oldest generation first.
     generations: ArcSwap<BTreeMap<AuthorityId, Vec<Arc<LiveGeneration>>>>,
     /// Who serves the published files.
@@ -81,6 +85,12 @@ impl Office {
     #[must_use]
     pub const fn responder(&self) -> &Arc<Responder> {
         &self.responder
+    }
+
+    /// The signing threads.
+    #[must_use]
+    pub const fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 
     /// The store.

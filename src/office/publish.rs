@@ -15,7 +15,7 @@ use super::authorities::sha256;
 use super::build::{OfAuthority, at, in_parallel, sync_filesystem, write_file};
 use super::data::{DataDir, DataError, sync_directory};
 use super::{LiveGeneration, Office, OfficeError};
-use crate::crl::{Catalogue, Collector, CrlNumber, Listing, Row, Scope, SetPlan, sign_catalogue};
+use crate::crl::{Catalogue, Collector, CrlNumber, Listing, Row, Scope, SetPlan};
 use crate::der::UnixTime;
 use crate::issue::IssueError;
 use crate::pki::{AuthorityId, Name, Partition};
@@ -110,7 +110,7 @@ impl Office {
         let own_json = to_json(&own)?;
         write_file(&building.join(CATALOGUE), &own_json)?;
         let signer = self.signing_generation(*authorities.first().ok_or(OfficeError::NothingToPublish)?)?;
-        let signature = sign_catalogue(&own_json, &signer.issuer, &signer.key)?;
+        let (own_json, signature) = self.sign_catalogue(&signer, own_json)?;
         write_file(&building.join(CATALOGUE_SIGNATURE), &signature)?;
         sync_filesystem(&building)?;
         let sets = self.data.crl().join(SETS);
@@ -204,8 +204,14 @@ impl Office {
                 .iter()
                 .flat_map(|live| scopes.iter().map(move |scope| (live.as_ref(), *scope)))
                 .collect();
-            let of =
-                OfAuthority { plan: &plan, collector: &collector, listing: &listing, previous, directory };
+            let of = OfAuthority {
+                office: self,
+                plan: &plan,
+                collector: &collector,
+                listing: &listing,
+                previous,
+                directory,
+            };
             rows.extend(in_parallel(&crls, |(live, scope)| of.build_crl(live, *scope))?);
         }
         Ok(rows)

@@ -152,7 +152,7 @@ impl Office {
             key: &SubjectKey::from_spki(key.spki())?,
         }
         .tbs()?;
-        let signature = live.key.sign(&tbs)?;
+        let (tbs, signature) = self.sign(live, tbs)?;
         let certificate = issue::assemble(&tbs, live.key.algorithm(), &signature);
         self.data.write_key(&key.key_id(), &pkcs8)?;
         let archived = Archived { certificate: certificate.clone(), holder: None };

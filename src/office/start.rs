@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::issue::OcspUrl;
 use crate::ocsp::{self, Responder};
 use crate::pki::Generation;
 use crate::profile::Profile;
+use crate::signer::{Limits, Pool};
 use crate::status::StatusIndex;
 use crate::store::{Clock, Listener, NotReady, Opened, Options, Store};
 
@@ -73,6 +75,8 @@ impl Office {
         let (store, opened) = Store::open(options, listener(&status))?;
         let closing = store.clone();
         let responder = Arc::new(Responder::new(Arc::clone(&status), responder_options(&config)));
+        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let pool = Pool::start(Limits::for_threads(threads)).map_err(OfficeError::Threads)?;
         let office = Self {
             config,
             data,
@@ -81,6 +85,7 @@ impl Office {
             store,
             status,
             responder,
+            pool: Arc::new(pool),
             generations: ArcSwap::from_pointee(LiveGenerations::new()),
             watcher: ArcSwapOption::empty(),
             served: ArcSwap::from_pointee(Served::default()),
@@ -134,6 +139,7 @@ impl Office {
     /// # Errors
     /// When the marker of a clean stop could not be written: the next start takes longer.
     pub fn stop(&self) -> Result<(), OfficeError> {
+        self.pool.stop();
         Ok(self.store.close()?)
     }
 
