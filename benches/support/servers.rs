@@ -145,8 +145,7 @@ fn ours(signs_with: SignsWith, kept: u64) {
         readiness: Box::new(Readiness::default),
         max_age: Duration::from_secs(60),
     });
-    let options =
-        Options { cores: NonZeroUsize::MIN, signing_threads: NonZeroUsize::MIN, ..Options::default() };
+    let options = Options { cores: NonZeroUsize::MIN, ..Options::default() };
     let server = Server::start(TcpListener::bind("127.0.0.1:0").unwrap(), site, options).unwrap();
     let Questions { name_hash, key_hash } = &world.questions;
     println!("{} {} {}", server.local_addr(), to_hex(name_hash), to_hex(key_hash));

@@ -7,7 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::core::Core;
+use super::counters::Ended;
 use super::route::Routes;
 
 /// How long a connection may stay in each of its phases.
@@ -49,6 +50,10 @@ const HEAD_LEN_MAX: usize = 16 * 1024;
 /// Octets hyper may hold for one connection: it starts at half and grows only for a long head.
 const BUFFER_LEN_MAX: usize = 16 * 1024;
 
+/// Octets a second that a client takes at least of an answer: even a CRL of 50 MB would last
+/// half a day so, and an answer that takes longer than patience for less is no download.
+const TAKEN_PER_SECOND_MIN: u64 = 1024;
+
 /// What a connection is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -71,7 +76,11 @@ pub(super) struct Entry {
     /// Tick of the core's clock at which the phase began, or the last progress in writing.
     since: AtomicU32,
     leaving: AtomicBool,
-    doomed: AtomicBool,
+    /// Zero, or the phase it overstayed in and one.
+    doomed: AtomicU8,
+    /// Tick at which the answer now being written was begun, and octets taken of it since.
+    writing_since: AtomicU32,
+    written: AtomicU64,
     /// Of the connection's task.
     waker: OnceLock<Waker>,
 }
@@ -82,16 +91,15 @@ impl Entry {
             phase: AtomicU8::new(code(Phase::Head)),
             since: AtomicU32::new(tick),
             leaving: AtomicBool::new(false),
-            doomed: AtomicBool::new(false),
+            doomed: AtomicU8::new(0),
+            writing_since: AtomicU32::new(tick),
+            written: AtomicU64::new(0),
             waker: OnceLock::new(),
         }
     }
 
     pub(super) fn phase(&self) -> Phase {
-        [Phase::Head, Phase::Body, Phase::Work, Phase::Write]
-            .into_iter()
-            .find(|phase| code(*phase) == self.phase.load(Relaxed))
-            .unwrap_or(Phase::Idle)
+        phase_of(self.phase.load(Relaxed))
     }
 
     pub(super) fn since(&self) -> u32 {
@@ -107,10 +115,31 @@ impl Entry {
         self.phase.load(Relaxed) == code(phase)
     }
 
-    /// Ends the connection where it stands.
-    pub(super) fn doom(&self) {
-        self.doomed.store(true, Relaxed);
+    /// Whether less has been taken of an answer than [`TAKEN_PER_SECOND_MIN`], after `patience`.
+    pub(super) fn is_too_slow(&self, tick: u32, tick_len: Duration, patience: Duration) -> bool {
+        let stayed = tick_len.saturating_mul(tick.wrapping_sub(self.writing_since.load(Relaxed)));
+        stayed > patience && self.written.load(Relaxed) < stayed.as_secs() * TAKEN_PER_SECOND_MIN
+    }
+
+    fn note_written(&self, octets: usize, tick: u32) {
+        if !self.is(Phase::Write) {
+            self.writing_since.store(tick, Relaxed);
+            self.written.store(0, Relaxed);
+        }
+        let written = self.written.load(Relaxed).saturating_add(u64::try_from(octets).unwrap_or(u64::MAX));
+        self.written.store(written, Relaxed);
+        self.enter(Phase::Write, tick);
+    }
+
+    /// Ends the connection where it stands, since it overstayed in `phase`.
+    pub(super) fn doom(&self, phase: Phase) {
+        self.doomed.store(code(phase) + 1, Relaxed);
         self.wake();
+    }
+
+    /// The phase it overstayed in.
+    fn doomed(&self) -> Option<Phase> {
+        self.doomed.load(Relaxed).checked_sub(1).map(phase_of)
     }
 
     /// Ends the connection once nothing is in flight on it.
@@ -124,6 +153,13 @@ impl Entry {
             waker.wake_by_ref();
         }
     }
+}
+
+fn phase_of(number: u8) -> Phase {
+    [Phase::Head, Phase::Body, Phase::Work, Phase::Write]
+        .into_iter()
+        .find(|phase| code(*phase) == number)
+        .unwrap_or(Phase::Idle)
 }
 
 const fn code(phase: Phase) -> u8 {
@@ -150,8 +186,8 @@ pub(super) fn protocol() -> http1::Builder {
     http
 }
 
-/// Serves a connection to its end. Must be the whole of its task.
-pub(super) async fn serve<S>(stream: S, entry: Arc<Entry>, core: Arc<Core>)
+/// Serves a connection to its end, and tells what that was. Must be the whole of its task.
+pub(super) async fn serve<S>(stream: S, entry: Arc<Entry>, core: Arc<Core>) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -160,16 +196,30 @@ where
     let mut connection = core.protocol.serve_connection(TokioIo::new(watched), routes);
     std::future::poll_fn(|cx| {
         entry.waker.get_or_init(|| cx.waker().clone());
-        if entry.doomed.load(Relaxed) {
-            return Poll::Ready(());
+        if let Some(phase) = entry.doomed() {
+            return Poll::Ready(Ended::overstaying(phase));
         }
         if entry.leaving.load(Relaxed) {
             Pin::new(&mut connection).graceful_shutdown();
         }
-        // How a connection ended is the client's affair.
-        Pin::new(&mut connection).poll(cx).map(|_| ())
+        Pin::new(&mut connection).poll(cx).map(|ended| match ended {
+            Ok(()) => Ended::Done,
+            Err(error) if error.is_parse() => Ended::Malformed,
+            Err(_) => Ended::Broken,
+        })
     })
-    .await;
+    .await
+}
+
+impl Ended {
+    const fn overstaying(phase: Phase) -> Self {
+        match phase {
+            Phase::Head => Self::Head,
+            Phase::Body => Self::Body,
+            Phase::Work | Phase::Write => Self::Write,
+            Phase::Idle => Self::Idle,
+        }
+    }
 }
 
 /// A stream that notes the phases hyper does not tell.
@@ -186,9 +236,16 @@ impl<S> Watched<S> {
 
     /// The body of a request may still be arriving when its answer, or 100 Continue, is
     /// written: its deadline goes on.
-    fn note_written(&self) {
+    fn note_written(&self, written: &Poll<io::Result<usize>>) {
+        let octets = match written {
+            Poll::Ready(Ok(octets)) => *octets,
+            Poll::Ready(Err(_)) => 0,
+            // Nothing was taken: since when, goes on.
+            Poll::Pending if self.entry.is(Phase::Write) => return,
+            Poll::Pending => 0,
+        };
         if !self.entry.is(Phase::Head) && !self.entry.is(Phase::Body) {
-            self.enter(Phase::Write);
+            self.entry.note_written(octets, self.core.tick());
         }
     }
 }
@@ -210,9 +267,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, octets);
-        if written.is_ready() || !self.entry.is(Phase::Write) {
-            self.note_written();
-        }
+        self.note_written(&written);
         written
     }
 
@@ -222,9 +277,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
-        if written.is_ready() || !self.entry.is(Phase::Write) {
-            self.note_written();
-        }
+        self.note_written(&written);
         written
     }
 

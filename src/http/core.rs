@@ -3,20 +3,27 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::header::HeaderValue;
 use hyper::server::conn::http1;
 
+use super::budget::Budget;
 use super::connection::{self, Entry, Patience, Phase};
+use super::counters::Counters;
 use super::question;
-use super::signing::SigningPool;
+use super::signing::Signing;
 use super::site::Site;
+use crate::ocsp::Job;
+use crate::signer::SignError;
 
 /// One core's share of the server.
 pub(super) struct Core {
     pub(super) site: Arc<Site>,
-    pub(super) signing: Arc<SigningPool>,
+    pub(super) signing: Arc<Signing>,
+    pub(super) counters: Counters,
+    /// For signatures that serve one asker only.
+    pub(super) budget: Budget,
     pub(super) protocol: http1::Builder,
     /// Prebuilt, and once per core: a header value shared by two cores would have them
     /// contend for its reference count.
@@ -51,8 +58,9 @@ const LULL: Duration = Duration::from_millis(500);
 impl Core {
     pub(super) fn new(
         site: Arc<Site>,
-        signing: Arc<SigningPool>,
+        signing: Arc<Signing>,
         patience: Patience,
+        nonce_percent_max: u32,
         stopping: Arc<AtomicBool>,
         open: Arc<AtomicUsize>,
     ) -> Self {
@@ -62,6 +70,8 @@ impl Core {
             cache_control: question::cache_control(site.max_age),
             site,
             signing,
+            counters: Counters::default(),
+            budget: Budget::new(nonce_percent_max, Instant::now()),
             protocol: connection::protocol(),
             patience,
             tick_len: (shortest / TICKS_PER_PATIENCE).clamp(TICK_MIN, TICK_MAX),
@@ -71,6 +81,13 @@ impl Core {
             next_entry: AtomicU64::new(0),
             open,
         }
+    }
+
+    /// Signs here and now.
+    pub(super) fn sign(&self, job: &Job) -> Result<Vec<u8>, SignError> {
+        let (made, took) = self.counters.meter.sign(job);
+        self.budget.charge(took);
+        made
     }
 
     pub(super) fn tick(&self) -> u32 {
@@ -111,8 +128,10 @@ impl Core {
                 Phase::Write => self.patience.write,
                 Phase::Idle => self.patience.idle,
             };
-            if stayed > patience {
-                entry.doom();
+            if stayed > patience
+                || (phase == Phase::Write && entry.is_too_slow(tick, self.tick_len, patience))
+            {
+                entry.doom(phase);
             } else if stopping && stayed > LULL && matches!(phase, Phase::Idle | Phase::Head) {
                 entry.leave();
             }

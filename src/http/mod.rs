@@ -10,16 +10,23 @@
 //! route       one match on method and path
 //! question    OCSP over HTTP (RFC 6960 App. A, RFC 9919)
 //! encoding    the base64 of a GET, in all its spellings
-//! signing     the few threads for signatures too slow for a core
+//! signing     where signatures are made: on the core, or on the signing threads
+//! flights     one signature for all who ask the same meanwhile
+//! budget      what part of a core's time nonces may take
 //! document    CRLs, certificates, the catalogue: conditional and partial GET
+//! metrics     what the cores counted, as Prometheus reads it
 //! ```
 
 mod body;
+mod budget;
 mod conditional;
 mod connection;
 mod core;
+mod counters;
 mod document;
 mod encoding;
+mod flights;
+mod metrics;
 mod question;
 mod range;
 mod route;
@@ -30,5 +37,6 @@ pub mod tls;
 
 pub use connection::Patience;
 pub use document::{Content, Document, Documents, Freshness};
+pub use metrics::{Gauge, Gauges, Monitor};
 pub use server::{Options, Server};
 pub use site::{Readiness, Site};

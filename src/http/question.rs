@@ -17,11 +17,10 @@ use tokio::sync::oneshot;
 use super::body::Body;
 use super::conditional::{Conditions, to_http_date};
 use super::core::Core;
+use super::counters::Source;
 use super::encoding::{self, Spelling};
-use super::signing::settle;
 use crate::der::UnixTime;
 use crate::ocsp::{Answer, Caching, Respond};
-use crate::signer::SignError;
 
 /// Octets of a request: sixteen questions with every extension stay below a third of it.
 pub(super) const REQUEST_LEN_MAX: usize = 10 * 1024;
@@ -31,26 +30,25 @@ const MALFORMED_REQUEST: [u8; 5] = [0x30, 0x03, 0x0a, 0x01, 0x01];
 /// OCSPResponse { tryLater }, when there is no time to sign.
 pub(super) const TRY_LATER: [u8; 5] = [0x30, 0x03, 0x0a, 0x01, 0x03];
 
-/// An answer, or the promise of one.
+/// An answer, or the promise of one; and who signed it.
 pub(super) enum Asked {
-    Ready(Answer),
-    Waiting(oneshot::Receiver<Answer>),
+    Ready(Source, Answer),
+    Waiting(Source, oneshot::Receiver<Answer>),
 }
 
-/// Asks the responder; signs on the spot what is quickly signed.
+/// How long a request waits for its signature, whatever ails the signer: clients give up sooner
+/// or later, and a responder that does not answer looks worse than one that says tryLater.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Asks the responder, and sees to the signature.
 pub(super) fn ask(core: &Core, request: &[u8], now: UnixTime) -> Asked {
-    let responder = &core.site.responder;
-    match responder.respond(request, now) {
-        Respond::Ready(answer) | Respond::Refresh(answer, _) => Asked::Ready(answer),
-        Respond::Sign(job) if job.is_slow() => match core.signing.submit(request, now) {
-            Some(receiver) => Asked::Waiting(receiver),
-            // A signature made before goes on until its nextUpdate; without one, tryLater.
-            None => Asked::Ready(match responder.finish(job, Err(SignError::Refused), now) {
-                Respond::Ready(answer) | Respond::Refresh(answer, _) => answer,
-                Respond::Sign(_) => error(TRY_LATER),
-            }),
-        },
-        sign => Asked::Ready(settle(responder, sign, now)),
+    match core.site.responder.respond(request, now) {
+        Respond::Ready(answer) => Asked::Ready(Source::Kept, answer),
+        Respond::Refresh(answer, job) => {
+            core.signing.refresh(job, request, now);
+            Asked::Ready(Source::Kept, answer)
+        }
+        Respond::Sign(job) => core.signing.sign(core, job, request, now),
     }
 }
 
@@ -62,7 +60,8 @@ pub(super) fn ask_path(core: &Core, path: &str, now: UnixTime) -> Option<Asked> 
         Spelling::Foreign => return None,
     };
     let first = ask_octets(core, &octets, now);
-    let malformed = |asked: &Asked| matches!(asked, Asked::Ready(answer) if answer.body == MALFORMED_REQUEST);
+    let malformed =
+        |asked: &Asked| matches!(asked, Asked::Ready(_, answer) if answer.body == MALFORMED_REQUEST);
     Some(if malformed(&first) && path.ends_with('/') {
         match encoding::decode_without_final_slash(path) {
             Some(octets) => ask_octets(core, &octets, now),
@@ -75,17 +74,20 @@ pub(super) fn ask_path(core: &Core, path: &str, now: UnixTime) -> Option<Asked> 
 
 fn ask_octets(core: &Core, octets: &[u8], now: UnixTime) -> Asked {
     if octets.is_empty() || octets.len() > REQUEST_LEN_MAX {
-        return Asked::Ready(error(MALFORMED_REQUEST));
+        return Asked::Ready(Source::Unsigned, error(MALFORMED_REQUEST));
     }
     ask(core, octets, now)
 }
 
-/// The answer of a signing thread; one that never comes is `tryLater`.
+/// The answer another makes; one that does not come is `tryLater`.
 pub(super) async fn wait(receiver: oneshot::Receiver<Answer>) -> Answer {
-    receiver.await.unwrap_or_else(|_| error(TRY_LATER))
+    match tokio::time::timeout(WAIT_MAX, receiver).await {
+        Ok(Ok(answer)) => answer,
+        _ => error(TRY_LATER),
+    }
 }
 
-fn error(octets: [u8; 5]) -> Answer {
+pub(super) fn error(octets: [u8; 5]) -> Answer {
     Answer { body: octets.to_vec(), caching: Caching::NoStore }
 }
 
@@ -141,11 +143,12 @@ pub(super) enum Asking {
 pub(super) fn respond(
     core: &Core,
     asking: &Asking,
-    answer: Answer,
+    (source, answer): (Source, Answer),
     now: UnixTime,
     mut headers: HeaderMap,
 ) -> Response<Body> {
     headers.clear();
+    core.counters.answer(source, &answer);
     let Answer { body, caching } = answer;
     let mut status = StatusCode::OK;
     match (asking, caching) {
@@ -218,14 +221,15 @@ impl CacheFields {
     }
 }
 
-/// Asks, waits if a signing thread has to, and responds.
+/// Waits for the answer another makes, and responds.
 pub(super) async fn answered(
     core: Arc<Core>,
     asking: Asking,
+    source: Source,
     receiver: oneshot::Receiver<Answer>,
     now: UnixTime,
     headers: HeaderMap,
 ) -> Response<Body> {
     let answer = wait(receiver).await;
-    respond(&core, &asking, answer, now, headers)
+    respond(&core, &asking, (source, answer), now, headers)
 }

@@ -20,6 +20,7 @@ use super::conditional::{Conditions, unix_time};
 use super::connection::{Entry, Phase};
 use super::core::Core;
 use super::question::{self, Asked, Asking, BodyRefusal};
+use super::site::Site;
 use crate::der::UnixTime;
 
 /// Answers the requests of one connection.
@@ -92,7 +93,7 @@ impl Routes {
             Target::Question if reading => self.get(request, now),
             Target::Document if reading => self.ready(self.download(&request, now)),
             Target::Health if reading => self.ready(page(StatusCode::OK, "ok\n")),
-            Target::Readiness if reading => self.ready(self.readiness()),
+            Target::Readiness if reading => self.ready(readiness(&self.core.site)),
             _ if method == Method::OPTIONS => self.ready(allow(StatusCode::NO_CONTENT, target)),
             Target::Server => self.ready(status(StatusCode::BAD_REQUEST)),
             _ => self.ready(allow(StatusCode::METHOD_NOT_ALLOWED, target)),
@@ -100,12 +101,12 @@ impl Routes {
     }
 
     fn ready(&self, response: Response<Body>) -> Answering {
-        Answering::Ready(Some(last_if_stopping(&self.core, response)))
+        Answering::Ready(Some(done(&self.core, response)))
     }
 
     fn later(&self, response: impl Future<Output = Response<Body>> + Send + 'static) -> Answering {
         let core = Arc::clone(&self.core);
-        Answering::Later(Box::pin(async move { last_if_stopping(&core, response.await) }))
+        Answering::Later(Box::pin(async move { done(&core, response.await) }))
     }
 
     fn get(&self, request: Request<Incoming>, now: UnixTime) -> Answering {
@@ -115,12 +116,12 @@ impl Routes {
         };
         let asking = Asking::ByGet(Conditions::of(&parts.headers));
         match asked {
-            Asked::Ready(answer) => {
-                self.ready(question::respond(&self.core, &asking, answer, now, parts.headers))
+            Asked::Ready(source, answer) => {
+                self.ready(question::respond(&self.core, &asking, (source, answer), now, parts.headers))
             }
-            Asked::Waiting(receiver) => {
+            Asked::Waiting(source, receiver) => {
                 let core = Arc::clone(&self.core);
-                self.later(question::answered(core, asking, receiver, now, parts.headers))
+                self.later(question::answered(core, asking, source, receiver, now, parts.headers))
             }
         }
     }
@@ -149,8 +150,8 @@ impl Routes {
             // The body may have taken its time, and the question is asked now.
             let now = unix_time(SystemTime::now());
             let answer = match question::ask(&core, &body, now) {
-                Asked::Ready(answer) => answer,
-                Asked::Waiting(receiver) => question::wait(receiver).await,
+                Asked::Ready(source, answer) => (source, answer),
+                Asked::Waiting(source, receiver) => (source, question::wait(receiver).await),
             };
             question::respond(&core, &Asking::ByPost, answer, now, parts.headers)
         })
@@ -166,16 +167,6 @@ impl Routes {
             response
         })
     }
-
-    fn readiness(&self) -> Response<Body> {
-        let readiness = (self.core.site.readiness)();
-        let ready = readiness.is_ready();
-        let text = serde_json::json!({ "ready": ready, "reasons": readiness.reasons }).to_string();
-        let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        let mut response = page(status, text);
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        response
-    }
 }
 
 impl Service<Request<Incoming>> for Routes {
@@ -185,6 +176,7 @@ impl Service<Request<Incoming>> for Routes {
 
     fn call(&self, request: Request<Incoming>) -> Answering {
         self.entry.enter(Phase::Work, self.core.tick());
+        self.core.counters.request(request.method());
         self.route(request)
     }
 }
@@ -200,8 +192,9 @@ impl Future for Answering {
     }
 }
 
-/// `response`, which ends its connection when the server is stopping.
-fn last_if_stopping(core: &Core, mut response: Response<Body>) -> Response<Body> {
+/// `response`, counted; it ends its connection when the server is stopping.
+fn done(core: &Core, mut response: Response<Body>) -> Response<Body> {
+    core.counters.response(response.status());
     if core.is_stopping() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -230,12 +223,24 @@ fn allow(code: StatusCode, target: Target) -> Response<Body> {
     response
 }
 
+/// Whether the service is ready, and why not.
+pub(super) fn readiness(site: &Site) -> Response<Body> {
+    let readiness = (site.readiness)();
+    let ready = readiness.is_ready();
+    let text = serde_json::json!({ "ready": ready, "reasons": readiness.reasons }).to_string();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let mut response = page(status, text);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
 /// A status with its own name as text.
-fn status(code: StatusCode) -> Response<Body> {
+pub(super) fn status(code: StatusCode) -> Response<Body> {
     page(code, format!("{}\n", code.canonical_reason().unwrap_or("refused")))
 }
 
-fn page(code: StatusCode, text: impl Into<bytes::Bytes>) -> Response<Body> {
+/// A text.
+pub(super) fn page(code: StatusCode, text: impl Into<bytes::Bytes>) -> Response<Body> {
     let text = text.into();
     let mut response = empty(code);
     let headers = response.headers_mut();

@@ -13,9 +13,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::connection::{self, Patience};
 use super::core::{Core, Seat};
-use super::signing::SigningPool;
+use super::counters::{Door, Ended};
+use super::metrics::Monitor;
+use super::signing::Signing;
 use super::site::Site;
 use super::tls;
+use crate::signer::{Limits, Pool};
 
 /// How a server runs.
 #[derive(Debug, Clone)]
@@ -24,10 +27,12 @@ pub struct Options {
     pub cores: NonZeroUsize,
     /// Connections open at a time; surplus ones are closed at once.
     pub connections_max: usize,
-    /// Threads for slow signatures.
-    pub signing_threads: NonZeroUsize,
-    /// Requests that may wait for them; surplus ones are answered `tryLater` at once.
-    pub signing_queue_len_max: usize,
+    /// The threads for slow signatures, shared with whoever else signs; none: own ones, as many
+    /// as cores. What its lanes have no room for is answered `tryLater` at once.
+    pub pool: Option<Arc<Pool>>,
+    /// Percent of a core's time that may go into signing answers that repeat a nonce; surplus
+    /// ones are answered `tryLater` at once.
+    pub nonce_percent_max: u32,
     /// Deadlines of a connection.
     pub patience: Patience,
     /// TLS, instead of plain HTTP.
@@ -41,9 +46,9 @@ impl Default for Options {
             cores,
             // At 32 kB each, 640 MB when every one of them is slow.
             connections_max: 20_000,
-            signing_threads: cores,
-            // At 1,000 RSA signatures a second, a wait of a quarter of a second.
-            signing_queue_len_max: 256,
+            pool: None,
+            // The rest is for cached answers, first signatures and successors.
+            nonce_percent_max: 80,
             patience: Patience::default(),
             tls: None,
         }
@@ -57,7 +62,7 @@ pub struct Server {
     stop_by: Arc<Mutex<Option<Instant>>>,
     acceptor: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     cores: Vec<JoinHandle<()>>,
-    signing: Arc<SigningPool>,
+    monitor: Arc<Monitor>,
 }
 
 /// Threads of a core that read files; a page that is in memory needs none for long.
@@ -74,32 +79,45 @@ impl Server {
     pub fn start(listener: TcpListener, site: Arc<Site>, options: Options) -> io::Result<Self> {
         let local_addr = listener.local_addr()?;
         listener.set_nonblocking(true)?;
-        let signing = Arc::new(SigningPool::start(
-            &site.responder,
-            options.signing_threads,
-            options.signing_queue_len_max,
-        )?);
+        let pool = match options.pool {
+            Some(pool) => pool,
+            None => Arc::new(Pool::start(Limits::for_threads(options.cores))?),
+        };
+        let signing = Arc::new(Signing::new(Arc::clone(&site.responder), pool));
         let stopping = Arc::new(AtomicBool::new(false));
         let open = Arc::new(AtomicUsize::new(0));
-        let mut server = Self {
-            local_addr,
-            stopping: Arc::clone(&stopping),
-            stop_by: Arc::default(),
-            acceptor: None,
-            cores: Vec::new(),
-            signing: Arc::clone(&signing),
-        };
-        let mut dealt_to = Vec::new();
-        for number in 0..options.cores.get() {
-            let (sender, dealt) = mpsc::unbounded_channel();
-            dealt_to.push(sender);
-            let core = Arc::new(Core::new(
+        let new_core = || {
+            Arc::new(Core::new(
                 Arc::clone(&site),
                 Arc::clone(&signing),
                 options.patience,
+                options.nonce_percent_max,
                 Arc::clone(&stopping),
                 Arc::clone(&open),
-            ));
+            ))
+        };
+        let cores: Vec<Arc<Core>> = std::iter::repeat_with(new_core).take(options.cores.get()).collect();
+        let door = Arc::new(Door::default());
+        let monitor = Monitor {
+            cores: cores.clone(),
+            door: Arc::clone(&door),
+            open: Arc::clone(&open),
+            connections_max: options.connections_max,
+            signing,
+            site,
+        };
+        let mut server = Self {
+            local_addr,
+            stopping,
+            stop_by: Arc::default(),
+            acceptor: None,
+            cores: Vec::new(),
+            monitor: Arc::new(monitor),
+        };
+        let mut dealt_to = Vec::new();
+        for (number, core) in cores.into_iter().enumerate() {
+            let (sender, dealt) = mpsc::unbounded_channel();
+            dealt_to.push(sender);
             let runtime = runtime()?;
             let (tls, stop_by) = (options.tls.clone(), Arc::clone(&server.stop_by));
             let handshake = options.patience.head;
@@ -108,7 +126,7 @@ impl Server {
         }
         let (stop, stopped) = oneshot::channel();
         let runtime = runtime()?;
-        let dealer = Dealer { dealt_to, next: 0, open, connections_max: options.connections_max };
+        let dealer = Dealer { dealt_to, next: 0, open, door, connections_max: options.connections_max };
         let accept = move || runtime.block_on(accept(listener, dealer, stopped));
         server.acceptor = Some((stop, thread::Builder::new().name("http-accept".into()).spawn(accept)?));
         Ok(server)
@@ -118,6 +136,12 @@ impl Server {
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// What it counts, for as long as somebody wants to know.
+    #[must_use]
+    pub const fn monitor(&self) -> &Arc<Monitor> {
+        &self.monitor
     }
 
     /// Stops accepting, answers what has been asked, and returns when every connection is
@@ -138,7 +162,6 @@ impl Server {
             // A panic in there has been reported by its own thread.
             let _ = thread.join();
         }
-        self.signing.stop();
     }
 }
 
@@ -158,12 +181,14 @@ struct Dealer {
     dealt_to: Vec<mpsc::UnboundedSender<TcpStream>>,
     next: usize,
     open: Arc<AtomicUsize>,
+    door: Arc<Door>,
     connections_max: usize,
 }
 
 impl Dealer {
     fn deal(&mut self, stream: TcpStream) {
         if self.open.load(Relaxed) >= self.connections_max {
+            self.door.refused.add(1);
             return;
         }
         // Answers are written whole; Nagle's delay would only hold back the last segment.
@@ -173,6 +198,7 @@ impl Dealer {
         self.next = (self.next + 1) % self.dealt_to.len().max(1);
         if let Some(core) = self.dealt_to.get(self.next) {
             self.open.fetch_add(1, Relaxed);
+            self.door.accepted.add(1);
             if core.send(stream).is_err() {
                 self.open.fetch_sub(1, Relaxed);
             }
@@ -248,14 +274,15 @@ fn spawn(core: &Arc<Core>, stream: TcpStream, tls: Option<tokio_rustls::TlsAccep
     let core = Arc::clone(core);
     tokio::spawn(async move {
         let _seat: Seat = seat;
-        let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { return };
-        match tls {
-            None => connection::serve(stream, entry, core).await,
-            Some(tls) => {
-                if let Ok(Ok(stream)) = tokio::time::timeout(handshake, tls.accept(stream)).await {
-                    connection::serve(stream, entry, core).await;
-                }
-            }
-        }
+        let ended = match (tokio::net::TcpStream::from_std(stream), tls) {
+            (Err(_), _) => Ended::Broken,
+            (Ok(stream), None) => connection::serve(stream, entry, Arc::clone(&core)).await,
+            (Ok(stream), Some(tls)) => match tokio::time::timeout(handshake, tls.accept(stream)).await {
+                Ok(Ok(stream)) => connection::serve(stream, entry, Arc::clone(&core)).await,
+                Ok(Err(_)) => Ended::Broken,
+                Err(_) => Ended::Head,
+            },
+        };
+        core.counters.endings.of(ended).add(1);
     });
 }

@@ -1,172 +1,208 @@
-//! Signatures too slow for a core that serves connections (RSA, a device): a few threads
-//! behind a bounded queue.
+//! Where signatures are made: quick ones on the core that was asked, within its budget; slow
+//! ones, and those nobody waits for, on the signing threads. One signature answers all who ask
+//! the same meanwhile, on whatever core.
 
-use std::collections::{HashMap, VecDeque};
-use std::num::NonZeroUsize;
-use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::question::TRY_LATER;
+use super::core::Core;
+use super::counters::{Refreshed, SignatureMeter, Source};
+use super::flights::{Boarding, Flights, Pilot};
+use super::question::{Asked, TRY_LATER, error};
 use crate::der::UnixTime;
-use crate::ocsp::{Answer, Caching, Respond, Responder};
+use crate::ocsp::{Answer, Flight, Job, Respond, Responder};
+use crate::signer::{Lane, Pool, SignError};
 
-/// Signing threads and what waits for them.
-pub(super) struct SigningPool {
-    shared: Arc<Shared>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+/// What the cores and the signing threads share.
+pub(super) struct Signing {
+    pub(super) pool: Arc<Pool>,
+    pub(super) desk: Arc<Desk>,
 }
 
-struct Shared {
+/// What a piece of work on a signing thread needs. Not the pool: a thread of it would be the one
+/// to stop it.
+pub(super) struct Desk {
     responder: Arc<Responder>,
-    queue_len_max: usize,
-    state: Mutex<State>,
-    changed: Condvar,
+    pub(super) flights: Flights<Flight>,
+    /// Signatures of the signing threads.
+    pub(super) meter: SignatureMeter,
+    pub(super) refreshed: Refreshed,
 }
 
-#[derive(Default)]
-struct State {
-    /// Requests in order of arrival.
-    waiting: VecDeque<Bytes>,
-    /// Who asked them, and who asked the same octets meanwhile: one signature answers all.
-    questions: HashMap<Bytes, Question>,
-    stopped: bool,
-}
-
-struct Question {
-    /// When the latest of them asked.
-    now: UnixTime,
-    asked_by: Vec<oneshot::Sender<Answer>>,
-}
-
-impl SigningPool {
-    pub(super) fn start(
-        responder: &Arc<Responder>,
-        threads: NonZeroUsize,
-        queue_len_max: usize,
-    ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared {
-            responder: Arc::clone(responder),
-            queue_len_max,
-            state: Mutex::default(),
-            changed: Condvar::new(),
-        });
-        let pool = Self { shared: Arc::clone(&shared), threads: Mutex::default() };
-        for _ in 0..threads.get() {
-            let shared = Arc::clone(&shared);
-            let thread = thread::Builder::new().name("http-sign".into()).spawn(move || shared.work())?;
-            pool.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
-        }
-        Ok(pool)
-    }
-
-    /// Queues a request; none when the queue is full.
-    pub(super) fn submit(&self, request: &[u8], now: UnixTime) -> Option<oneshot::Receiver<Answer>> {
-        let (sender, receiver) = oneshot::channel();
-        let mut state = self.shared.state();
-        if let Some(question) = state.questions.get_mut(request) {
-            question.now = question.now.max(now);
-            question.asked_by.push(sender);
-            return Some(receiver);
-        }
-        if state.waiting.len() >= self.shared.queue_len_max || state.stopped {
-            return None;
-        }
-        let request = Bytes::copy_from_slice(request);
-        state.questions.insert(request.clone(), Question { now, asked_by: vec![sender] });
-        state.waiting.push_back(request);
-        drop(state);
-        self.shared.changed.notify_one();
-        Some(receiver)
-    }
-
-    /// Ends the threads after the signature each is making.
-    pub(super) fn stop(&self) {
-        self.shared.state().stopped = true;
-        self.shared.changed.notify_all();
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
-            // A panic in there has been reported by its own thread.
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Shared {
-    fn work(&self) {
-        while let Some((request, now)) = self.next() {
-            let answered = std::panic::catch_unwind(AssertUnwindSafe(|| self.answer(&request, now)));
-            if answered.is_err() {
-                // Who waits for it is told to try later, and the thread goes on.
-                drop(self.take(&request, now));
-            }
-        }
-    }
-
-    fn answer(&self, request: &Bytes, now: UnixTime) {
-        // Another's signature may have answered it while it waited.
-        let (asked_by, now, next) = match self.responder.respond(request, now) {
-            Respond::Sign(job) => {
-                let made = job.sign();
-                let (asked_by, now) = self.take(request, now);
-                (asked_by, now, self.responder.finish(job, made, now))
-            }
-            Respond::Ready(_) | Respond::Refresh(..) => {
-                let (asked_by, now) = self.take(request, now);
-                (asked_by, now, self.responder.respond(request, now))
-            }
-        };
-        // From here on nobody joins, and the responder has read the status after the last
-        // one did: who asks after a revocation gets it.
-        let answer = settle(&self.responder, next, now);
-        for sender in asked_by {
-            // Who hung up does not get an answer.
-            let _ = sender.send(answer.clone());
-        }
-    }
-
-    fn next(&self) -> Option<(Bytes, UnixTime)> {
-        let mut state = self.state();
-        loop {
-            if state.stopped {
-                return None;
-            }
-            if let Some(request) = state.waiting.pop_front() {
-                let now = state.questions.get(&request).map(|question| question.now).unwrap_or_default();
-                return Some((request, now));
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn take(&self, request: &Bytes, now: UnixTime) -> (Vec<oneshot::Sender<Answer>>, UnixTime) {
-        match self.state().questions.remove(request) {
-            Some(question) => (question.asked_by, question.now),
-            None => (Vec::new(), now),
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Signs on the spot until there is an answer.
-pub(super) fn settle(responder: &Responder, mut next: Respond, now: UnixTime) -> Answer {
-    for _ in 0..ROUNDS_MAX {
-        match next {
-            Respond::Ready(answer) | Respond::Refresh(answer, _) => return answer,
-            Respond::Sign(job) => {
-                let made = job.sign();
-                next = responder.finish(job, made, now);
-            }
-        }
-    }
-    Answer { body: TRY_LATER.to_vec(), caching: Caching::NoStore }
-}
-
-/// A status that changes under one signature after another is not worth an eighth.
+/// A status that changes under one signature after another, or askers that come faster than
+/// answers are given, are not worth a ninth round.
 const ROUNDS_MAX: usize = 8;
+
+impl Signing {
+    pub(super) fn new(responder: Arc<Responder>, pool: Arc<Pool>) -> Self {
+        let desk = Desk {
+            responder,
+            flights: Flights::new(),
+            meter: SignatureMeter::default(),
+            refreshed: Refreshed::default(),
+        };
+        Self { pool, desk: Arc::new(desk) }
+    }
+
+    /// Sees to the signature for a request asked at `now`.
+    pub(super) fn sign(&self, core: &Core, job: Job, request: &[u8], now: UnixTime) -> Asked {
+        let Some(flight) = job.flight() else { return self.sign_for_one(core, job, now) };
+        match self.desk.flights.board(flight, now) {
+            Boarding::JustLanded => match self.desk.responder.respond(request, now) {
+                Respond::Ready(answer) | Respond::Refresh(answer, _) => Asked::Ready(Source::Kept, answer),
+                // Its signature was not kept, or the status has changed.
+                Respond::Sign(job) => match job.flight() {
+                    Some(flight) => {
+                        let boarding = self.desk.flights.board_again(flight, now);
+                        self.aboard(core, boarding, job, request, now)
+                    }
+                    None => self.sign_for_one(core, job, now),
+                },
+            },
+            boarding => self.aboard(core, boarding, job, request, now),
+        }
+    }
+
+    fn aboard(
+        &self,
+        core: &Core,
+        boarding: Boarding<Flight>,
+        job: Job,
+        request: &[u8],
+        now: UnixTime,
+    ) -> Asked {
+        match boarding {
+            Boarding::Pilot(pilot) => self.take_off(core, pilot, job, request, now),
+            Boarding::Passenger(receiver) => Asked::Waiting(Source::Joined, receiver),
+            Boarding::JustLanded => self.refuse(job, now),
+        }
+    }
+
+    fn take_off(&self, core: &Core, pilot: Pilot<Flight>, job: Job, request: &[u8], now: UnixTime) -> Asked {
+        if !job.is_slow() {
+            let answer = self.desk.fly(&pilot, job, request, now, |job| core.sign(job));
+            return Asked::Ready(Source::Core, answer);
+        }
+        let Some(place) = self.pool.place(Lane::Miss) else {
+            let answer = self.desk.fly(&pilot, job, request, now, |_| Err(SignError::Refused));
+            return Asked::Ready(Source::Kept, answer);
+        };
+        let (receiver, desk) = (pilot.join(now), Arc::clone(&self.desk));
+        let request = Bytes::copy_from_slice(request);
+        place.submit(Box::new(move || {
+            desk.fly(&pilot, job, &request, now, |job| desk.meter.sign(job).0);
+        }));
+        Asked::Waiting(Source::Pool, receiver)
+    }
+
+    /// An answer that repeats a nonce.
+    fn sign_for_one(&self, core: &Core, job: Job, now: UnixTime) -> Asked {
+        if !job.is_slow() {
+            if !core.budget.allows(Instant::now()) {
+                core.counters.surplus.add(1);
+                return self.refuse(job, now);
+            }
+            let answer = self.desk.settle(job, now, |job| core.sign(job));
+            return Asked::Ready(Source::Core, answer);
+        }
+        let Some(place) = self.pool.place(Lane::Nonce) else { return self.refuse(job, now) };
+        let (sender, receiver) = oneshot::channel();
+        let desk = Arc::clone(&self.desk);
+        place.submit(Box::new(move || {
+            // Nobody else can use what a client that has left asked for.
+            if !sender.is_closed() {
+                drop(sender.send(desk.settle(job, now, |job| desk.meter.sign(job).0)));
+            }
+        }));
+        Asked::Waiting(Source::Pool, receiver)
+    }
+
+    /// There is no time to sign: a signature made before goes on, or `tryLater`.
+    fn refuse(&self, job: Job, now: UnixTime) -> Asked {
+        Asked::Ready(Source::Kept, self.desk.settle(job, now, |_| Err(SignError::Refused)))
+    }
+
+    /// Has the successor of a kept signature made, unless that is under way.
+    pub(super) fn refresh(&self, job: Job, request: &[u8], now: UnixTime) {
+        let Some(pilot) = job.flight().and_then(|flight| self.desk.flights.pilot(flight)) else { return };
+        let Some(place) = self.pool.place(Lane::Refresh) else {
+            self.desk.refreshed.dropped.add_shared(1);
+            // Whoever has come meanwhile is not forgotten.
+            self.desk.fly(&pilot, job, request, now, |_| Err(SignError::Refused));
+            return;
+        };
+        let desk = Arc::clone(&self.desk);
+        let request = Bytes::copy_from_slice(request);
+        place.submit(Box::new(move || {
+            let mut made = Ok(());
+            desk.fly(&pilot, job, &request, now, |job| {
+                let (signature, _) = desk.meter.sign(job);
+                made = signature.as_ref().map(|_| ()).map_err(|error| *error);
+                signature
+            });
+            let counter = if made.is_ok() { &desk.refreshed.done } else { &desk.refreshed.failed };
+            counter.add_shared(1);
+        }));
+    }
+}
+
+impl Desk {
+    /// Signs until there is an answer to `request`, gives it to all who came meanwhile, and lands.
+    /// Whoever is told an answer had asked before the status in it was read.
+    fn fly(
+        &self,
+        pilot: &Pilot<Flight>,
+        job: Job,
+        request: &[u8],
+        now: UnixTime,
+        mut sign: impl FnMut(&Job) -> Result<Vec<u8>, SignError>,
+    ) -> Answer {
+        let mut aboard = Vec::new();
+        let mut next = Respond::Sign(job);
+        for _ in 0..ROUNDS_MAX {
+            match next {
+                Respond::Sign(job) => {
+                    let made = sign(&job);
+                    let latest = pilot.take(&mut aboard).max(now);
+                    next = self.responder.finish(job, made, latest);
+                }
+                Respond::Ready(answer) | Respond::Refresh(answer, _) => {
+                    for passenger in aboard.drain(..) {
+                        // Who hung up does not get an answer.
+                        drop(passenger.send(answer.clone()));
+                    }
+                    if pilot.land() {
+                        return answer;
+                    }
+                    let latest = pilot.take(&mut aboard).max(now);
+                    next = self.responder.respond(request, latest);
+                }
+            }
+        }
+        // Those who still wait hear that their sender is gone: the same.
+        error(TRY_LATER)
+    }
+
+    /// Signs until there is an answer for one asker.
+    fn settle(
+        &self,
+        job: Job,
+        now: UnixTime,
+        mut sign: impl FnMut(&Job) -> Result<Vec<u8>, SignError>,
+    ) -> Answer {
+        let mut next = Respond::Sign(job);
+        for _ in 0..ROUNDS_MAX {
+            match next {
+                Respond::Ready(answer) | Respond::Refresh(answer, _) => return answer,
+                Respond::Sign(job) => {
+                    let made = sign(&job);
+                    next = self.responder.finish(job, made, now);
+                }
+            }
+        }
+        error(TRY_LATER)
+    }
+}

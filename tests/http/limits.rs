@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sekisho::http::{Document, Documents, Freshness, Options, Patience};
+use sekisho::signer::{Limits, Pool};
 
 use crate::client::{Client, get, get_with, post, post_chunked, with_method};
 use crate::responder::{SignsWith, World, now};
@@ -19,6 +20,12 @@ fn impatient() -> Options {
         write: Duration::from_millis(1000),
     };
     Options { patience, ..options() }
+}
+
+const ONE_THREAD: Limits = Limits::for_threads(NonZeroUsize::MIN);
+
+fn pool(limits: Limits) -> Arc<Pool> {
+    Arc::new(Pool::start(limits).unwrap())
 }
 
 fn served(options: Options) -> Served {
@@ -216,8 +223,7 @@ fn slow_clients_do_not_slow_others() {
 
 #[test]
 fn surplus_signatures_are_refused_at_once_and_kept_ones_go_on() {
-    let one = NonZeroUsize::MIN;
-    let options = Options { signing_threads: one, signing_queue_len_max: 2, ..options() };
+    let options = Options { pool: Some(pool(Limits { nonce: 2, ..ONE_THREAD })), ..options() };
     let served = Served::with(World::new(SignsWith::Rsa2048, 1000), options);
     let kept = served.request(1000, None);
     served.answer(&kept);
@@ -243,8 +249,7 @@ fn surplus_signatures_are_refused_at_once_and_kept_ones_go_on() {
 
 #[test]
 fn one_cold_question_asked_by_many_is_signed_once() {
-    let one = NonZeroUsize::MIN;
-    let options = Options { signing_threads: one, signing_queue_len_max: 1, ..options() };
+    let options = Options { pool: Some(pool(Limits { miss: 1, ..ONE_THREAD })), ..options() };
     let served = Served::with(World::new(SignsWith::Rsa2048, 100), options);
     let request = served.request(1, None);
     let mut clients: Vec<Client> = (0..100).map(|_| Client::connect(served.address())).collect();
