@@ -16,6 +16,8 @@ mod client;
 mod exposition;
 #[path = "signing/lanes.rs"]
 mod lanes;
+#[path = "signing/operations.rs"]
+mod operations;
 #[path = "support/responder.rs"]
 mod responder;
 #[path = "signing/sharing.rs"]

@@ -14,6 +14,7 @@
 //! flights     one signature for all who ask the same meanwhile
 //! budget      what part of a core's time nonces may take
 //! document    CRLs, certificates, the catalogue: conditional and partial GET
+//! operations  the operator's own listener: metrics, health
 //! metrics     what the cores counted, as Prometheus reads it
 //! ```
 
@@ -27,6 +28,7 @@ mod document;
 mod encoding;
 mod flights;
 mod metrics;
+mod operations;
 mod question;
 mod range;
 mod route;
@@ -38,5 +40,6 @@ pub mod tls;
 pub use connection::Patience;
 pub use document::{Content, Document, Documents, Freshness};
 pub use metrics::{Gauge, Gauges, Monitor};
+pub use operations::Operations;
 pub use server::{Options, Server};
 pub use site::{Readiness, Site};
