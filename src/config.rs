@@ -1,10 +1,11 @@
 //! `sekisho.toml`: every setting, its default, and what a wrong one is told.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// The file in the data directory.
 pub const FILE_NAME: &str = "sekisho.toml";
@@ -22,6 +23,8 @@ pub struct Config {
     pub ocsp: Ocsp,
     /// CRLs.
     pub crl: Crl,
+    /// The operator's listener.
+    pub operations: Operations,
 }
 
 /// `[public]`.
@@ -99,6 +102,15 @@ pub struct Crl {
     pub daily_at: String,
     /// nextUpdate minus thisUpdate.
     pub validity_hours: u32,
+}
+
+/// `[operations]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Operations {
+    /// Where metrics and health are told; none: nowhere. Port 0 lets the system choose.
+    #[serde(deserialize_with = "address_or_empty")]
+    pub listen: Option<SocketAddr>,
 }
 
 impl Default for Public {
@@ -206,6 +218,7 @@ impl Config {
         within("public.connections_max", connections, 1, 1_000_000)?;
         within("public.workers", u32::try_from(self.public.workers).unwrap_or(u32::MAX), 0, 1024)?;
         self.crl.daily_second()?;
+        self.operations.check()?;
         let organization = &self.profile.organization;
         if organization.is_empty() || organization.chars().count() > 64 || organization == "JPKI" {
             let advice =
@@ -276,6 +289,11 @@ cache_megabytes = {cache_megabytes}
 daily_at = "{daily_at}"
 # Hours from thisUpdate to nextUpdate.
 validity_hours = {validity_hours}
+
+[operations]
+# Address for the operator: /metrics (Prometheus), /healthz, /readyz; loopback or private only,
+# such as "127.0.0.1:8081". Empty: none.
+listen = ""
 "#,
             listen = public.listen,
             workers = public.workers,
@@ -291,6 +309,38 @@ validity_hours = {validity_hours}
             validity_hours = crl.validity_hours,
         )
     }
+}
+
+impl Operations {
+    fn check(&self) -> Result<(), ConfigError> {
+        match self.listen {
+            Some(listen) if !is_private(listen.ip()) => Err(ConfigError::Value {
+                field: "operations.listen",
+                advice: format!(
+                    "{listen} would tell everybody: give a loopback or private address, such as 127.0.0.1:8081"
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Addresses that the public does not reach.
+const fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
+fn address_or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| {
+        D::Error::custom(format!("{text} is no address: give one with a port, such as 127.0.0.1:8081"))
+    })
 }
 
 impl Crl {
@@ -348,6 +398,9 @@ mod tests {
             ("[public.tls]\ncertificate = \"a\"\nkey = \"b\"", "public.url"),
             ("[public]\nconnections_max = 0", "public.connections_max"),
             ("[public]\nworkers = 9999", "public.workers"),
+            ("[operations]\nlisten = \"nowhere\"", "listen"),
+            ("[operations]\nlisten = \"0.0.0.0:8081\"", "operations.listen"),
+            ("[operations]\nlisten = \"203.0.113.1:8081\"", "operations.listen"),
             ("[profile]\norganization = \"\"", "profile.organization"),
             ("[profile]\norganization = \"JPKI\"", "profile.organization"),
             ("[unknown]", "unknown"),
