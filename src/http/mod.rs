@@ -10,6 +10,7 @@
 //! route       one match on method and path
 //! question    OCSP over HTTP (RFC 6960 App. A, RFC 9919)
 //! encoding    the base64 of a GET, in all its spellings
+//! descriptors how many connections there can be
 //! signing     where signatures are made: on the core, or on the signing threads
 //! flights     one signature for all who ask the same meanwhile
 //! budget      what part of a core's time nonces may take
@@ -24,6 +25,7 @@ mod conditional;
 mod connection;
 mod core;
 mod counters;
+mod descriptors;
 mod document;
 mod encoding;
 mod flights;
@@ -38,6 +40,7 @@ mod site;
 pub mod tls;
 
 pub use connection::Patience;
+pub use descriptors::connections_that_fit;
 pub use document::{Content, Document, Documents, Freshness};
 pub use metrics::{Gauge, Gauges, Monitor};
 pub use operations::Operations;
