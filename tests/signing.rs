@@ -20,6 +20,7 @@ mod lanes;
 mod operations;
 #[path = "support/responder.rs"]
 mod responder;
+mod service;
 #[path = "signing/sharing.rs"]
 mod sharing;
 #[path = "http/site.rs"]

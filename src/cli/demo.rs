@@ -1,5 +1,6 @@
 //! `demo`: a service with residents, without a question asked.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -32,13 +33,19 @@ pub(super) fn run(data: &DataDir, asked: &Demo, json: bool) -> Result<(), Failur
         config.public.url = url.trim_end_matches('/').to_owned();
         config.check()?;
     }
+    // Out of the way of whatever else runs here; the port is printed.
+    let operations = config.operations.listen.get_or_insert((Ipv4Addr::LOCALHOST, 0).into());
+    if asked.listen.is_some_and(|listen| listen.port() == 0) {
+        operations.set_port(0);
+    }
     let mut running = Running::start(data, config)?;
     let ready = prepare(running.office(), asked);
     let ready = ready.and_then(|manifest| {
         if let Some(file) = &asked.manifest {
             write_manifest(data, file, &manifest)?;
         }
-        print_lines(data, &manifest, json)
+        let metrics = running.operations_address().map(|address| format!("http://{address}/metrics"));
+        print_lines(data, &manifest, metrics.as_deref().unwrap_or("-"), json)
     });
     if ready.is_ok() && !asked.exit_after_ready {
         until_told_to_stop()?;
@@ -120,7 +127,7 @@ fn write_manifest(data: &DataDir, file: &Path, manifest: &Manifest) -> Result<()
 }
 
 /// Lines to try: each stands alone and runs in a shell as it is.
-fn print_lines(data: &DataDir, manifest: &Manifest, json: bool) -> Result<(), Failure> {
+fn print_lines(data: &DataDir, manifest: &Manifest, metrics: &str, json: bool) -> Result<(), Failure> {
     let ca = |name: &str| {
         manifest.authorities.iter().rev().find(|ca| ca.name == name).map(|ca| ca.certificate.clone())
     };
@@ -165,12 +172,15 @@ fn print_lines(data: &DataDir, manifest: &Manifest, json: bool) -> Result<(), Fa
     ];
     if json {
         let lines: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
-        let ready = serde_json::json!({ "ready": true, "ocsp_url": url, "try": lines });
+        let ready =
+            serde_json::json!({ "ready": true, "ocsp_url": url, "metrics_url": metrics, "try": lines });
         return super::print(true, &ready, String::new);
     }
     let count = manifest.certificates.len();
-    let mut text =
-        format!("\nReady: {count} test certificates at {url} (Ctrl-C stops). Try, in another shell:\n");
+    let mut text = format!(
+        "\nReady: {count} test certificates at {url}, metrics at {metrics} (Ctrl-C stops). \
+         Try, in another shell:\n"
+    );
     for (what, line) in &lines {
         text.push_str(&format!("\n# {what}\n{line}\n"));
     }

@@ -9,6 +9,7 @@ mod check;
 mod client;
 mod crl;
 mod demo;
+mod gauges;
 mod issue;
 mod named;
 mod residents;

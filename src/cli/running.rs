@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::gauges::gauges;
 use super::{DataDir, Failure};
 use crate::config::Config;
 use crate::office::{Office, PublicContent, PublicFile, Schedule};
@@ -21,6 +22,7 @@ pub(super) struct Running {
     office: Arc<Office>,
     http: Option<http::Server>,
     address: SocketAddr,
+    operations: Option<http::Operations>,
     admin: admin::Server,
     schedule: Option<Schedule>,
 }
@@ -34,6 +36,7 @@ impl Running {
             Failure::wrong_use(format!("cannot listen on {listen}: {error}; choose another public.listen"))
         })?;
         let address = listener.local_addr().map_err(|error| Failure::internal(error.to_string()))?;
+        let operations = config.operations.listen.map(operations_listener).transpose()?;
         let url = match config.public.url.trim_end_matches('/') {
             "" if address.ip().is_unspecified() => {
                 return Err(Failure::wrong_use(format!(
@@ -44,11 +47,12 @@ impl Running {
             "" => format!("http://{address}"),
             url => url.to_owned(),
         };
-        let options = http_options(data, &config)?;
+        let mut options = http_options(data, &config)?;
         let max_age = Duration::from_secs(u64::from(config.ocsp.max_age_seconds));
         let (office, opened) = Office::start(data.clone(), config, Clock::System, url)?;
         tracing::info!(position = opened.position.0, replayed = opened.replayed, "store open");
 
+        options.pool = Some(Arc::clone(office.pool()));
         let readiness = Arc::clone(&office);
         let site = Arc::new(http::Site {
             responder: Arc::clone(office.responder()),
@@ -60,11 +64,17 @@ impl Running {
         office.watch_files(Box::new(move |files| served.documents.store(Arc::new(documents(files)))))?;
         let http = http::Server::start(listener, site, options)
             .map_err(|error| Failure::internal(format!("public listener: {error}")))?;
+        let gauged = Arc::clone(&office);
+        let gauges = move || gauges(&gauged);
+        let operations = operations
+            .map(|listener| http::Operations::start(listener, Arc::clone(http.monitor()), Box::new(gauges)))
+            .transpose()
+            .map_err(|error| Failure::internal(format!("operations listener: {error}")))?;
         let admin = admin::Server::start(&data.admin_socket(), Arc::clone(&office))
             .map_err(|error| Failure::internal(error.to_string()))?;
         let schedule = Schedule::start(Arc::clone(&office));
         let schedule = Some(schedule.map_err(|error| Failure::internal(error.to_string()))?);
-        Ok(Self { office, http: Some(http), address, admin, schedule })
+        Ok(Self { office, http: Some(http), address, operations, admin, schedule })
     }
 
     pub(super) fn office(&self) -> &Arc<Office> {
@@ -73,6 +83,11 @@ impl Running {
 
     pub(super) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the operator asks, if anywhere.
+    pub(super) fn operations_address(&self) -> Option<SocketAddr> {
+        self.operations.as_ref().map(http::Operations::local_addr)
     }
 
     /// Takes no further requests, finishes those in flight, and leaves the marker of a clean
@@ -86,6 +101,7 @@ impl Running {
             http.stop(DRAIN);
         }
         self.schedule = None;
+        self.operations = None;
         Ok(self.office.stop()?)
     }
 }
@@ -111,7 +127,7 @@ fn http_options(data: &DataDir, config: &Config) -> Result<http::Options, Failur
     if let Some(workers) = NonZeroUsize::new(config.public.workers) {
         options.cores = workers;
     }
-    options.connections_max = config.public.connections_max;
+    options.connections_max = http::connections_that_fit(config.public.connections_max);
     if let Some(tls) = &config.public.tls {
         let [certificate, key] = [&tls.certificate, &tls.key].map(|file| data.path().join(file));
         let config = http::tls::config(&certificate, &key)
@@ -119,6 +135,12 @@ fn http_options(data: &DataDir, config: &Config) -> Result<http::Options, Failur
         options.tls = Some(config);
     }
     Ok(options)
+}
+
+fn operations_listener(listen: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(listen).map_err(|error| {
+        Failure::wrong_use(format!("cannot listen on {listen}: {error}; choose another operations.listen"))
+    })
 }
 
 fn documents(files: &[PublicFile]) -> http::Documents {

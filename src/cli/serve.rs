@@ -12,6 +12,9 @@ pub(super) fn run(data: &DataDir, asked: &Serve) -> Result<(), Failure> {
     let config = Config::read(asked.config.as_deref().unwrap_or(&data.config()))?;
     let mut running = Running::start(data, config)?;
     tracing::info!(address = %running.address(), url = running.office().public_url(), "serving");
+    if let Some(address) = running.operations_address() {
+        tracing::info!(%address, "metrics and health");
+    }
     until_told_to_stop()?;
     running.stop()
 }

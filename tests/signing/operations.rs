@@ -8,6 +8,7 @@ use sekisho::http::{Gauge, Operations};
 use crate::client::{self, Client, get, post, with_method};
 use crate::exposition::Metrics;
 use crate::responder::{SignsWith, World, base64};
+use crate::service::Service;
 use crate::site::{Served, contains, options};
 
 #[test]
@@ -142,4 +143,25 @@ fn the_operations_listener_tells_metrics_and_health_and_nothing_else() {
     assert_eq!(ask(with_method("POST", "/metrics", &[("Content-Length", "0")])).status, 405);
     // What it says of itself is not said of the public listener.
     assert_eq!(metrics.sum("sekisho_http_requests_total"), 1.0);
+}
+
+#[test]
+fn a_service_tells_its_journal_its_crls_and_its_signers() {
+    let service = Service::demo(100);
+    let ready = service.lines.iter().find(|line| line.starts_with("Ready: ")).unwrap();
+    let url = ready.split_whitespace().find(|word| word.ends_with("/metrics")).unwrap();
+    let address = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/metrics")).unwrap();
+    let page = client::ask(address.parse().unwrap(), get("/metrics"));
+    let metrics = Metrics::read(std::str::from_utf8(&page.body).unwrap());
+    assert!(metrics.value("sekisho_journal_position") > 200.0);
+    assert_eq!(metrics.value("sekisho_store_ready"), 1.0);
+    for authority in ["sign", "auth"] {
+        let of = |name: &str| metrics.value(&format!("sekisho_{name}{{authority=\"{authority}\"}}"));
+        assert!(of("crl_set_age_seconds") < 120.0);
+        assert!(of("crl_set_position") <= metrics.value("sekisho_journal_position"));
+        let left = format!("sekisho_signer_seconds_left{{authority=\"{authority}\",generation=\"1\"}}");
+        assert!((6.0..8.0).contains(&(metrics.value(&left) / 86_400.0)));
+    }
+    // Two CA keys signed two hundred certificates, two signers and the CRLs, all on the pool.
+    assert!(metrics.value("sekisho_signing_taken_total{lane=\"authority\"}") >= 204.0);
 }
