@@ -20,6 +20,7 @@ pub fn generate_key(key_type: KeyType) -> Result<Zeroizing<Vec<u8>>, GenerateErr
         KeyType::Rsa2048 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048)?,
         KeyType::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?,
         KeyType::P384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384)?,
+        KeyType::Ed25519 => KeyPair::generate_for(&rcgen::PKCS_ED25519)?,
     };
     Ok(Zeroizing::new(pair.serialize_der()))
 }

@@ -14,6 +14,9 @@ use crate::profile::KeyType;
 /// Octets of a request or key read at most: an RSA-2048 request in PEM has about 1,000.
 const INPUT_OCTETS_MAX: usize = 16 * 1024;
 
+/// Octets of an Ed25519 public key (RFC 8032 §5.1.5).
+const ED25519_OCTETS: usize = 32;
+
 /// Octets of an RSA-2048 modulus.
 const MODULUS_OCTETS: usize = 256;
 
@@ -107,6 +110,7 @@ impl SubjectKey {
             KeyType::Rsa2048 => check_rsa(bits)?,
             KeyType::P256 => check_point(&agreement::ECDH_P256, bits)?,
             KeyType::P384 => check_point(&agreement::ECDH_P384, bits)?,
+            KeyType::Ed25519 => check_ed25519(bits)?,
         }
         let mut key_id = [0; 20];
         key_id.copy_from_slice(&HashAlgorithm::Sha1.digest(bits));
@@ -126,12 +130,15 @@ fn unwrapped(input: &[u8], labels: &[&str]) -> Option<Vec<u8>> {
     labels.contains(&pem.label.as_str()).then_some(pem.contents)
 }
 
-/// AlgorithmIdentifier of a public key (RFC 3279 §2.3.1, RFC 5480 §2.1.1).
+/// AlgorithmIdentifier of a public key (RFC 3279 §2.3.1, RFC 5480 §2.1.1, RFC 8410 §3).
 fn algorithm(reader: &mut Reader<'_>) -> Result<KeyType, SubjectKeyError> {
     let algorithm = reader.oid()?;
     if algorithm == oid::RSA_ENCRYPTION.content() {
         reader.null()?;
         return Ok(KeyType::Rsa2048);
+    }
+    if algorithm == oid::ED25519.content() {
+        return Ok(KeyType::Ed25519);
     }
     if algorithm == oid::EC_PUBLIC_KEY.content() {
         let curve = reader.oid().map_err(|_| SubjectKeyError::Kind)?;
@@ -167,6 +174,11 @@ fn check_point(curve: &'static agreement::Algorithm, bits: &[u8]) -> Result<(), 
     EphemeralPrivateKey::generate(curve, &SystemRandom::new())
         .and_then(|ephemeral| agreement::agree_ephemeral(ephemeral, &point, |_| ()))
         .map_err(|_| SubjectKeyError::Point)
+}
+
+/// Any 32 octets have the form of a key; whether they are one shows when they verify.
+const fn check_ed25519(bits: &[u8]) -> Result<(), SubjectKeyError> {
+    if bits.len() == ED25519_OCTETS { Ok(()) } else { Err(SubjectKeyError::Kind) }
 }
 
 impl From<DerError> for SubjectKeyError {
@@ -212,10 +224,11 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_the_three_kinds_are_taken_from_der_and_pem_and_requests() {
+    fn keys_of_the_four_kinds_are_taken_from_der_and_pem_and_requests() {
         let pairs = [
             (KeyType::P256, KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap()),
             (KeyType::P384, KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap()),
+            (KeyType::Ed25519, KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap()),
             (
                 KeyType::Rsa2048,
                 KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap(),
@@ -275,8 +288,16 @@ mod tests {
 
     #[test]
     fn other_algorithms_and_other_octets_are_refused() {
-        let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
-        assert_eq!(SubjectKey::from_spki(&ed25519.subject_public_key_info()), Err(SubjectKeyError::Kind));
+        let p521 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
+        assert_eq!(SubjectKey::from_spki(&p521.subject_public_key_info()), Err(SubjectKeyError::Kind));
+        // One octet less than a key of Ed25519 has.
+        let short = Writer::to_der(|w| {
+            w.sequence(|w| {
+                w.sequence(|w| w.oid(&oid::ED25519));
+                w.bit_string(&[1; ED25519_OCTETS - 1]);
+            });
+        });
+        assert_eq!(SubjectKey::from_spki(&short), Err(SubjectKeyError::Kind));
         let pair = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
         let mut trailing = pair.subject_public_key_info();
         trailing.push(0);

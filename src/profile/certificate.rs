@@ -104,6 +104,8 @@ pub enum KeyType {
     P256,
     /// ECDSA over P-384.
     P384,
+    /// EdDSA over Curve25519.
+    Ed25519,
 }
 
 /// The bits of KeyUsage (RFC 5280 §4.2.1.3), bit 0 highest.
