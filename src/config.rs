@@ -66,8 +66,11 @@ pub struct Profile {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ocsp {
-    /// Key of the delegated signers.
-    pub signer: SignerKey,
+    /// Keys of the delegated signers, one signer each: the first answers who states no
+    /// preference, and nothing is ever signed with a kind that is not listed.
+    pub signers: Vec<SignerKey>,
+    /// What `signers` was when there was one.
+    signer: OneSigner,
     /// How long a signer's certificate is valid.
     pub signer_validity_days: u32,
     /// nextUpdate minus thisUpdate.
@@ -92,6 +95,23 @@ pub enum SignerKey {
     P256,
     /// RSA-2048.
     Rsa2048,
+    /// ECDSA over P-384.
+    P384,
+    /// Ed25519.
+    Ed25519,
+}
+
+impl SignerKey {
+    /// As the settings name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::P256 => "p256",
+            Self::Rsa2048 => "rsa2048",
+            Self::P384 => "p384",
+            Self::Ed25519 => "ed25519",
+        }
+    }
 }
 
 /// `[crl]`.
@@ -134,7 +154,8 @@ impl Default for Profile {
 impl Default for Ocsp {
     fn default() -> Self {
         Self {
-            signer: SignerKey::P256,
+            signers: vec![SignerKey::P256, SignerKey::Rsa2048],
+            signer: OneSigner,
             signer_validity_days: 7,
             validity_minutes: 720,
             refresh_after_minutes: 15,
@@ -207,6 +228,7 @@ impl Config {
             if (min..=max).contains(&value) { Ok(()) } else { Err(ConfigError::Value { field, advice }) }
         };
         let ocsp = &self.ocsp;
+        check_signers(&ocsp.signers)?;
         within("ocsp.signer_validity_days", ocsp.signer_validity_days, 1, 90)?;
         within("ocsp.validity_minutes", ocsp.validity_minutes, 5, 7 * 24 * 60)?;
         within("ocsp.refresh_after_minutes", ocsp.refresh_after_minutes, 1, ocsp.validity_minutes / 2)?;
@@ -267,9 +289,10 @@ connections_max = {connections_max}
 organization = "{organization}"
 
 [ocsp]
-# Key of the delegated OCSP signers: "p256" or "rsa2048".
-signer = "p256"
-# Days a signer's certificate is valid; renewed when a third is left.
+# Keys of the delegated OCSP signers, one signer each: "p256", "rsa2048", "p384", "ed25519". The first
+# signs for who prefers nothing else (RFC 6960 section 4.4.7); nothing is signed with what is not listed.
+signers = ["p256", "rsa2048"]
+# Days the certificate of a signer made here is valid; another is made when a third is left.
 signer_validity_days = {signer_validity_days}
 # Minutes from thisUpdate to nextUpdate.
 validity_minutes = {validity_minutes}
@@ -366,6 +389,29 @@ impl Crl {
     }
 }
 
+fn check_signers(signers: &[SignerKey]) -> Result<(), ConfigError> {
+    let repeated =
+        signers.iter().enumerate().find(|(at, key)| signers.iter().take(*at).any(|one| one == *key));
+    let advice = match (signers.first(), repeated) {
+        (None, _) => "give at least one kind of key, such as [\"p256\"]".to_owned(),
+        (_, Some((_, key))) => format!("{} is listed twice: list it once", key.name()),
+        _ => return Ok(()),
+    };
+    Err(ConfigError::Value { field: "ocsp.signers", advice })
+}
+
+/// The key that was taken before there were several signers: says what to write in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OneSigner;
+
+impl<'de> Deserialize<'de> for OneSigner {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let key = String::deserialize(deserializer)?;
+        let instead = format!("ocsp.signer is a list now: write signers = [\"{key}\"] in its place");
+        Err(serde::de::Error::custom(instead))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -384,7 +430,10 @@ mod tests {
             ("[ocsp]\nvalidity_minuets = 5", "validity_minuets"),
             ("[ocsp]\nvalidity_minutes = 1", "ocsp.validity_minutes"),
             ("[ocsp]\nrefresh_after_minutes = 600", "ocsp.refresh_after_minutes"),
-            ("[ocsp]\nsigner = \"dsa\"", "dsa"),
+            ("[ocsp]\nsigners = [\"dsa\"]", "dsa"),
+            ("[ocsp]\nsigners = []", "ocsp.signers"),
+            ("[ocsp]\nsigners = [\"p384\", \"p256\", \"p384\"]", "p384 is listed twice"),
+            ("[ocsp]\nsigner = \"rsa2048\"", "write signers = [\"rsa2048\"]"),
             ("[ocsp]\nsigner_validity_days = 0", "ocsp.signer_validity_days"),
             ("[ocsp]\ncert_ids_max = 0", "ocsp.cert_ids_max"),
             ("[ocsp]\ncache_megabytes = 0", "ocsp.cache_megabytes"),

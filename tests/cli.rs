@@ -323,7 +323,9 @@ fn help_fits_a_screen_and_every_command_explains_itself() {
     let help = run(SEKISHO, &["--help"]);
     assert_eq!(help.code, Some(0));
     assert!(help.stdout.lines().count() <= 40, "{}", help.stdout);
-    for command in ["demo", "init", "serve", "issue", "revoke", "hold", "release", "status", "crl", "check"] {
+    for command in
+        ["demo", "init", "serve", "issue", "revoke", "hold", "release", "status", "crl", "reload", "check"]
+    {
         assert!(help.stdout.contains(command));
         let own = run(SEKISHO, &[command, "--help"]);
         assert!(
@@ -343,7 +345,7 @@ fn configuration_mistakes_are_refused_by_their_field() {
     let text = fs::read_to_string(&file).unwrap();
     for (from, to, field) in [
         ("validity_minutes = 720", "validity_minutes = 0", "ocsp.validity_minutes"),
-        ("signer = \"p256\"", "signer = \"p521\"", "p521"),
+        ("signers = [\"p256\"", "signers = [\"p521\"", "p521"),
         ("workers = 0", "wokers = 0", "wokers"),
         ("daily_at = \"00:00\"", "daily_at = \"25:00\"", "crl.daily_at"),
         ("listen = \"127.0.0.1:8080\"", "listen = \"8080\"", "listen"),

@@ -385,15 +385,15 @@ fn signers_are_renewed_before_they_expire_and_the_old_key_is_found_again_at_star
         let facts = world.office.store().facts();
         facts.issuers.iter().filter(|record| record.issued.kind == CertificateKind::OcspSigner).count()
     };
-    assert_eq!(signers(&world), 2, "one for each authority");
+    assert_eq!(signers(&world), 4, "one of each kind for each authority");
     world.restart();
-    assert_eq!(signers(&world), 2, "the same ones go on");
+    assert_eq!(signers(&world), 4, "the same ones go on");
     world.pass(4 * DAY);
     world.office.renew_signers().unwrap();
-    assert_eq!(signers(&world), 2, "three of seven days are left");
+    assert_eq!(signers(&world), 4, "three of seven days are left");
     world.pass(DAY);
     world.office.renew_signers().unwrap();
-    assert_eq!(signers(&world), 4, "less than a third is left");
+    assert_eq!(signers(&world), 8, "less than a third is left");
 }
 
 #[test]

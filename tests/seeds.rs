@@ -35,7 +35,7 @@ fn committed_authority() -> Ca {
 fn world() -> World {
     let ca = committed_authority();
     let signer = ca.signer(&KeyPair::generate().unwrap(), at(3_650 * 86_400));
-    let identity = sekisho::ocsp::SigningIdentity { issuer: Arc::clone(&ca.issuer), signer };
+    let identity = sekisho::ocsp::SigningIdentity { issuer: Arc::clone(&ca.issuer), signers: vec![signer] };
     let world = World::new(&[identity], Options::default());
     world.issue(&ca, serial(ASKED), at(-10));
     world

@@ -21,6 +21,8 @@ pub mod path {
     pub const CRL_PUBLISH: &str = "/v1/crl/publish";
     /// `{}` → the catalogue.
     pub const CRL_LIST: &str = "/v1/crl/list";
+    /// `{}` → [`Reloaded`](super::Reloaded).
+    pub const RELOAD: &str = "/v1/reload";
     /// `{}` → [`Condition`](super::Condition).
     pub const CHECK: &str = "/v1/check";
 }
@@ -231,6 +233,28 @@ pub struct Published {
     pub this_update: String,
     /// nextUpdate.
     pub next_update: String,
+}
+
+/// The signers of `signers/` were read and are in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// All of them.
+    pub signers: Vec<GivenSigner>,
+}
+
+/// An OCSP signer issued elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenSigner {
+    /// The file of its certificate.
+    pub file: String,
+    /// Name of the authority it answers for.
+    pub authority: String,
+    /// Key generation it answers for.
+    pub generation: u8,
+    /// The kind of its own key, as `ocsp.signers` names it.
+    pub key: String,
+    /// End of validity.
+    pub not_after: String,
 }
 
 /// The state of a data directory.

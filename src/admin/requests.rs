@@ -33,6 +33,7 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
         path::STATUS => reply(&status(office, &parse(body)?)?),
         path::CRL_PUBLISH => reply(&publish(office, &parse(body)?)?),
         path::CRL_LIST => reply(&office.served_catalogue()?),
+        path::RELOAD => reply(&reload(office)?),
         path::CHECK => reply(&check(office)?),
         _ => Err(Problem {
             error: format!("there is no {address} here: is the command newer than the service?"),
@@ -128,6 +129,17 @@ fn publish(office: &Office, asked: &api::Publish) -> Result<api::Published, Prob
         this_update: set.this_update.to_string(),
         next_update: set.next_update.to_string(),
     })
+}
+
+fn reload(office: &Office) -> Result<api::Reloaded, Problem> {
+    let signers = office.reload_signers()?.into_iter().map(|given| api::GivenSigner {
+        file: given.file,
+        authority: given.authority,
+        generation: given.generation.number(),
+        key: given.key.to_owned(),
+        not_after: given.not_after.to_string(),
+    });
+    Ok(api::Reloaded { signers: signers.collect() })
 }
 
 fn check(office: &Office) -> Result<api::Condition, Problem> {

@@ -45,6 +45,8 @@ pub enum Command {
     /// Publish or list CRLs
     #[command(subcommand)]
     Crl(Crl),
+    /// Take over the OCSP signers in signers/, and nothing else; SIGHUP does the same
+    Reload,
     /// Examine the data directory; reads only
     Check(Check),
     /// Write test-only authorities and keys

@@ -10,8 +10,10 @@ mod client;
 mod crl;
 mod demo;
 mod gauges;
+mod hangup;
 mod issue;
 mod named;
+mod reload;
 mod residents;
 mod running;
 mod serve;
@@ -124,6 +126,7 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
         Command::Release(release) => change::release(&data, release, json),
         Command::Status(status) => status::run(&data, status, json),
         Command::Crl(crl) => crl::run(&data, crl, json),
+        Command::Reload => reload::run(&data, json),
         Command::Check(check) => check::run(&data, check, json),
         Command::TestMaterial { directory } => crate::issue::test_material::write(directory)
             .map_err(|error| Failure::internal(error.to_string())),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::gauges::gauges;
+use super::hangup::Hangup;
 use super::{DataDir, Failure};
 use crate::config::Config;
 use crate::office::{Office, PublicContent, PublicFile, Schedule};
@@ -25,6 +26,7 @@ pub(super) struct Running {
     operations: Option<http::Operations>,
     admin: admin::Server,
     schedule: Option<Schedule>,
+    _hangup: Hangup,
 }
 
 impl Running {
@@ -48,6 +50,7 @@ impl Running {
             url => url.to_owned(),
         };
         let mut options = http_options(data, &config)?;
+        let hangup = Hangup::awaited()?;
         let max_age = Duration::from_secs(u64::from(config.ocsp.max_age_seconds));
         let (office, opened) = Office::start(data.clone(), config, Clock::System, url)?;
         tracing::info!(position = opened.position.0, replayed = opened.replayed, "store open");
@@ -74,7 +77,8 @@ impl Running {
             .map_err(|error| Failure::internal(error.to_string()))?;
         let schedule = Schedule::start(Arc::clone(&office));
         let schedule = Some(schedule.map_err(|error| Failure::internal(error.to_string()))?);
-        Ok(Self { office, http: Some(http), address, operations, admin, schedule })
+        let _hangup = hangup.reloads(&office)?;
+        Ok(Self { office, http: Some(http), address, operations, admin, schedule, _hangup })
     }
 
     pub(super) fn office(&self) -> &Arc<Office> {

@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | `sekisho.toml` | settings | writing them again | point names and addresses elsewhere at the next start |
 //! | `keys/` | private keys of authorities and signers, PKCS#8 PEM, 0600 | the authority: nothing can be signed any more | sign anything: whoever reads it owns the authority |
+//! | `signers/` | OCSP signers issued elsewhere, each NAME.pem and NAME.key (0600), put there by hand | having them issued again; made here meanwhile | answer in the authority's name until the certificate ends, once he has both |
 //! | `ca/` | CA certificates, PEM | nothing: written anew at start | nothing here; whoever trusts the file trusts another CA |
 //! | `store/` | journal (truth), archive (personal data: 0700), snapshots, projection | every certificate's status | nothing unseen: the chain of hashes breaks |
 //! | `crl/` | published CRL sets and the catalogue | nothing: a new set is cut at start | withhold or replay CRLs until nextUpdate; forge none |
@@ -22,6 +23,9 @@ use crate::pki::{AuthorityId, Generation, Issuer};
 
 /// Permission bits that let anybody but the owner in.
 const OTHERS: u32 = 0o077;
+
+/// How the file of a private key is named after the dot.
+pub(super) const KEY: &str = "key";
 
 /// A data directory.
 #[derive(Debug, Clone)]
@@ -75,7 +79,7 @@ impl DataDir {
         if self.exists() {
             return Err(DataError::Present(self.0.clone()));
         }
-        for directory in [self.0.clone(), self.keys(), self.store()] {
+        for directory in [self.0.clone(), self.keys(), self.signers(), self.store()] {
             let owner_alone = fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
             owner_alone.map_err(at(&directory))?;
         }
@@ -102,6 +106,25 @@ impl DataDir {
             let entry = entry.map_err(at(&keys))?;
             closed(&entry.path(), 0o600)?;
         }
+        self.check_signers()
+    }
+
+    /// Checks that the keys in `signers/` are for their owner alone; the directory may be absent.
+    ///
+    /// # Errors
+    /// [`DataError::TooOpen`].
+    pub fn check_signers(&self) -> Result<(), DataError> {
+        let signers = self.signers();
+        if !signers.exists() {
+            return Ok(());
+        }
+        closed(&signers, 0o700)?;
+        for entry in fs::read_dir(&signers).map_err(at(&signers))? {
+            let path = entry.map_err(at(&signers))?.path();
+            if path.extension().is_some_and(|extension| extension == KEY) {
+                closed(&path, 0o600)?;
+            }
+        }
         Ok(())
     }
 
@@ -121,6 +144,12 @@ impl DataDir {
     #[must_use]
     pub fn store(&self) -> PathBuf {
         self.0.join("store")
+    }
+
+    /// `signers/`.
+    #[must_use]
+    pub fn signers(&self) -> PathBuf {
+        self.0.join("signers")
     }
 
     /// `crl/`.

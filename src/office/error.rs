@@ -1,5 +1,6 @@
 //! Why a use case did not come off.
 
+use super::SignerFileError;
 use super::data::DataError;
 use crate::config::ConfigError;
 use crate::issue::{GenerateError, IssueError, SubjectKeyError};
@@ -76,6 +77,14 @@ pub enum OfficeError {
         path: String,
         /// Why.
         error: KeyError,
+    },
+    /// A signer put into `signers/` cannot be used.
+    #[error("{path}: {error}")]
+    Signer {
+        /// The file.
+        path: String,
+        /// Why.
+        error: SignerFileError,
     },
     /// The key of a live authority is missing.
     #[error("the private key of authority {authority}, generation {generation}, is missing: restore {path}")]
@@ -163,6 +172,7 @@ impl OfficeError {
             | Self::Organization { .. }
             | Self::Config(_)
             | Self::NothingToPublish
+            | Self::Signer { .. }
             | Self::Open(OpenError::Locked(_))
             | Self::Data(DataError::Absent(_) | DataError::Present(_) | DataError::TooOpen { .. }) => {
                 Blame::Request

@@ -16,6 +16,9 @@ mod issue;
 mod manifest;
 mod publish;
 mod schedule;
+mod signer_alarm;
+mod signer_files;
+mod signer_made;
 mod signers;
 mod signing;
 mod start;
@@ -37,6 +40,7 @@ pub use issue::{Application, IssuedCertificate, IssuedPair, SubjectKeySource};
 pub use manifest::{FilesWanted, Listed, ListedAuthority, Manifest};
 pub use publish::PublishedSet;
 pub use schedule::Schedule;
+pub use signer_files::{GivenSigner, SignerFileError};
 pub use start::init;
 
 use crate::config::Config;
@@ -68,8 +72,8 @@ pub struct Office {
     coming: Mutex<BTreeSet<(AuthorityId, Partition)>>,
     /// The generations that OCSP answers under.
     answering: ArcSwap<BTreeSet<(AuthorityId, Generation)>>,
-    /// Why a signer was not renewed, until it is.
-    signer_fault: ArcSwap<Option<String>>,
+    /// The signers at hand, and what is wrong with them.
+    signers: signers::Signers,
     /// Held while a CRL set is built: one at a time.
     publishing: Mutex<()>,
     /// Held while signers or generations are changed.
@@ -131,9 +135,8 @@ impl Office {
         if let Err(reason) = self.store.ready() {
             reasons.push(reason.to_string());
         }
-        for reason in [&self.held_back, &self.signer_fault] {
-            reasons.extend(reason.load().as_ref().clone());
-        }
+        reasons.extend(self.held_back.load().as_ref().clone());
+        reasons.extend(self.signers.faults());
         reasons
     }
 

@@ -55,11 +55,10 @@ impl Schedule {
                         Instant::now() + RETRY
                     });
                 }
-                if Instant::now() >= signers_at {
+                if Instant::now() >= signers_at || office.answers_for_expired() {
                     signers_at = Instant::now() + SIGNERS;
-                    if let Err(error) = office.renew_signers() {
-                        tracing::error!(%error, "an OCSP signer could not be renewed; the old one goes on");
-                    }
+                    // What fails is logged there, once a level of urgency, and stands in unready().
+                    drop(office.renew_signers());
                 }
                 if stopped.recv_timeout(TICK) != Err(RecvTimeoutError::Timeout) {
                     return;

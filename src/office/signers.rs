@@ -1,202 +1,237 @@
-//! Delegated OCSP signers: made when there is none, renewed when a third of their life is left.
+//! Who signs OCSP answers: for every live generation one signer of each kind configured, the
+//! one in `signers/` before the one made here, each followed by another in time.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::archived::Archived;
-use super::authorities::{archived_certificate, read_key, record_issued, sha256};
+use arc_swap::ArcSwap;
+
+use super::signer_alarm::{Alarm, is_due};
+use super::signer_files::Given;
 use super::{LiveGeneration, Office, OfficeError};
 use crate::config::SignerKey;
 use crate::der::UnixTime;
-use crate::issue::{self, OcspSigner, SubjectKey};
 use crate::ocsp::{Signer, SigningIdentity};
-use crate::pki::{AuthorityId, CertStatus, CertificateKind, Generation, Issuer, SignatureAlgorithm};
-use crate::profile::KeyType;
-use crate::record::{CertificateRef, Issued, Origin, Record};
+use crate::pki::SignatureAlgorithm;
+use crate::record::CertificateRef;
 
-/// A day.
-const DAY: Duration = Duration::from_secs(86_400);
+/// Before a signer of `signers/` ends, one made here takes over: five looks of the schedule, so
+/// that a few may be late.
+const HANDOVER: Duration = Duration::from_secs(5 * 60);
 
-/// A signer found, and whether it should be followed by another.
-struct SignerThere {
-    signer: Signer,
-    is_due: bool,
+/// A signer at hand: read, checked, valid when it was.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) algorithm: SignatureAlgorithm,
+    pub(super) not_before: UnixTime,
+    pub(super) signer: Arc<Signer>,
+}
+
+/// The signers at hand, and what is wrong with them.
+#[derive(Default)]
+pub(super) struct Signers {
+    /// Those of `signers/`, as they were when all of them were right.
+    pub(super) given: ArcSwap<Vec<Given>>,
+    /// Why `signers/` was not taken over, until it is.
+    pub(super) reload_fault: ArcSwap<Option<String>>,
+    /// Which signers have no successor, and why.
+    renewal_faults: ArcSwap<Vec<String>>,
+    seen: Mutex<Seen>,
+}
+
+/// What need not be read, or told, twice.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Those made here, by their certificates; none for one that was refused.
+    pub(super) made: BTreeMap<CertificateRef, Option<Held>>,
+    /// The last alarm given about a signer, by its key.
+    alarms: BTreeMap<[u8; 20], Alarm>,
+}
+
+impl Held {
+    /// How long its certificate is valid.
+    pub(super) fn life(&self) -> Duration {
+        self.signer.not_after.since(self.not_before)
+    }
+}
+
+impl Signers {
+    /// What keeps the service from being ready, a line each.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let reload = self.reload_fault.load().as_ref().clone();
+        let renewal = self.renewal_faults.load().as_ref().clone();
+        reload.into_iter().chain(renewal).collect()
+    }
+
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl LiveGeneration {
-    fn identity(&self, signer: Signer) -> SigningIdentity {
-        SigningIdentity { issuer: Arc::clone(&self.issuer), signers: vec![Arc::new(signer)] }
+    fn identity(&self, signers: Vec<Arc<Signer>>) -> SigningIdentity {
+        SigningIdentity { issuer: Arc::clone(&self.issuer), signers }
     }
 }
 
 impl Office {
     /// Hands the responder the signers that are there, so that it answers while records are
     /// still being rebuilt; false when one is missing.
-    pub(super) fn install_signers_there(&self) -> Result<bool, OfficeError> {
+    pub(super) fn install_signers_there(&self) -> bool {
         let now = self.clock.now();
         let mut identities = Vec::new();
         let mut complete = true;
         for live in self.all_live_generations() {
-            match self.signer_there(&live, now)? {
-                Some(there) => identities.push(live.identity(there.signer)),
-                None => complete = false,
-            }
+            let made = self.made_signers(&live, now);
+            let of_kind = |key: &SignerKey| {
+                let given = self.given_signer(&live, algorithm(*key), now);
+                given.or_else(|| made_of(&made, *key)).map(|held| held.signer)
+            };
+            let signers: Vec<_> = self.config.ocsp.signers.iter().filter_map(of_kind).collect();
+            complete &= signers.len() == self.config.ocsp.signers.len();
+            identities.push(live.identity(signers));
         }
         self.install(&identities);
-        Ok(complete)
+        complete
     }
 
-    /// Sees to it that every live generation has a signer with a third of its life left, and
-    /// hands them to the responder.
+    /// Sees to it that every live generation has a signer of each kind with a third of its life
+    /// left, and hands them to the responder. Generations that have expired get none: questions
+    /// about their certificates are `unauthorized` from then on.
     ///
     /// # Errors
     /// The first that cannot be made; the others are installed, and the old one goes on as long
-    /// as it is valid.
+    /// as it is valid. Logged by how little time it has left; [`Self::unready`] names it.
     pub fn renew_signers(&self) -> Result<(), OfficeError> {
         let keeping = self.keeping.lock();
         let now = self.clock.now();
         let mut identities = Vec::new();
-        let mut failed = None;
+        let (mut faults, mut failed) = (Vec::new(), None);
         for live in self.all_live_generations() {
-            let there = self.signer_there(&live, now)?;
-            let signer = match there {
-                Some(there) if !there.is_due => Some(there.signer),
-                old => match self.new_signer(&live, now) {
-                    Ok(signer) => Some(signer),
-                    Err(error) => {
-                        failed.get_or_insert(error);
-                        old.map(|there| there.signer)
-                    }
-                },
-            };
-            identities.extend(signer.map(|signer| live.identity(signer)));
+            let made = self.made_signers(&live, now);
+            let mut signers = Vec::new();
+            for key in &self.config.ocsp.signers {
+                let (held, error) = self.renewed(&live, *key, made_of(&made, *key), now);
+                if let Some(error) = error {
+                    faults.push(self.alarm_failed(&live, *key, held.as_ref(), &error, now));
+                    failed.get_or_insert(error);
+                }
+                signers.extend(held.map(|held| held.signer));
+            }
+            identities.push(live.identity(signers));
         }
         self.install(&identities);
-        let fault = failed.as_ref().map(|error| format!("an OCSP signer could not be renewed: {error}"));
-        self.signer_fault.store(Arc::new(fault));
+        self.signers.renewal_faults.store(Arc::new(faults));
+        self.remove_keys_outlived(now);
         drop(keeping);
         failed.map_or(Ok(()), Err)
     }
 
+    /// True when a generation that OCSP still answers for has expired.
+    pub(super) fn answers_for_expired(&self) -> bool {
+        let live = self.all_live_generations();
+        let is_live = |(authority, generation): &(_, _)| {
+            live.iter().any(|one| one.issuer.authority == *authority && one.issuer.generation == *generation)
+        };
+        !self.answering.load().iter().all(is_live)
+    }
+
     fn install(&self, identities: &[SigningIdentity]) {
         self.responder.install(identities);
-        let answering = identities.iter().map(|one| (one.issuer.authority, one.issuer.generation)).collect();
+        let answering: BTreeSet<_> = identities
+            .iter()
+            .filter(|one| !one.signers.is_empty())
+            .map(|one| (one.issuer.authority, one.issuer.generation))
+            .collect();
         self.answering.store(Arc::new(answering));
     }
 
-    /// The signer that lasts longest of those whose key is here and is of the configured kind.
-    fn signer_there(&self, live: &LiveGeneration, now: UnixTime) -> Result<Option<SignerThere>, OfficeError> {
-        let facts = self.store.facts();
-        let ours = |record: &&Record| {
-            let issued = &record.issued;
-            record.status() == CertStatus::Good
-                && issued.kind == CertificateKind::OcspSigner
-                && issued.certificate.authority == live.issuer.authority
-                && issued.certificate.generation == live.issuer.generation
-                && issued.not_after > now
-        };
-        let mut candidates: Vec<&Record> = facts.issuers.iter().filter(ours).collect();
-        candidates.sort_by_key(|record| std::cmp::Reverse(record.issued.not_after));
-        for Record { issued, .. } in candidates {
-            let certificate = archived_certificate(&self.store, issued)?;
-            let key_id = key_id_of(&certificate)?;
-            let path = self.data.key(&key_id).display().to_string();
-            let Some(pkcs8) = self.data.read_key(&key_id)? else { continue };
-            let key = read_key(&pkcs8, &path)?;
-            if key.algorithm() != self.signer_algorithm() {
-                continue;
+    /// The signer of one kind from now on, and why there is no better one.
+    fn renewed(
+        &self,
+        live: &LiveGeneration,
+        key: SignerKey,
+        made: Option<Held>,
+        now: UnixTime,
+    ) -> (Option<Held>, Option<OfficeError>) {
+        let given = self.given_signer(live, algorithm(key), now);
+        if let Some(given) = &given {
+            let alarm = Alarm::of(given, live, now);
+            if let Some(level) = alarm {
+                self.alarm(live, key, given, level, "put a new one into signers/ and run sekisho reload");
             }
-            let life = issued.not_after.since(issued.not_before);
-            // One that ends with its issuer cannot be outlived.
-            let is_due = issued.not_after.since(now) * 3 < life && issued.not_after < live.issuer.not_after;
-            let signer = Signer { key: Arc::new(key), certificate, not_after: issued.not_after };
-            return Ok(Some(SignerThere { signer, is_due }));
-        }
-        Ok(None)
-    }
-
-    /// Removes the private keys of signers that have expired.
-    pub(super) fn remove_expired_keys(&self) -> Result<(), OfficeError> {
-        let now = self.clock.now();
-        for record in &self.store.facts().issuers {
-            let issued = &record.issued;
-            if issued.kind == CertificateKind::OcspSigner && issued.not_after < now {
-                let key_id = key_id_of(&archived_certificate(&self.store, issued)?)?;
-                if self.data.key(&key_id).exists() {
-                    self.data.remove_key(&key_id)?;
-                }
+            if alarm < Some(Alarm::Last) {
+                return (Some(given.clone()), None);
             }
         }
-        Ok(())
-    }
-
-    fn new_signer(&self, live: &LiveGeneration, now: UnixTime) -> Result<Signer, OfficeError> {
-        let issuer = &live.issuer;
-        let kind = match self.config.ocsp.signer {
-            SignerKey::P256 => KeyType::P256,
-            SignerKey::Rsa2048 => KeyType::Rsa2048,
-        };
-        let pkcs8 = issue::generate_key(kind)?;
-        let key = read_key(&pkcs8, "new key")?;
-        let lifetime = DAY * self.config.ocsp.signer_validity_days;
-        let validity = OcspSigner::validity(issuer, now, lifetime)?;
-        let (not_before, not_after) = (validity.not_before(), validity.not_after());
-        let serial = self.store.next_serial(issuer.authority)?;
-        let tbs = OcspSigner {
-            profile: &self.profile,
-            issuer,
-            serial,
-            algorithm: live.key.algorithm(),
-            validity,
-            number: self.signers_made(issuer.authority),
-            key: &SubjectKey::from_spki(key.spki())?,
-        }
-        .tbs()?;
-        let (tbs, signature) = self.sign(live, tbs)?;
-        let certificate = issue::assemble(&tbs, live.key.algorithm(), &signature);
-        self.data.write_key(&key.key_id(), &pkcs8)?;
-        let archived = Archived { certificate: certificate.clone(), holder: None };
-        let issued = Issued {
-            certificate: CertificateRef {
-                authority: issuer.authority,
-                generation: issuer.generation,
-                serial,
+        // On the last day of a given one, its successor stands by.
+        let (made, error) = match made {
+            Some(held) if !is_due(&held, live, now) => (Some(held), None),
+            old => match self.make_signer(live, key, now) {
+                Ok(new) => (Some(new), None),
+                Err(error) => (old, Some(error)),
             },
-            kind: CertificateKind::OcspSigner,
-            partition: None,
-            not_before,
-            not_after,
-            archive: self.store.archive_append_wait(archived.to_der())?,
-            sha256: sha256(&certificate),
-            holder: None,
-            card: None,
-            twin: None,
         };
-        record_issued(&self.store, vec![issued], Origin::service())?;
-        let generation: Generation = issuer.generation;
-        tracing::info!(authority = live.authority, %generation, %serial, %not_after, "new OCSP signer");
-        Ok(Signer { key: Arc::new(key), certificate, not_after })
+        let given_lasts = given.as_ref().is_some_and(|held| held.signer.not_after > now.plus(HANDOVER));
+        let held = if given_lasts { given } else { made.or(given) };
+        (held, error)
     }
 
-    /// How many signers an authority has had with the coming one: its name carries the count.
-    fn signers_made(&self, authority: AuthorityId) -> u32 {
-        let facts = self.store.facts();
-        let ours = facts.issuers.iter().map(|record| &record.issued).filter(|issued| {
-            issued.kind == CertificateKind::OcspSigner && issued.certificate.authority == authority
-        });
-        u32::try_from(ours.count()).unwrap_or(u32::MAX).saturating_add(1)
+    /// What is said of a signer that could not be followed by another.
+    fn alarm_failed(
+        &self,
+        live: &LiveGeneration,
+        key: SignerKey,
+        old: Option<&Held>,
+        error: &OfficeError,
+        now: UnixTime,
+    ) -> String {
+        let LiveGeneration { authority, issuer, .. } = live;
+        let which =
+            format!("the {} OCSP signer of {authority}, generation {}", key.name(), issuer.generation);
+        let Some(old) = old else {
+            tracing::error!(%error, "{which}, could not be made");
+            return format!("{which}, could not be made: {error}");
+        };
+        let level = Alarm::of(old, live, now).unwrap_or(Alarm::Low);
+        self.alarm(live, key, old, level, &error.to_string());
+        let not_after = old.signer.not_after;
+        format!("{which}, ends at {not_after} and could not be renewed: {error}")
     }
 
-    const fn signer_algorithm(&self) -> SignatureAlgorithm {
-        match self.config.ocsp.signer {
-            SignerKey::P256 => SignatureAlgorithm::EcdsaP256Sha256,
-            SignerKey::Rsa2048 => SignatureAlgorithm::RsaSha256,
+    /// Tells once of each level.
+    fn alarm(&self, live: &LiveGeneration, key: SignerKey, held: &Held, level: Alarm, why: &str) {
+        let before = self.signers.seen().alarms.insert(held.signer.key.key_id(), level);
+        if before >= Some(level) {
+            return;
+        }
+        let (authority, generation) = (&live.authority, live.issuer.generation);
+        let (key, not_after) = (key.name(), held.signer.not_after);
+        match level {
+            Alarm::Low => {
+                tracing::warn!(authority, %generation, key, %not_after, why, "an OCSP signer ends soon");
+            }
+            Alarm::Pressing => {
+                tracing::error!(authority, %generation, key, %not_after, why, "an OCSP signer ends soon");
+            }
+            Alarm::Last => {
+                tracing::error!(authority, %generation, key, %not_after, why, "an OCSP signer is about to end");
+            }
         }
     }
 }
 
-/// SHA-1 of the key a certificate is for.
-fn key_id_of(certificate: &[u8]) -> Result<[u8; 20], OfficeError> {
-    let read = Issuer::from_certificate(AuthorityId(0), Generation::FIRST, certificate);
-    read.map(|subject| subject.key_id).map_err(|error| OfficeError::Damaged(error.to_string()))
+/// What keys of this kind sign with.
+pub(super) const fn algorithm(key: SignerKey) -> SignatureAlgorithm {
+    match key {
+        SignerKey::P256 => SignatureAlgorithm::EcdsaP256Sha256,
+        SignerKey::Rsa2048 => SignatureAlgorithm::RsaSha256,
+        SignerKey::P384 => SignatureAlgorithm::EcdsaP384Sha384,
+        SignerKey::Ed25519 => SignatureAlgorithm::Ed25519,
+    }
+}
+
+fn made_of(made: &[Held], key: SignerKey) -> Option<Held> {
+    made.iter().find(|held| held.algorithm == algorithm(key)).cloned()
 }

@@ -13,6 +13,7 @@ use super::authorities::{self, LiveGenerations, open_authority, open_generation}
 use super::data::DataDir;
 use super::documents::Served;
 use super::publish::published_position;
+use super::signers::Signers;
 use super::{Office, OfficeError};
 use crate::config::{Config, SignerKey};
 use crate::issue::OcspUrl;
@@ -94,7 +95,7 @@ impl Office {
             publishing: Mutex::new(()),
             keeping: Mutex::new(()),
             held_back: ArcSwap::from_pointee(None),
-            signer_fault: ArcSwap::from_pointee(None),
+            signers: Signers::default(),
             public_url,
         };
         match office.make_ready() {
@@ -110,9 +111,10 @@ impl Office {
     fn make_ready(&self) -> Result<(), OfficeError> {
         let live = authorities::load(&self.data, &self.store, &self.profile, self.clock.now())?;
         self.generations.store(Arc::new(live));
+        self.read_given_signers()?;
         self.sweep_unfinished_sets();
         self.serve_files()?;
-        let complete = self.install_signers_there()?;
+        let complete = self.install_signers_there();
         if complete && self.is_rebuilding() { Ok(()) } else { self.settle() }
     }
 
@@ -176,9 +178,9 @@ fn responder_options(config: &Config) -> ocsp::Options {
     let cache_bytes = config.ocsp.cache_megabytes * 1024 * 1024;
     // Nearly everybody is answered by the first signer.
     let (less, more) = (cache_bytes / 4, cache_bytes / 4 * 3);
-    let (cache_bytes, cache_long_bytes) = match config.ocsp.signer {
-        SignerKey::P256 => (more, less),
-        SignerKey::Rsa2048 => (less, more),
+    let (cache_bytes, cache_long_bytes) = match config.ocsp.signers.first() {
+        Some(SignerKey::Rsa2048 | SignerKey::P384) => (less, more),
+        _ => (more, less),
     };
     ocsp::Options {
         validity: minutes(config.ocsp.validity_minutes),
