@@ -1,0 +1,26 @@
+//! Delegated OCSP signers: which one signs, when it is followed by another, and which ones are
+//! not let in.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    missing_docs,
+    reason = "a failed step must stop the test"
+)]
+
+#[allow(dead_code, reason = "other tests use the rest of it")]
+#[path = "support/client.rs"]
+mod client;
+#[path = "signers/files.rs"]
+mod files;
+#[path = "signers/home.rs"]
+mod home;
+#[path = "signers/preference.rs"]
+mod preference;
+#[path = "signers/refused.rs"]
+mod refused;
+#[path = "signers/renewal.rs"]
+mod renewal;
+mod service;
+mod world;

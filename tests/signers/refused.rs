@@ -1,0 +1,281 @@
+//! Signers that are not let in: each for its own reason, at start and at reload.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use sekisho::der::{UnixTime, Writer};
+use sekisho::ocsp::request_for;
+use sekisho::office::OfficeError;
+use sekisho::pki::{HashAlgorithm, Issuer, oid};
+use sekisho::store::Clock;
+
+use crate::client::{ask, get, post};
+use crate::files::{KeyFile, Wanted, clear, ed25519, issuer, key, key_of, p384, put};
+use crate::home::{ALL, Home, init, verified};
+use crate::service::{SEKISHO, Service, run, signal};
+use crate::world::{Ask, extension};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// One wrong signer.
+struct Wrong {
+    name: &'static str,
+    /// Words of what is said against it.
+    words: &'static str,
+    certificate: Vec<u8>,
+    key: PathBuf,
+}
+
+/// Every ground of refusal, each alone.
+fn wrong_signers(home: &Path, data: &Path, now: UnixTime) -> Vec<Wrong> {
+    let (ca, good) = (issuer(data, "sign"), p384(home, "good"));
+    let ca_key = key_of(data, &ca);
+    let right = Wanted::right(&ca, &good, now);
+    let mut all = Vec::new();
+    let mut add = |name, words, wanted: Wanted, signed_with: &Path, key: &KeyFile| {
+        let certificate = wanted.signed(home, signed_with);
+        all.push(Wrong { name, words, certificate, key: key.path.clone() });
+    };
+    let mut of = |name, words, change: &dyn Fn(&mut Wanted)| {
+        let mut wanted = right.clone();
+        change(&mut wanted);
+        add(name, words, wanted, &ca_key, &good);
+    };
+    of("expired", "expired at", &|w| w.not_after = now.minus(Duration::from_secs(60)));
+    of("early", "not valid before", &|w| w.not_before = now.plus(DAY));
+    of("no-purpose", "no id-kp-OCSPSigning", &|w| w.purpose = None);
+    of("other-purpose", "no id-kp-OCSPSigning", &|w| w.purpose = Some(oid::KP_CLIENT_AUTH));
+    of("no-nocheck", "no id-pkix-ocsp-nocheck", &|w| w.nocheck = false);
+    of("ca", "a CA certificate", &|w| w.ca = true);
+    of("foreign-name", "wrong issuer", &|w| w.issuer = w.subject.clone());
+    of("sha1", "weak algorithm, a signature of 1.2.840.113549.1.1.5", &|w| w.digest = "sha1");
+    of("md5", "weak algorithm, a signature of 1.2.840.113549.1.1.4", &|w| w.digest = "md5");
+    of("no-aki", "authorityKeyIdentifier", &|w| w.key_identifier = None);
+    of("other-aki", "authorityKeyIdentifier", &|w| w.key_identifier = Some([1; 20]));
+    of("authority-name", "the authority's own name", &|w| w.subject = ca.name.clone());
+    of("long", "valid longer than its issuer", &|w| {
+        w.not_after = ca.not_after.plus(Duration::from_secs(1));
+    });
+    of("no-usage", "no digitalSignature in keyUsage", &|w| w.key_usage = None);
+    of("other-usage", "no digitalSignature in keyUsage", &|w| w.key_usage = Some(0x4000));
+    let auth = key_of(data, &issuer(data, "auth"));
+    add("foreign-key", "wrong issuer", right.clone(), &auth, &good);
+    let other = p384(home, "other");
+    add("wrong-key", "the private key does not belong", right.clone(), &ca_key, &other);
+    for (name, words, arguments) in [
+        (
+            "rsa1024",
+            "weak algorithm, an RSA key of 1024 bits",
+            &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"],
+        ),
+        (
+            "p521",
+            "weak algorithm, a key of an unknown curve",
+            &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"],
+        ),
+        (
+            "k256",
+            "weak algorithm, a key of an unknown curve",
+            &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"],
+        ),
+    ] {
+        let weak = key(home, name, arguments);
+        add(name, words, Wanted { spki: weak.spki.clone(), ..right.clone() }, &ca_key, &weak);
+    }
+    let certificate = b"no certificate".to_vec();
+    all.push(Wrong { name: "no-certificate", words: "not a certificate", certificate, key: good.path });
+    all
+}
+
+#[test]
+fn rfc6960_s4_2_2_2_each_wrong_signer_is_refused_at_start_by_its_own_name() {
+    let mut home = Home::new(ALL);
+    let (dir, data) = (home.home.path().to_owned(), home.data());
+    for wrong in wrong_signers(&dir, &data, home.now()) {
+        let file = format!("signers/{}.pem", wrong.name);
+        put(&data, wrong.name, &wrong.certificate, &wrong.key);
+        let error = home.start().unwrap_err();
+        assert!(matches!(error, OfficeError::Signer { .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains(&file) && text.contains(wrong.words), "{}: {text}", wrong.name);
+        assert!(!text.contains('\n'));
+        clear(&data);
+    }
+    // A right one is let in, and signs.
+    let (ca, good) = (issuer(&data, "sign"), p384(&dir, "right"));
+    let certificate = Wanted::right(&ca, &good, home.now()).signed(&dir, &key_of(&data, &ca));
+    put(&data, "right", &certificate, &good.path);
+    home.start().unwrap();
+    assert_eq!(home.made(), 7, "none is made where one is given");
+    let answer = crate::home::ask(home.office(), &preferring(&ca, &oid::ECDSA_WITH_SHA384), home.now());
+    assert_eq!(verified(&answer, &ca), certificate);
+}
+
+#[test]
+fn a_signer_that_outgrew_the_settings_or_lacks_a_half_is_refused() {
+    let mut home = Home::new(r#"signers = ["p256", "p384"]"#);
+    let (dir, data) = (home.home.path().to_owned(), home.data());
+    let (ca, key384) = (issuer(&data, "sign"), p384(&dir, "a"));
+    let ca_key = key_of(&data, &ca);
+    let signers = data.join("signers");
+    let certificate = Wanted::right(&ca, &key384, home.now()).signed(&dir, &ca_key);
+    let mut refused = |file: &str, words: &str| {
+        let text = home.start().unwrap_err().to_string();
+        assert!(text.contains(file) && text.contains(words), "{text}");
+        clear(&data);
+    };
+    let unlisted = ed25519(&dir, "b");
+    put(
+        &data,
+        "b",
+        &Wanted::right(&ca, &unlisted, Clock::System.now()).signed(&dir, &ca_key),
+        &unlisted.path,
+    );
+    refused("signers/b.pem", "ocsp.signers does not list ed25519");
+    put(&data, "a", &certificate, &key384.path);
+    fs::remove_file(signers.join("a.key")).unwrap();
+    refused("signers/a.key", "private key is missing");
+    put(&data, "a", &certificate, &key384.path);
+    fs::remove_file(signers.join("a.pem")).unwrap();
+    refused("signers/a.key", "certificate to this key is missing");
+    fs::write(signers.join("a.crt"), &certificate).unwrap();
+    refused("signers/a.crt", "neither NAME.pem nor NAME.key");
+    put(&data, "a", &certificate, &key384.path);
+    let twice = fs::read_to_string(signers.join("a.pem")).unwrap().repeat(2);
+    fs::write(signers.join("a.pem"), twice).unwrap();
+    refused("signers/a.pem", "not one certificate in PEM");
+    put(&data, "a", &certificate, &signers.join("../ca/sign-1.pem"));
+    refused("signers/a.key", "openssl pkcs8");
+    put(&data, "a", &certificate, &key384.path);
+    fs::set_permissions(signers.join("a.key"), fs::Permissions::from_mode(0o640)).unwrap();
+    refused("signers/a.key", "chmod 600");
+    fs::set_permissions(&signers, fs::Permissions::from_mode(0o750)).unwrap();
+    refused("signers", "chmod 700");
+    fs::set_permissions(&signers, fs::Permissions::from_mode(0o700)).unwrap();
+    // What an editor leaves is no signer; and a directory that is not there holds none.
+    fs::write(signers.join(".a.pem.swp"), "").unwrap();
+    home.start().unwrap();
+    home.stop();
+    fs::remove_dir_all(&signers).unwrap();
+    home.start().unwrap();
+}
+
+#[test]
+fn a_wrong_signer_stops_serve_with_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    init(&data, ALL);
+    let text = fs::read_to_string(data.join("sekisho.toml")).unwrap();
+    fs::write(data.join("sekisho.toml"), text.replace("127.0.0.1:8080", "127.0.0.1:0")).unwrap();
+    let (ca, good) = (issuer(&data, "sign"), p384(dir.path(), "good"));
+    let wanted = Wanted { nocheck: false, ..Wanted::right(&ca, &good, Clock::System.now()) };
+    put(&data, "mine", &wanted.signed(dir.path(), &key_of(&data, &ca)), &good.path);
+    crate::service::sekisho(&data, &["serve"]).refused(2, &["signers/mine.pem", "id-pkix-ocsp-nocheck"]);
+}
+
+#[test]
+fn a_reload_takes_over_right_signers_and_changes_nothing_for_wrong_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    init(&data, ALL);
+    let service = Service::start(&data, 100);
+    let address = address(&service);
+    let (ca, now) = (issuer(&data, "sign"), Clock::System.now());
+    let ca_key = key_of(&data, &ca);
+    let prefers = |algorithm| {
+        let response = ask(address, post("/", &preferring(&ca, algorithm)));
+        assert_eq!(response.status, 200);
+        verified(&response.body, &ca)
+    };
+    let [made384, made25519] = [prefers(&oid::ECDSA_WITH_SHA384), prefers(&oid::ED25519)];
+
+    // Taken over: by command, by signal.
+    let (key384, key25519) = (p384(dir.path(), "p384"), ed25519(dir.path(), "ed25519"));
+    let of = |key| Wanted::right(&ca, key, now).signed(dir.path(), &ca_key);
+    let [given384, given25519] = [of(&key384), of(&key25519)];
+    put(&data, "house-384", &given384, &key384.path);
+    let done = service.sekisho(&["reload", "--json"]).json();
+    assert_eq!(done["signers"][0]["key"], "p384");
+    assert_eq!(done["signers"].as_array().unwrap().len(), 1);
+    assert_eq!(prefers(&oid::ECDSA_WITH_SHA384), given384);
+    assert_eq!(prefers(&oid::ED25519), made25519, "the others go on");
+    put(&data, "house-25519", &given25519, &key25519.path);
+    signal("HUP", service.pid());
+    let began = Instant::now();
+    while prefers(&oid::ED25519) != given25519 {
+        assert!(began.elapsed() < Duration::from_secs(20), "the signal was not heard");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_ne!(given384, made384);
+
+    // Refused, one by one: the given ones go on over HTTP, and readiness says why.
+    for wrong in wrong_signers(dir.path(), &data, now) {
+        let file = format!("signers/{}.pem", wrong.name);
+        put(&data, wrong.name, &wrong.certificate, &wrong.key);
+        service.sekisho(&["reload"]).refused(2, &[&file, wrong.words]);
+        assert_eq!(prefers(&oid::ECDSA_WITH_SHA384), given384, "{}", wrong.name);
+        assert_eq!(prefers(&oid::ED25519), given25519, "{}", wrong.name);
+        let ready = ask(address, get("/readyz"));
+        let reasons = String::from_utf8(ready.body).unwrap();
+        assert!(ready.status == 503 && reasons.contains(wrong.words), "{reasons}");
+        for extension in ["pem", "key"] {
+            fs::remove_file(data.join(format!("signers/{}.{extension}", wrong.name))).unwrap();
+        }
+    }
+    // Right again; and without any, those made here sign.
+    let done = service.sekisho(&["reload"]);
+    assert_eq!(done.stdout.lines().count(), 2, "{}", done.text());
+    assert_eq!(ask(address, get("/readyz")).status, 200);
+    clear(&data);
+    assert!(service.sekisho(&["reload"]).stdout.contains("those made here"));
+    assert_eq!(prefers(&oid::ECDSA_WITH_SHA384), made384);
+    assert!(run(SEKISHO, &["reload", "--help"]).stdout.contains("nothing else"));
+}
+
+/// The address of its public listener.
+pub fn address(service: &Service) -> SocketAddr {
+    service.url().strip_prefix("http://").unwrap().trim_end_matches('/').parse().unwrap()
+}
+
+/// Asks about the CA's own certificate, preferring one algorithm.
+pub fn preferring(ca: &Issuer, algorithm: &sekisho::der::Oid) -> Vec<u8> {
+    preferring_all(ca, &[(algorithm, None)])
+}
+
+/// A preference: the algorithm, and the public key's with its parameters.
+pub type Preferred<'a> =
+    (&'a sekisho::der::Oid, Option<(&'a sekisho::der::Oid, Option<&'a sekisho::der::Oid>)>);
+
+pub fn preferring_all(ca: &Issuer, preferred: &[Preferred<'_>]) -> Vec<u8> {
+    let cert_id = crate::world::cert_id(
+        &oid::SHA1,
+        true,
+        &ca.name_hash(HashAlgorithm::Sha1),
+        &ca.key_hash(HashAlgorithm::Sha1),
+        &ca.serial,
+    );
+    if preferred.is_empty() {
+        return request_for(ca, HashAlgorithm::Sha1, &ca.serial);
+    }
+    let list = Writer::to_der(|w| {
+        w.sequence(|w| {
+            for (signature, key) in preferred {
+                w.sequence(|w| {
+                    w.sequence(|w| w.oid(signature));
+                    if let Some((algorithm, parameters)) = key {
+                        w.sequence(|w| {
+                            w.oid(algorithm);
+                            if let Some(parameters) = parameters {
+                                w.oid(parameters);
+                            }
+                        });
+                    }
+                });
+            }
+        });
+    });
+    Ask::one(cert_id).with(extension(&oid::OCSP_PREF_SIG_ALGS, None, &list)).to_der()
+}
