@@ -1,13 +1,15 @@
 //! Signatures under way, and who waits for each: one signature answers all who ask the same.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::oneshot;
 
 use crate::der::UnixTime;
 use crate::ocsp::Answer;
+use crate::sync::{Mutex, MutexGuard};
 
 /// The flights of all cores, by what they answer.
 pub(super) struct Flights<K> {
@@ -47,6 +49,8 @@ pub(super) enum Boarding<K: Copy + Eq> {
 pub(super) struct Pilot<K: Copy + Eq> {
     shard: Arc<Shard<K>>,
     key: K,
+    /// From then on the key may be another pilot's.
+    landed: Cell<bool>,
 }
 
 /// So many that two cores seldom want the same one.
@@ -123,6 +127,7 @@ impl<K: Copy + Eq> Pilot<K> {
             return false;
         }
         airport.remove(&self.key);
+        self.landed.set(true);
         if airport.landed.len() >= LANDED_MAX {
             airport.landed.pop_front();
         }
@@ -133,6 +138,9 @@ impl<K: Copy + Eq> Pilot<K> {
 
 impl<K: Copy + Eq> Drop for Pilot<K> {
     fn drop(&mut self) {
+        if self.landed.get() {
+            return;
+        }
         // Whoever is sent away is woken only after the lock is released.
         let left = self.shard.airport().remove(&self.key);
         drop(left);
@@ -140,7 +148,7 @@ impl<K: Copy + Eq> Drop for Pilot<K> {
 }
 
 impl<K> Shard<K> {
-    const fn new() -> Self {
+    fn new() -> Self {
         Self(Mutex::new(Airport { under_way: Vec::new(), landed: VecDeque::new() }))
     }
 
@@ -163,7 +171,7 @@ impl<K: Copy + Eq> Airport<K> {
 
     fn take_off(&mut self, shard: &Arc<Shard<K>>, key: K) -> Pilot<K> {
         self.under_way.push((key, Passengers::default()));
-        Pilot { shard: Arc::clone(shard), key }
+        Pilot { shard: Arc::clone(shard), key, landed: Cell::new(false) }
     }
 
     fn remove(&mut self, key: &K) -> Option<Passengers> {
@@ -181,7 +189,7 @@ impl Passengers {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use super::*;
     use crate::ocsp::Caching;
@@ -243,6 +251,18 @@ mod tests {
         drop(passenger(&flights, 1, 2));
         drop(again);
         drop(flights.pilot(1).unwrap());
+    }
+
+    #[test]
+    fn a_pilot_who_has_landed_does_not_end_the_next_flight() {
+        let flights = Flights::new();
+        let first = pilot(&flights, 1);
+        assert!(first.land());
+        let Boarding::Pilot(_second) = flights.board_again(1, at(1)) else { panic!("nobody flies") };
+        let mut waiting = passenger(&flights, 1, 2);
+        drop(first);
+        assert!(waiting.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty));
+        assert_eq!(flights.len(), 1);
     }
 
     #[test]

@@ -30,6 +30,8 @@ mod document;
 mod encoding;
 mod flights;
 mod metrics;
+#[cfg(all(test, feature = "shuttle"))]
+mod model;
 mod operations;
 mod question;
 mod range;

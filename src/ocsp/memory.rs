@@ -5,7 +5,7 @@ use crate::sync::AtomicU64;
 /// Words that take memory once they are written, in large pages where the system has them: in
 /// small ones, finding the page takes as long as reading the signature. Never given back: the
 /// few tables of a process last as long as it does. None at all when there is no memory.
-#[cfg(not(shuttle))]
+#[cfg(not(feature = "shuttle"))]
 pub(super) fn words(len: usize) -> &'static [AtomicU64] {
     use memmap2::{Advice, MmapOptions};
     use zerocopy::FromBytes;
@@ -19,7 +19,7 @@ pub(super) fn words(len: usize) -> &'static [AtomicU64] {
 }
 
 /// Words that a model checker follows.
-#[cfg(shuttle)]
+#[cfg(feature = "shuttle")]
 pub(super) fn words(len: usize) -> &'static [AtomicU64] {
     Box::leak((0..len).map(|_| AtomicU64::new(0)).collect())
 }

@@ -33,7 +33,7 @@ impl<'a> Preference<'a> {
 
     /// The signer of the first algorithm listed that one of `identities` has; the first of them
     /// when there is no such (§4.4.7.2.1 leaves the choice to the responder).
-    pub(super) fn choose<'i>(self, identities: &'i [Arc<Identity>]) -> Option<&'i Arc<Identity>> {
+    pub(super) fn choose(self, identities: &[Arc<Identity>]) -> Option<&Arc<Identity>> {
         let mut list = Reader::new(self.0);
         // Read a second time, now without an error.
         let mut preferred = std::iter::from_fn(|| Preferred::read(&mut list).ok());

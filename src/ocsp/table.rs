@@ -185,7 +185,7 @@ impl Level {
         let form = u64::from(question.form).wrapping_mul(FORM_SPREAD);
         let point = question.serial.wrapping_mul(GOLDEN_RATIO).wrapping_add(form);
         let places = u128::try_from(self.buckets * WAYS).unwrap_or(0);
-        usize::try_from(u128::from(point) * places >> u64::BITS).unwrap_or(0)
+        usize::try_from((u128::from(point) * places) >> u64::BITS).unwrap_or(0)
     }
 }
 
@@ -277,7 +277,7 @@ fn halves(word: u64) -> [u32; 2] {
     [u32::from_be_bytes([e, f, g, h]), u32::from_be_bytes([a, b, c, d])]
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use std::sync::atomic::AtomicBool;
 

@@ -4,10 +4,11 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, PoisonError};
 
 use super::lanes::{Lane, Lanes, Limits};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Condvar, Mutex, MutexGuard, mpsc};
 
 /// Something to be done on a signing thread. Dropped, not done, when the pool stops first.
 pub type Work = Box<dyn FnOnce() + Send>;
@@ -213,10 +214,13 @@ impl Shared {
 /// Of this thread alone, as Linux has it. Where the system refuses, signing competes with
 /// answering, and is as right.
 fn lower_priority() {
+    if cfg!(feature = "shuttle") {
+        return;
+    }
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use std::num::NonZeroUsize;
     use std::sync::mpsc::{Receiver, Sender, channel};

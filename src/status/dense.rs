@@ -7,7 +7,7 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// Words of a chunk: 512 kB, allocated when its first serial is issued. A model checker follows
 /// each of them.
-const CHUNK_WORDS: usize = if cfg!(shuttle) { 1 << 4 } else { 1 << 16 };
+const CHUNK_WORDS: usize = if cfg!(feature = "shuttle") { 1 << 4 } else { 1 << 16 };
 /// Chunks of an authority: serials below 2³². Their places take 1 MB.
 const CHUNKS: usize = 1 << 16;
 
