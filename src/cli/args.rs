@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// JPKI-style certificate revocation service with test keys: issues, revokes, and serves OCSP and CRLs.
 #[derive(Debug, Parser)]
@@ -49,6 +49,8 @@ pub enum Command {
     Reload,
     /// Examine the data directory; reads only
     Check(Check),
+    /// Ask an OCSP responder as fast as it answers, and measure it
+    Load(Load),
     /// Write test-only authorities and keys
     #[command(hide = true)]
     TestMaterial {
@@ -217,4 +219,73 @@ pub struct Check {
     /// Fold the journal anew and compare every row
     #[arg(long)]
     pub deep: bool,
+}
+
+/// `load`.
+#[derive(Debug, Args)]
+pub struct Load {
+    /// Where to ask, http://HOST[:PORT]/PATH [default: the manifest's]
+    #[arg(long, value_name = "URL", required_unless_present = "requests")]
+    pub target: Option<String>,
+    /// Ask about the certificates of this manifest (`demo --manifest`)
+    #[arg(long, value_name = "MANIFEST", required_unless_present = "issuer", conflicts_with = "issuer")]
+    pub requests: Option<PathBuf>,
+    /// Ask about certificates of this CA: its certificate, PEM or DER
+    #[arg(long, value_name = "FILE")]
+    pub issuer: Option<PathBuf>,
+    /// Their serials, decimal or 0x hex: 5, 100-199, or several with commas
+    #[arg(long, value_name = "A-B", value_delimiter = ',', requires = "issuer")]
+    pub serials: Vec<String>,
+    /// One of them, PEM or DER; may be repeated
+    #[arg(long, value_name = "FILE", requires = "issuer")]
+    pub cert: Vec<PathBuf>,
+    /// How to ask
+    #[arg(long, value_enum, default_value = "post")]
+    pub method: Method,
+    /// Hash of the issuer in the question
+    #[arg(long, value_enum, default_value = "sha1")]
+    pub hash: Hash,
+    /// Percentage of questions with a nonce
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub nonce: u8,
+    /// Connections kept busy
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=LOAD_CONNECTIONS_MAX))]
+    pub connections: u16,
+    /// Seconds to ask for
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=LOAD_SECONDS_MAX))]
+    pub seconds: u32,
+    /// Questions under way on a connection (HTTP pipelining)
+    #[arg(long, value_name = "DEPTH", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=LOAD_PIPELINE_MAX), conflicts_with = "rate")]
+    pub pipeline: u8,
+    /// Questions a second, however slow the answers [default: the next one after each answer]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=LOAD_RATE_MAX))]
+    pub rate: Option<u32>,
+    /// Threads that ask
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=LOAD_THREADS_MAX))]
+    pub threads: u8,
+}
+
+/// As many as the usual limit of 1,024 open files leaves.
+const LOAD_CONNECTIONS_MAX: i64 = 1000;
+/// An hour: a forgotten run ends by itself.
+const LOAD_SECONDS_MAX: i64 = 3600;
+/// Enough to spare the generator most system calls; more only measures the queue in the server.
+const LOAD_PIPELINE_MAX: i64 = 64;
+/// Beyond what the cores of one machine can ask.
+const LOAD_RATE_MAX: i64 = 10_000_000;
+/// More cores than one generator machine has to spare.
+const LOAD_THREADS_MAX: i64 = 64;
+
+/// How a question travels (RFC 6960 App. A): in the path as base64, or as the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Method {
+    Get,
+    Post,
+}
+
+/// Hash of a CertID: that of nearly every client, or that of RFC 9919.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Hash {
+    Sha1,
+    Sha256,
 }

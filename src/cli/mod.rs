@@ -1,7 +1,7 @@
 //! The command line: arguments, one call, an exit code.
 //!
-//! `demo`, `init` and `serve` put a service together; every other command is a client of the
-//! admin socket of the service that runs on the data directory.
+//! `demo`, `init` and `serve` put a service together; `load` asks any responder over HTTP; every
+//! other command is a client of the admin socket of the service that runs on the data directory.
 
 mod args;
 mod change;
@@ -12,6 +12,7 @@ mod demo;
 mod gauges;
 mod hangup;
 mod issue;
+mod load;
 mod named;
 mod reload;
 mod residents;
@@ -128,6 +129,7 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
         Command::Crl(crl) => crl::run(&data, crl, json),
         Command::Reload => reload::run(&data, json),
         Command::Check(check) => check::run(&data, check, json),
+        Command::Load(load) => load::run(load, json),
         Command::TestMaterial { directory } => crate::issue::test_material::write(directory)
             .map_err(|error| Failure::internal(error.to_string())),
     }
