@@ -15,6 +15,7 @@
     reason = "a bench fails by panicking"
 )]
 
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,11 @@ use sekisho::pki::{
 };
 use sekisho::record::{ArchivePlace, CertificateRef, Change, Epoch, Issued, Position, Record};
 use sekisho::signer::Key;
+
+#[path = "support/machine.rs"]
+mod machine;
+#[path = "support/report.rs"]
+mod report;
 
 /// What is measured, for how many entries.
 const CASES: [(&str, u64); 9] = [
@@ -78,7 +84,7 @@ fn main() {
         rows.push(row);
     }
     if let Some(file) = json {
-        std::fs::write(file, serde_json::to_string_pretty(&rows).unwrap()).unwrap();
+        report::write_rows(Path::new(file), rows);
     }
 }
 

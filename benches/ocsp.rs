@@ -8,6 +8,10 @@
     reason = "a bench may panic"
 )]
 
+#[path = "support/machine.rs"]
+mod machine;
+#[path = "support/report.rs"]
+mod report;
 #[path = "../tests/world/mod.rs"]
 mod world;
 
@@ -179,6 +183,6 @@ fn print(rows: &[Row]) {
                 })
             })
             .collect();
-        std::fs::write(file, serde_json::to_vec_pretty(&rows).unwrap()).unwrap();
+        report::write_rows(std::path::Path::new(&file), rows);
     }
 }

@@ -1,11 +1,18 @@
 //! The machine a bench runs on, and what a process used of it.
+#![allow(dead_code, reason = "shared by benches, none of which uses all of it")]
 
 use std::fs;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// One line: processor, cores, kernel, compiler.
+/// One line: processor, cores, kernel, compiler. Found out once, as who has moved to a core sees
+/// only that one.
 pub fn description() -> String {
+    static DESCRIPTION: OnceLock<String> = OnceLock::new();
+    DESCRIPTION.get_or_init(describe).clone()
+}
+
+fn describe() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info
         .lines()
@@ -25,6 +32,29 @@ pub fn cpu_ns(pid: u32) -> u64 {
         .filter_map(|task| fs::read_to_string(task.ok()?.path().join("schedstat")).ok())
         .filter_map(|stat| stat.split(' ').next()?.parse::<u64>().ok())
         .sum()
+}
+
+/// The same with the processes it started.
+pub fn cpu_ns_with_children(pid: u32) -> u64 {
+    cpu_ns(pid) + children(pid).into_iter().map(cpu_ns_with_children).sum::<u64>()
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").expect("Linux");
+    let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| parent_of(*pid) == Some(parent)).collect()
+}
+
+/// Field 4 of /proc/PID/stat, behind the name, which may hold anything.
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The time, as RFC 3339 has it, UTC.
+pub fn date() -> String {
+    let now = time::OffsetDateTime::now_utc().replace_nanosecond(0).expect("a nanosecond");
+    now.format(&time::format_description::well_known::Rfc3339).expect("a date of this era")
 }
 
 /// `taskset -c CORE` before a command line, where it is installed and there are two cores.

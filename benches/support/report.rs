@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use super::machine;
+
 /// One figure.
 pub struct Row {
     pub name: String,
@@ -12,6 +14,8 @@ pub struct Row {
     pub limit: Option<&'static str>,
     /// Value divided by the limit, measured in the same run.
     pub ratio: Option<f64>,
+    /// Rows to be looked at together.
+    pub group: Option<&'static str>,
     /// Further figures, by name.
     pub more: Vec<(&'static str, f64)>,
 }
@@ -19,7 +23,7 @@ pub struct Row {
 impl Row {
     /// A figure without a limit.
     pub fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
-        Self { name: name.into(), value, unit, limit: None, ratio: None, more: Vec::new() }
+        Self { name: name.into(), value, unit, limit: None, ratio: None, group: None, more: Vec::new() }
     }
 
     /// Beside a limit of the same run, in the same unit.
@@ -31,6 +35,9 @@ impl Row {
         let mut json = serde_json::json!({ "name": self.name, "value": self.value, "unit": self.unit });
         json["limit"] = self.limit.into();
         json["ratio"] = self.ratio.into();
+        if let Some(group) = self.group {
+            json["group"] = group.into();
+        }
         for (name, value) in &self.more {
             json[*name] = (*value).into();
         }
@@ -48,10 +55,30 @@ impl std::fmt::Display for Row {
     }
 }
 
+/// Writes a list of rows.
 pub fn write_json(path: &Path, rows: &[Row]) {
-    let rows: Vec<_> = rows.iter().map(Row::to_json).collect();
-    let text = serde_json::to_string_pretty(&rows).expect("numbers and names");
+    write_rows(path, to_json(rows));
+}
+
+/// Rows as they stand in the JSON file.
+pub fn to_json(rows: &[Row]) -> Vec<serde_json::Value> {
+    stamped(rows.iter().map(Row::to_json).collect())
+}
+
+/// Writes rows that are JSON already.
+pub fn write_rows(path: &Path, rows: Vec<serde_json::Value>) {
+    let text = serde_json::to_string_pretty(&stamped(rows)).expect("numbers and names");
     std::fs::write(path, text + "\n").expect("the JSON file can be written");
+}
+
+/// Each with the machine and the date, so that rows of several runs can be put together.
+fn stamped(mut rows: Vec<serde_json::Value>) -> Vec<serde_json::Value> {
+    let (machine, date) = (machine::description(), machine::date());
+    for row in &mut rows {
+        row["machine"] = machine.clone().into();
+        row["date"] = date.clone().into();
+    }
+    rows
 }
 
 /// The middle of some values.

@@ -1,11 +1,13 @@
 //! The servers under measurement, each in a process of its own: this binary, started again
 //! with a role.
+#![allow(dead_code, reason = "shared by benches, none of which uses all of it")]
 
 use std::convert::Infallible;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use ring::signature::{
     RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey,
 };
 use sekisho::http::{Documents, Options, Readiness, Server, Site};
+use tempfile::TempDir;
 
 use super::machine;
 use crate::responder::{Questions, SignsWith, World};
@@ -39,13 +42,15 @@ pub enum Role {
 
 const ENV: &str = "SEKISHO_BENCH_SERVER";
 
-/// A server process; ends when dropped, and also when this process does.
+/// A server process; ends when dropped, and one of ours also when this process does.
 pub struct Running {
     child: Child,
-    _stdin: ChildStdin,
+    _stdin: Option<ChildStdin>,
+    /// What a foreign one needs.
+    directory: Option<TempDir>,
     pub address: SocketAddr,
-    /// Of ours.
-    pub questions: Option<Questions>,
+    /// What a responder can be asked.
+    pub questions: Option<Rc<Questions>>,
 }
 
 impl Running {
@@ -65,21 +70,36 @@ impl Running {
         let hashes: Vec<Vec<u8>> = words.map(from_hex).collect();
         let questions = match &hashes[..] {
             [name_hash, key_hash] => {
-                Some(Questions { name_hash: name_hash.clone(), key_hash: key_hash.clone() })
+                Some(Rc::new(Questions { name_hash: name_hash.clone(), key_hash: key_hash.clone() }))
             }
             _ => None,
         };
-        Self { child, _stdin: stdin, address, questions }
+        Self { child, _stdin: Some(stdin), directory: None, address, questions }
+    }
+
+    /// Of a program that is not this one.
+    pub fn foreign(
+        child: Child,
+        directory: TempDir,
+        address: SocketAddr,
+        questions: Option<Questions>,
+    ) -> Self {
+        Self { child, _stdin: None, directory: Some(directory), address, questions: questions.map(Rc::new) }
     }
 
     pub fn cpu_ns(&self) -> u64 {
-        machine::cpu_ns(self.child.id())
+        machine::cpu_ns_with_children(self.child.id())
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        if self.directory.is_some() {
+            // Killed, it would leave its children behind.
+            let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        } else {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
 }
