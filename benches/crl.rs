@@ -19,6 +19,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rcgen::{
     CertificateParams, CertificateRevocationListParams, Issuer as RcgenIssuer, KeyPair, RevokedCertParams,
 };
@@ -213,16 +215,15 @@ impl Ca {
     /// The limit: SHA-256 over as many octets, and as many bare signatures.
     fn hash_and_sign(&self, octets: usize, signatures: u64) -> Duration {
         let message = vec![0x5a; octets];
-        let pair = ring::rsa::KeyPair::from_pkcs8(&self.pair.serialize_der()).unwrap();
-        let random = ring::rand::SystemRandom::new();
-        let mut signature = vec![0; pair.public().modulus_len()];
+        let pair = RsaKeyPair::from_pkcs8(&self.pair.serialize_der()).unwrap();
+        let random = SystemRandom::new();
+        let mut signature = vec![0; pair.public_modulus_len()];
         let mut times: Vec<Duration> = (0..RUNS)
             .map(|_| {
                 let start = Instant::now();
                 let hash = digest::digest(&digest::SHA256, &message);
                 for _ in 0..signatures {
-                    pair.sign(&ring::signature::RSA_PKCS1_SHA256, &random, hash.as_ref(), &mut signature)
-                        .unwrap();
+                    pair.sign(&RSA_PKCS1_SHA256, &random, hash.as_ref(), &mut signature).unwrap();
                 }
                 start.elapsed()
             })
