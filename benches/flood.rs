@@ -52,6 +52,8 @@ const TIMES: f64 = 10.0;
 /// server is idle most of the time, many enough for a p99.
 const PROBES: u64 = 8;
 const PROBE_EVERY: Duration = Duration::from_millis(4);
+/// Part of its core that a server under full load has when nothing else runs.
+const FULL: f64 = 0.8;
 /// What p99 may be under the flood: twice the quiet one, or this.
 const GOAL_MS: f64 = 5.0;
 
@@ -73,6 +75,7 @@ fn main() {
     if !machine::can_pin() {
         println!("not pinned: server and load share the cores");
     }
+    machine::print_company();
     let server = Running::start(Role::Ours { signs_with: SignsWith::Rsa2048, kept: KEPT });
     machine::pin_self(1);
     let questions = Rc::clone(server.questions.as_ref().unwrap());
@@ -110,7 +113,12 @@ fn capacity(server: &Running, questions: &Rc<Questions>, length: Duration) -> f6
         state = surplus::scattered(state);
         surplus::post(&questions, 1 + state % KEPT, state, out);
     };
+    let before = server.cpu_ns();
     let seen = load::run(server.address, Keeps::Open, length, next);
+    let share = (server.cpu_ns() - before) as f64 / seen.elapsed.as_nanos() as f64;
+    if share < FULL {
+        println!("the server had {:.0} % of its core: its capacity is not known", share * 100.0);
+    }
     assert_eq!(seen.refused, 0, "32 connections are no flood");
     seen.answers as f64 / seen.elapsed.as_secs_f64()
 }
@@ -226,16 +234,16 @@ fn rows(pairs: &[(Probed, Probed, Flooded)], capacity: f64) -> Vec<Row> {
         |of: &dyn Fn(&(Probed, Probed, Flooded)) -> f64| median(&pairs.iter().map(of).collect::<Vec<_>>());
     let (quiet, flooded) = (over(&|pair| pair.0.at(0.99)), over(&|pair| pair.1.at(0.99)));
     let ratio = over(&|pair| pair.1.at(0.99) / pair.0.at(0.99));
+    let mut calm = Row::new("flood/cached-get-p99-quiet", quiet, "ms");
+    calm.group = Some("kept answers under a flood of nonces, p99");
+    calm.more = vec![("p50_ms", over(&|pair| pair.0.at(0.5)))];
     let mut p99 = Row::new("flood/cached-get-p99", flooded, "ms");
     p99.limit = Some("the same, quiet");
     p99.ratio = Some(ratio);
-    p99.more = vec![
-        ("quiet_ms", quiet),
-        ("goal_ms", (2.0 * quiet).max(GOAL_MS)),
-        ("p50_ms", over(&|pair| pair.1.at(0.5))),
-        ("quiet_p50_ms", over(&|pair| pair.0.at(0.5))),
-    ];
+    p99.group = calm.group;
+    p99.more = vec![("goal_ms", (2.0 * quiet).max(GOAL_MS)), ("p50_ms", over(&|pair| pair.1.at(0.5)))];
     let mut refusal = Row::new("flood/refusal-p99", over(&|pair| pair.2.refusal_p99_ms), "ms");
+    refusal.group = Some("told tryLater, p99");
     refusal.more = vec![
         ("p50_ms", over(&|pair| pair.2.refusal_p50_ms)),
         ("refused_per_s", over(&|pair| pair.2.refused_per_s)),
@@ -244,24 +252,26 @@ fn rows(pairs: &[(Probed, Probed, Flooded)], capacity: f64) -> Vec<Row> {
     ];
     let signed = Row::new("flood/signed", over(&|pair| pair.2.signed_per_s), "per_s");
     let mut signed = signed.against("without a flood", capacity);
+    signed.group = Some("signed under the flood");
     signed.more = vec![
         ("asked_per_s", over(&|pair| pair.2.asked_per_s)),
         ("held_back_per_s", over(&|pair| pair.2.held_back_per_s)),
     ];
-    vec![p99, refusal, signed]
+    vec![calm, p99, refusal, signed]
 }
 
 fn print_verdict(rows: &[Row]) {
     let more = |row: usize, name| rows[row].more.iter().find(|(found, _)| *found == name).unwrap().1;
-    let (p99, ratio, goal) = (rows[0].value, rows[0].ratio.unwrap(), more(0, "goal_ms"));
+    let (quiet, p99) = (rows[0].value, rows[1].value);
+    let (ratio, goal) = (rows[1].ratio.unwrap(), more(1, "goal_ms"));
     let verdict = if p99 <= goal { "reached" } else { "NOT reached" };
     println!(
-        "\nkept answers, p99: {:.3} ms quiet, {p99:.3} ms flooded; medians: x {ratio:.2}, goal {goal:.3} ms {verdict}",
-        more(0, "quiet_ms")
+        "\nkept answers, p99: {quiet:.3} ms quiet, {p99:.3} ms flooded; medians: x {ratio:.2}, goal {goal:.3} ms \
+         {verdict}"
     );
-    let errors = more(1, "errors");
-    println!("refusals, p99: {:.3} ms; errors of other kinds: {errors}", rows[1].value);
-    let (held_back, share) = (more(2, "held_back_per_s"), more(1, "generator_cpu_share"));
+    let errors = more(2, "errors");
+    println!("refusals, p99: {:.3} ms; errors of other kinds: {errors}", rows[2].value);
+    let (held_back, share) = (more(3, "held_back_per_s"), more(2, "generator_cpu_share"));
     if held_back > 0.0 {
         println!(
             "{held_back:.0}/s more were due, but their connections were full: the server did not read them"

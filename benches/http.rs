@@ -116,6 +116,7 @@ fn main() {
     if !machine::can_pin() {
         println!("not pinned: server and load share the cores");
     }
+    machine::print_company();
     let kept = size.serials;
     let ours = Running::start(Role::Ours { signs_with: SignsWith::P256, kept });
     let ours_rsa = Running::start(Role::Ours { signs_with: SignsWith::Rsa2048, kept: 100 });

@@ -25,6 +25,18 @@ fn describe() -> String {
     format!("{model}, {cores} cores, Linux {}, {}", kernel.trim(), rustc.unwrap_or_default())
 }
 
+/// Says so when the cores have other work: what is measured beside it is not worth much.
+pub fn print_company() {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let minute: f64 = load.split(' ').next().and_then(|figure| figure.parse().ok()).unwrap_or(0.0);
+    if minute > BUSY {
+        println!("not alone: the load was {minute} in the last minute; let the machine come to rest first");
+    }
+}
+
+/// Load average beyond what a machine at rest has.
+const BUSY: f64 = 1.0;
+
 /// Processor time of all threads of a process, in nanoseconds.
 pub fn cpu_ns(pid: u32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the server runs");

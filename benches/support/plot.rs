@@ -117,7 +117,8 @@ fn draw(panel: &Panel<'_>, top: f64, out: &mut String) {
         )
         .unwrap();
         let ratio = row["ratio"].as_f64().map_or(String::new(), |ratio| format!("  × {ratio:.2}"));
-        text(out, end + 8.0, middle + 4.5, "value", "start", &format!("{}{ratio}", figure(value(row))));
+        let value = row["value"].as_f64().map_or("–".to_owned(), figure);
+        text(out, end + 8.0, middle + 4.5, "value", "start", &format!("{value}{ratio}"));
     }
     // The least of the limits, down the panel.
     let limits = panel.rows.iter().filter(|row| compared && row["ratio"].is_null()).map(|row| value(row));
