@@ -84,7 +84,7 @@ fn sim_nothing_acknowledged_is_lost_on_a_disk_that_loses_power() {
 static CLOCK: LazyLock<Arc<AtomicI64>> = LazyLock::new(|| Arc::new(AtomicI64::new(1_800_000_000)));
 
 fn options(dir: &Path, rows: RowsKind) -> Options {
-    let clock = Clock::Manual(Arc::clone(&CLOCK));
+    let clock = Clock::simulated(Arc::clone(&CLOCK));
     Options { rows, clock, journal_segment_octets: 4096, archive_segment_octets: 4096, ..Options::new(dir) }
 }
 
@@ -315,7 +315,7 @@ fn a_repeated_key_gives_the_first_outcome_and_another_request_under_it_is_refuse
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(AtomicI64::new(1_800_000_000));
     let options =
-        || Options { clock: Clock::Manual(Arc::clone(&clock)), ..options(dir.path(), RowsKind::Memory) };
+        || Options { clock: Clock::simulated(Arc::clone(&clock)), ..options(dir.path(), RowsKind::Memory) };
     let origin = |key: &str, body: &[u8]| Origin {
         actor: Actor::service(),
         request: Some(RequestId::new(&Actor::service(), key, body)),
@@ -364,7 +364,7 @@ fn entries_never_go_back_in_time_and_never_run_ahead_of_it() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(AtomicI64::new(1_800_000_000));
     let options =
-        Options { clock: Clock::Manual(Arc::clone(&clock)), ..options(dir.path(), RowsKind::Memory) };
+        Options { clock: Clock::simulated(Arc::clone(&clock)), ..options(dir.path(), RowsKind::Memory) };
     let (store, _) = Store::open(options, Listener::none()).unwrap();
     let place = store.archive_append_wait(vec![1]).unwrap();
     let at =

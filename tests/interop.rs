@@ -56,7 +56,7 @@ impl World {
         office::init(&data, "SEKISHO-TEST").unwrap();
         let config = Config::read(&data.config()).unwrap();
         let url = "http://127.0.0.1:8080".to_owned();
-        let (office, _) = Office::start(data, config, Clock::System, url).unwrap();
+        let (office, _) = Office::start(data, config, Clock::system(), url).unwrap();
         Self { office, home }
     }
 

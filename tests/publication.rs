@@ -41,7 +41,7 @@ impl World {
         let home = tempfile::tempdir().unwrap();
         let data = DataDir::new(&home.path().join("data"));
         office::init(&data, "SEKISHO-TEST").unwrap();
-        let clock = Arc::new(AtomicI64::new(Clock::System.now().seconds() + 2));
+        let clock = Arc::new(AtomicI64::new(Clock::system().now().seconds() + 2));
         let office = start(&data, &clock);
         Self { home, clock, office }
     }
@@ -106,7 +106,7 @@ impl Drop for World {
 
 fn start(data: &DataDir, clock: &Arc<AtomicI64>) -> Arc<Office> {
     let config = Config::read(&data.config()).unwrap();
-    let clock = Clock::Manual(Arc::clone(clock));
+    let clock = Clock::simulated(Arc::clone(clock));
     Office::start(data.clone(), config, clock, "http://127.0.0.1:8080".to_owned()).unwrap().0
 }
 
@@ -332,7 +332,7 @@ fn a_journal_older_than_a_published_set_is_refused_at_start() {
     world.office.stop().unwrap();
     fs::rename(data.store(), world.home.path().join("newer")).unwrap();
     fs::rename(&copy, data.store()).unwrap();
-    let clock = Clock::Manual(Arc::clone(&world.clock));
+    let clock = Clock::simulated(Arc::clone(&world.clock));
     let config = Config::read(&data.config()).unwrap();
     let error = Office::start(data.clone(), config, clock, "http://127.0.0.1:8080".to_owned())
         .map(|_| ())

@@ -26,7 +26,7 @@ const FIRST_SERIAL: u64 = 1_000_000;
 
 fn open(data: &DataDir) -> Arc<Office> {
     let config = Config::read(&data.config()).unwrap();
-    Office::start(data.clone(), config, Clock::System, "http://127.0.0.1:8080".to_owned()).unwrap().0
+    Office::start(data.clone(), config, Clock::system(), "http://127.0.0.1:8080".to_owned()).unwrap().0
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn after_a_crash_ocsp_answers_while_the_records_are_rebuilt() {
     let rebuilding = office.store().ready();
     assert!(matches!(rebuilding, Err(NotReady::Rebuilding(_))), "{rebuilding:?}");
     assert!(office.unready().iter().any(|reason| reason.contains("being rebuilt")));
-    let now = Clock::System.now();
+    let now = Clock::system().now();
     let mut respond = office.responder().respond(&request, now);
     while let Respond::Sign(job) = respond {
         let signature = job.sign();

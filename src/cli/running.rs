@@ -52,7 +52,7 @@ impl Running {
         let mut options = http_options(data, &config)?;
         let hangup = Hangup::awaited()?;
         let max_age = Duration::from_secs(u64::from(config.ocsp.max_age_seconds));
-        let (office, opened) = Office::start(data.clone(), config, Clock::System, url)?;
+        let (office, opened) = Office::start(data.clone(), config, Clock::system(), url)?;
         tracing::info!(position = opened.position.0, replayed = opened.replayed, "store open");
 
         options.pool = Some(Arc::clone(office.pool()));

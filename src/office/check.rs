@@ -39,7 +39,7 @@ impl Condition {
         crate::config::Config::read(&data.config())?;
         let report = if deep { store::check_deep(&data.store()) } else { store::check(&data.store()) }?;
         let mut findings = published_files(data)?;
-        if report.recorded_at > Clock::System.now() {
+        if report.recorded_at > Clock::system().now() {
             let ahead = report.recorded_at;
             findings
                 .push(format!("the journal was written up to {ahead}, which is yet to come: set the clock"));

@@ -37,7 +37,7 @@ pub fn init(data: &DataDir, organization: &str) -> Result<(), OfficeError> {
     config.check()?;
     let profile = Profile::jpki(organization)?;
     data.create()?;
-    let clock = Clock::System;
+    let clock = Clock::system();
     let (store, _) = Store::open(Options::new(data.store()), Listener::none())?;
     for authority in &profile.authorities {
         open_authority(&store, authority)?;

@@ -33,7 +33,7 @@ mod threads;
 
 pub use archive::{ARCHIVE_RECORD_OCTETS_MAX, ArchiveWriter};
 pub use check::{CheckError, CheckReport, check, check_deep, check_on};
-pub use clock::Clock;
+pub use clock::{Clock, Distrust, Frozen, Hands, STEP_MAX};
 pub use committer::Committer;
 pub use disk::Disk;
 pub use error::{Damage, DiskFault, NotReady, OpenError, Progress, StoreError, SubmitError};

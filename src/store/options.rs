@@ -54,7 +54,7 @@ impl Options {
             dir: dir.into(),
             disk: Disk::File,
             rows: RowsKind::Sled,
-            clock: Clock::System,
+            clock: Clock::system(),
             group_max: GROUP_MAX,
             journal_segment_octets: JOURNAL_SEGMENT_OCTETS,
             archive_segment_octets: ARCHIVE_SEGMENT_OCTETS,

@@ -176,7 +176,7 @@ impl World {
         Options {
             disk: Disk::Simulated(self.disk.clone()),
             rows: RowsKind::Memory,
-            clock: Clock::Manual(Arc::clone(&self.clock)),
+            clock: Clock::simulated(Arc::clone(&self.clock)),
             journal_segment_octets: 1200,
             archive_segment_octets: 600,
             group_max: 8,
