@@ -66,6 +66,7 @@ mod event_tag {
     pub(super) const CRL_SET_BEGUN: u8 = 9;
     pub(super) const CRL_SET_PUBLISHED: u8 = 10;
     pub(super) const CRL_SET_ABANDONED: u8 = 11;
+    pub(super) const CLOCK_RELEASED: u8 = 12;
 }
 
 impl Entry {
@@ -126,6 +127,7 @@ impl Event {
             Self::CrlSetBegun { .. } => event_tag::CRL_SET_BEGUN,
             Self::CrlSetPublished { .. } => event_tag::CRL_SET_PUBLISHED,
             Self::CrlSetAbandoned { .. } => event_tag::CRL_SET_ABANDONED,
+            Self::ClockReleased { .. } => event_tag::CLOCK_RELEASED,
         }
     }
 
@@ -161,6 +163,7 @@ impl Event {
                 out.extend(catalogue_sha256);
             }
             Self::CrlSetAbandoned { begun } => out.extend(begun.0.to_be_bytes()),
+            Self::ClockReleased { until } => put_time(out, *until),
         }
     }
 
@@ -195,6 +198,7 @@ impl Event {
                 Self::CrlSetPublished { begun: Position(body.number()?), catalogue_sha256: body.array()? }
             }
             event_tag::CRL_SET_ABANDONED => Self::CrlSetAbandoned { begun: Position(body.number()?) },
+            event_tag::CLOCK_RELEASED => Self::ClockReleased { until: body.time()? },
             other => return Err(CodecError::Unknown(other)),
         })
     }
@@ -470,6 +474,7 @@ mod tests {
                 catalogue_sha256
             }),
             any::<u64>().prop_map(|begun| Event::CrlSetAbandoned { begun: Position(begun) }),
+            time().prop_map(|until| Event::ClockReleased { until }),
         ]
     }
 

@@ -7,7 +7,8 @@ use crate::pki::{AuthorityId, CertStatus, CertificateKind, Partition, Revocation
 /// An event, when it was recorded, and at whose wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// When it was recorded; never earlier than the entry before.
+    /// When it was recorded; never earlier than the entry before, save for
+    /// [`Event::ClockReleased`].
     pub recorded_at: UnixTime,
     /// Who asked for it.
     pub origin: Origin,
@@ -76,6 +77,12 @@ pub enum Event {
         /// The position of its [`Event::CrlSetBegun`].
         begun: Position,
     },
+    /// Somebody vouched for the wall clock after it had stepped. The entry bears its time, and
+    /// so it alone may be dated before the entry it follows.
+    ClockReleased {
+        /// The time that was believed until then.
+        until: UnixTime,
+    },
 }
 
 /// A certificate as it was issued.
@@ -112,6 +119,25 @@ pub struct StatusChange<T> {
     pub became: T,
     /// How many changes it has had with this one, from 1.
     pub change: u32,
+}
+
+impl Entry {
+    /// The last time on record after this entry, when it was `mark` before: a release of the
+    /// clock sets it, every other entry may only raise it.
+    #[must_use]
+    pub fn mark_after(&self, mark: UnixTime) -> UnixTime {
+        match self.event {
+            Event::ClockReleased { .. } => self.recorded_at,
+            _ => mark.max(self.recorded_at),
+        }
+    }
+
+    /// True when it may follow an entry recorded at `mark`: time goes back at a release of the
+    /// clock only.
+    #[must_use]
+    pub fn may_follow(&self, mark: UnixTime) -> bool {
+        self.recorded_at >= mark || matches!(self.event, Event::ClockReleased { .. })
+    }
 }
 
 impl Event {

@@ -44,7 +44,7 @@ impl StatusIndex {
     /// The status of a serial of `authority`: one atomic load for a serial below 2³².
     ///
     /// Who reads [`Self::last_recorded_at`] after this sees a time that is not before the
-    /// change found.
+    /// change found, unless the clock was released since.
     #[must_use]
     pub fn find(&self, authority: AuthorityId, serial: &SerialNumber) -> StatusWord {
         let Some(authority) = self.authorities.get(usize::from(authority.0)).and_then(OnceLock::get) else {
@@ -61,9 +61,9 @@ impl StatusIndex {
     pub fn apply(&self, entries: &[Numbered]) {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         // The time first: a status must never be seen before the time it was recorded at.
-        if let Some(last) = entries.iter().map(|numbered| numbered.entry.recorded_at).max() {
-            self.raise_last_recorded_at(last);
-        }
+        let mark =
+            entries.iter().fold(self.last_recorded_at(), |mark, numbered| numbered.entry.mark_after(mark));
+        self.set_last_recorded_at(mark);
         let mut sparse: BTreeMap<AuthorityId, BTreeMap<SerialNumber, StatusWord>> = BTreeMap::new();
         for Numbered { entry, .. } in entries {
             let Some(certificate) = entry.event.certificate() else { continue };
@@ -89,7 +89,8 @@ impl StatusIndex {
         }
     }
 
-    /// When the last entry folded was recorded. Answers bear no earlier time.
+    /// When the last entry folded was recorded. Answers bear no earlier time. Once the clock was
+    /// released, entries before that may have been recorded later than this.
     #[must_use]
     pub fn last_recorded_at(&self) -> UnixTime {
         UnixTime::from_seconds(self.last_recorded_at.load(Ordering::Acquire))
@@ -133,7 +134,7 @@ impl StatusIndex {
             return Err(SnapshotError::NotEmpty);
         }
         let parsed = snapshot::read(octets)?;
-        self.raise_last_recorded_at(parsed.last_recorded_at);
+        self.set_last_recorded_at(parsed.last_recorded_at);
         for part in parsed.authorities {
             let Some(authority) = self.authority(part.authority) else { continue };
             let mut issued = part.sparse.len();
@@ -162,8 +163,9 @@ impl StatusIndex {
         numbered.filter_map(|(number, authority)| Some((AuthorityId(number), authority.get()?)))
     }
 
-    fn raise_last_recorded_at(&self, time: UnixTime) {
-        self.last_recorded_at.fetch_max(time.seconds(), Ordering::AcqRel);
+    /// The caller holds `writing`.
+    fn set_last_recorded_at(&self, time: UnixTime) {
+        self.last_recorded_at.store(time.seconds(), Ordering::Release);
     }
 }
 

@@ -163,7 +163,7 @@ fn check_with_tip(disk: &Disk, dir: &Path) -> Result<(CheckReport, Tip), CheckEr
             return Err("a frame belongs to another epoch");
         }
         for numbered in journal::entries_of(frame)? {
-            if numbered.entry.recorded_at < recorded_at {
+            if !numbered.entry.may_follow(recorded_at) {
                 return Err("an entry is dated before the one it follows");
             }
             recorded_at = numbered.entry.recorded_at;

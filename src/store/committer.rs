@@ -92,6 +92,8 @@ impl Committer {
     }
 
     fn commit_group(&mut self, rows: &Rows, queue: &mut VecDeque<Submission>) {
+        // What a step of the wall clock would date wrongly must not be written.
+        self.options.clock.watch();
         let first = self.position.next();
         let mut group = Group::default();
         while group.payload.len() < GROUP_OCTETS && group.answers.len() < self.options.group_max {
@@ -122,7 +124,7 @@ impl Committer {
         submission: &Submission,
     ) -> Result<Answer, SubmitError> {
         let origin = &submission.origin;
-        let now = self.options.clock.now().max(self.recorded_at);
+        let mut now = self.options.clock.now().max(self.recorded_at);
         if let Some(request) = &origin.request {
             let seen = match group.overlay.find_request(&request.key) {
                 Some(seen) => Some(seen),
@@ -138,6 +140,10 @@ impl Committer {
         let mut events = (submission.decide)(&records, now)?;
         if events.is_empty() && origin.request.is_some() {
             events.push(Event::RequestSeen);
+        }
+        if events.iter().any(|event| matches!(event, Event::ClockReleased { .. })) {
+            // Here and not before, so that what is decided next is dated by it.
+            now = self.options.clock.believe();
         }
         let index = group.entries.len();
         let count = events.len();

@@ -10,6 +10,7 @@
 //! | open CRL sets | 4 + n | count, then each: set, count 1, authority ids |
 //! | CRL sets | 1 + n | count, then each: authority 1, three times option 1 and set |
 //! | partitions | 1 + n | count, then each: authority 1, count 4, partitions 4 each |
+//! | clock released | 0 or 8 | position, if the clock was ever released |
 //!
 //! A set is: position 8, recorded_at 8, scheduled 1, SHA-256 of its catalogue 32 (zeros before
 //! it is published). Numbers are big-endian. This is the form in a snapshot.
@@ -42,6 +43,8 @@ pub struct Facts {
     pub crl_sets: BTreeMap<AuthorityId, CrlSets>,
     /// The partitions in which each authority ever issued a certificate.
     pub partitions: BTreeMap<AuthorityId, Arc<BTreeSet<Partition>>>,
+    /// The last [`Event::ClockReleased`]: entries after it may be dated before those before it.
+    pub clock_released: Option<Position>,
 }
 
 /// The last CRL sets of an authority.
@@ -79,6 +82,7 @@ impl Default for Facts {
             open_crl_sets: BTreeMap::new(),
             crl_sets: BTreeMap::new(),
             partitions: BTreeMap::new(),
+            clock_released: None,
         }
     }
 }
@@ -160,6 +164,7 @@ impl Facts {
             Event::CrlSetAbandoned { begun } => {
                 self.open_crl_sets.remove(begun);
             }
+            Event::ClockReleased { .. } => self.clock_released = Some(*position),
         }
     }
 
@@ -208,6 +213,9 @@ impl Facts {
                 out.extend(partition.0.to_be_bytes());
             }
         }
+        if let Some(position) = self.clock_released {
+            out.extend(position.0.to_be_bytes());
+        }
         out
     }
 
@@ -248,6 +256,9 @@ impl Facts {
             let partitions =
                 (0..count).map(|_| octets.u32().map(Partition)).collect::<Option<BTreeSet<_>>>()?;
             facts.partitions.insert(authority, Arc::new(partitions));
+        }
+        if !octets.0.is_empty() {
+            facts.clock_released = Some(Position(octets.u64()?));
         }
         octets.0.is_empty().then_some(facts)
     }
@@ -318,7 +329,12 @@ mod tests {
         assert_eq!(facts.open_crl_sets.keys().copied().collect::<Vec<_>>(), [Position(10)]);
         assert_eq!((facts.epoch, facts.reserved[&authority]), (Epoch(2), 1024));
         let octets = facts.write();
-        assert_eq!(Facts::read(&octets), Some(facts));
+        assert_eq!(Facts::read(&octets), Some(facts.clone()));
         assert_eq!(Facts::read(&octets[..octets.len() - 1]), None);
+        facts.clock_released = Some(Position(12));
+        let longer = facts.write();
+        assert_eq!(longer[..octets.len()], octets);
+        assert_eq!(Facts::read(&longer), Some(facts));
+        assert_eq!(Facts::read(&longer[..longer.len() - 1]), None);
     }
 }

@@ -286,7 +286,7 @@ impl Fold {
         if begins != (numbered.position.0 == FIRST) {
             return Err("a journal begins with its id, and nowhere else");
         }
-        if numbered.entry.recorded_at < self.recorded_at {
+        if !numbered.entry.may_follow(self.recorded_at) {
             return Err("an entry is dated before the one it follows");
         }
         self.recorded_at = numbered.entry.recorded_at;

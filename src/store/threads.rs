@@ -16,6 +16,7 @@ use super::options::{Listener, Options};
 use super::serials::{Serials, reservation};
 use super::shared::{Projection, Shared};
 use super::submission::{Decide, Done, Outcome, Submission};
+use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
 use crate::record::{ArchivePlace, Epoch, Numbered, Origin, Position, Record, RequestId};
 
@@ -176,6 +177,12 @@ impl Store {
     /// When the journal cannot be read, or has no such entry.
     pub fn head_at(&self, position: Position) -> Result<Head, StoreError> {
         self.0.shared.head_at(position)
+    }
+
+    /// The last time on record: nothing is recorded before it, unless the clock is released.
+    #[must_use]
+    pub fn recorded_at(&self) -> UnixTime {
+        self.0.shared.tip().recorded_at
     }
 
     /// The life of the journal.
