@@ -173,8 +173,8 @@ impl Row {
 
     /// What the next gate must know of this CRL.
     #[must_use]
-    pub const fn previous(&self) -> Previous {
-        Previous { number: self.number, entries: self.entries }
+    pub fn previous(&self) -> Previous {
+        Previous { number: self.number, entries: self.entries, this_update: self.this_update.parse().ok() }
     }
 }
 

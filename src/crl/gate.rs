@@ -30,6 +30,8 @@ pub struct Previous {
     pub number: CrlNumber,
     /// How many entries it had.
     pub entries: u64,
+    /// Its thisUpdate; none when the clock was released since, and time may have gone back.
+    pub this_update: Option<UnixTime>,
 }
 
 /// What was read in a CRL that passed; made by [`gate`] alone.
@@ -62,7 +64,7 @@ pub fn gate(
     let number = check_extensions(&list.crl_extensions, issuer, expected)?;
     let entries = check_entries(&list, records)?;
     if let Some(previous) = expected.previous {
-        check_succession(number, entries, previous, expected.departed)?;
+        check_succession(number, entries, list.this_update, previous, expected.departed)?;
     }
     let mut sha256 = [0; 32];
     sha256.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
@@ -201,15 +203,19 @@ fn check_entries(
     }
 }
 
-/// The number rises, and the size falls no further than explained.
+/// The number rises, time does not go back, and the size falls no further than explained.
 fn check_succession(
     number: CrlNumber,
     entries: u64,
+    this_update: UnixTime,
     previous: Previous,
     departed: u64,
 ) -> Result<(), GateError> {
     if number <= previous.number {
         return Err(GateError::NumberNotRising { number, previous: previous.number });
+    }
+    if let Some(before) = previous.this_update.filter(|before| this_update < *before) {
+        return Err(GateError::Earlier { this_update, previous: before });
     }
     if entries.saturating_add(departed) < previous.entries {
         return Err(GateError::Shrunk { entries, previous: previous.entries, departed });

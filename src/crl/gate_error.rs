@@ -50,6 +50,14 @@ pub enum GateError {
         /// The one published before.
         previous: CrlNumber,
     },
+    /// thisUpdate is before that of the CRL published before.
+    #[error("thisUpdate {this_update} is before that of the last CRL, {previous}, and no clock was released")]
+    Earlier {
+        /// This CRL's.
+        this_update: UnixTime,
+        /// That of the one published before.
+        previous: UnixTime,
+    },
     /// The issuing distribution point is missing, superfluous, not critical or another's.
     #[error("the issuing distribution point is not the one of this scope")]
     IssuingDistributionPoint,

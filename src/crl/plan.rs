@@ -28,12 +28,28 @@ impl SetPlan {
     /// An entry may go once it has stood in a scheduled, published CRL issued past the
     /// certificate's expiry (RFC 5280 §5): the last such set is past it, and the revocation
     /// is older than that set. One recorded in the very second of that set stays a turn longer.
+    ///
+    /// What was recorded after thisUpdate, which only a release of the clock makes possible, is
+    /// dated thisUpdate.
     #[must_use]
     pub fn lists(&self, record: &Record) -> Option<Revocation> {
         let CertStatus::Revoked(revocation) = record.status_at(self.position) else { return None };
-        let may_go = self
-            .last_scheduled
-            .is_some_and(|last| record.issued.not_after < last && revocation.revoked_at < last);
-        (!may_go).then_some(revocation)
+        // One of a later date is from before the clock was released: who had expired then may
+        // not have expired now.
+        let last = self.last_scheduled.filter(|last| *last <= self.this_update);
+        let may_go = last.is_some_and(|last| record.issued.not_after < last && revocation.revoked_at < last);
+        let shown = match record.change_at(self.position) {
+            Some(change) if change.recorded_at > self.this_update => self.dated_now(revocation),
+            _ => revocation,
+        };
+        (!may_go).then_some(shown)
+    }
+
+    fn dated_now(&self, revocation: Revocation) -> Revocation {
+        Revocation {
+            revoked_at: revocation.revoked_at.min(self.this_update),
+            invalidity_date: revocation.invalidity_date.map(|since| since.min(self.this_update)),
+            ..revocation
+        }
     }
 }

@@ -7,7 +7,8 @@
 //! | revoked, ground R | so already | refused | nothing to release |
 //! | revoked, other ground | keyCompromise only, date kept | refused | nothing to release |
 //!
-//! Revocation is for ever: no row leads from revoked to anything but a sharper ground.
+//! Revocation is for ever: no row leads from revoked to anything but a sharper ground. A date
+//! that is kept becomes now when it lies in the future, as it may after a release of the clock.
 
 use std::time::Duration;
 
@@ -44,16 +45,18 @@ pub fn revoke(record: &Record, asked: Revoke, now: UnixTime) -> Result<Option<Ev
             Revocation { revoked_at: now, reason, invalidity_date: asked.invalidity_date }
         }
         CertStatus::Revoked(held) if held.is_hold() => Revocation {
-            revoked_at: held.revoked_at,
+            revoked_at: held.revoked_at.min(now),
             reason,
-            invalidity_date: asked.invalidity_date.or(held.invalidity_date),
+            invalidity_date: asked.invalidity_date.or(past(held.invalidity_date, now)),
         },
         CertStatus::Revoked(was) if asked.reason.is_none_or(|reason| reason == was.reason) => {
             return Ok(None);
         }
-        CertStatus::Revoked(was) if reason == RevocationReason::KeyCompromise => {
-            Revocation { reason, invalidity_date: asked.invalidity_date.or(was.invalidity_date), ..was }
-        }
+        CertStatus::Revoked(was) if reason == RevocationReason::KeyCompromise => Revocation {
+            revoked_at: was.revoked_at.min(now),
+            reason,
+            invalidity_date: asked.invalidity_date.or(past(was.invalidity_date, now)),
+        },
         CertStatus::Revoked(was) => return Err(Refusal::AlreadyRevoked { was: was.reason }),
     };
     change(record, became, now).map(Event::Revoked).map(Some)
@@ -106,6 +109,11 @@ pub fn release(
     }
 }
 
+/// A date on record, which may lie in the future after a release of the clock.
+fn past(date: Option<UnixTime>, now: UnixTime) -> Option<UnixTime> {
+    date.map(|date| date.min(now))
+}
+
 fn not_in_future(invalidity_date: Option<UnixTime>, now: UnixTime) -> Result<(), Refusal> {
     match invalidity_date {
         Some(since) if since > now => Err(Refusal::InvalidityInFuture { since, now }),
@@ -115,7 +123,9 @@ fn not_in_future(invalidity_date: Option<UnixTime>, now: UnixTime) -> Result<(),
 
 fn change<T>(record: &Record, became: T, now: UnixTime) -> Result<StatusChange<T>, Refusal> {
     let earliest = record.changed_at().plus(CHANGES_APART);
-    if now < earliest && !record.changes.is_empty() {
+    // One dated after now is from before the clock was released: it is not waited for.
+    let is_past = record.changed_at() <= now;
+    if now < earliest && is_past && !record.changes.is_empty() {
         return Err(Refusal::NotBefore(earliest));
     }
     let change = u32::try_from(record.changes.len()).unwrap_or(u32::MAX).saturating_add(1);

@@ -23,19 +23,24 @@ pub(super) struct OfAuthority<'a> {
     pub(super) listing: &'a Listing,
     pub(super) previous: Option<&'a Catalogue>,
     pub(super) directory: &'a Path,
+    /// True when the clock was released since `previous`: thisUpdate may go back.
+    pub(super) set_back: bool,
 }
 
 impl OfAuthority<'_> {
     /// Builds, signs and checks one CRL, and writes it where nobody is served from yet.
     pub(super) fn build_crl(&self, live: &LiveGeneration, scope: Scope<'_>) -> Result<Row, OfficeError> {
-        let Self { office, plan, collector, listing, previous, directory } = *self;
+        let Self { office, plan, collector, listing, previous, directory, set_back } = *self;
         let issuer = &live.issuer;
         let entries = collector.entries(scope);
         let tbs = tbs_cert_list(issuer, live.key.algorithm(), scope, plan, &entries);
         let crl = office.sign_crl(live, tbs)?;
         let before = previous.and_then(|set| set.find(&live.authority, issuer.generation.number(), scope));
-        let expected =
-            Expected { plan, scope, previous: before.map(Row::previous), departed: listing.departed(scope) };
+        let mut before = before.map(Row::previous);
+        if let Some(before) = before.as_mut().filter(|_| set_back) {
+            before.this_update = None;
+        }
+        let expected = Expected { plan, scope, previous: before, departed: listing.departed(scope) };
         let facts = gate(&crl, issuer, &expected, listing.rows(scope)).map_err(|error| {
             let generation = issuer.generation;
             OfficeError::Gate(format!("{}/{generation}/{}: {error}", live.authority, file_name(scope)))

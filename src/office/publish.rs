@@ -204,14 +204,10 @@ impl Office {
                 .iter()
                 .flat_map(|live| scopes.iter().map(move |scope| (live.as_ref(), *scope)))
                 .collect();
-            let of = OfAuthority {
-                office: self,
-                plan: &plan,
-                collector: &collector,
-                listing: &listing,
-                previous,
-                directory,
-            };
+            let released = self.store.facts().clock_released;
+            let set_back = previous.is_some_and(|set| released > Some(Position(set.position)));
+            let (collector, listing) = (&collector, &listing);
+            let of = OfAuthority { office: self, plan: &plan, collector, listing, previous, directory, set_back };
             rows.extend(in_parallel(&crls, |(live, scope)| of.build_crl(live, *scope))?);
         }
         Ok(rows)

@@ -68,8 +68,13 @@ impl Record {
         if position < self.position {
             return CertStatus::Unknown;
         }
-        let last = self.changes.iter().rev().find(|change| change.position <= position);
-        last.map_or(CertStatus::Good, |change| change.status)
+        self.change_at(position).map_or(CertStatus::Good, |change| change.status)
+    }
+
+    /// The last change up to the entry at `position`.
+    #[must_use]
+    pub fn change_at(&self, position: Position) -> Option<&Change> {
+        self.changes.iter().rev().find(|change| change.position <= position)
     }
 
     /// The status at an instant: after all that was recorded up to and including that second.

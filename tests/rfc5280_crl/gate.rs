@@ -293,7 +293,8 @@ fn no_entry_is_later_than_this_update() {
         ("2026-11-22T15:00:01Z", Some(GateError::DateAfterThisUpdate(serial(90)))),
     ] {
         late.revoked_at = time(at);
-        let records = [changed(resident(90, KIYOSE), 900, CertStatus::Revoked(late))];
+        let mut records = [changed(resident(90, KIYOSE), 900, CertStatus::Revoked(late))];
+        records[0].changes[0].recorded_at = plan().this_update;
         let bytes = crl(ca(3), kiyose(), &plan(), &records);
         assert_eq!(gated(ca(3), kiyose(), &plan(), &records, &bytes).err(), expected);
     }
@@ -320,7 +321,7 @@ fn rfc5280_s5_2_3_the_number_is_the_planned_one_and_rises() {
     let (plan, records) = (plan(), records());
     let good = crl(ca(1), kiyose(), &plan, &records);
     let after = |previous| {
-        let previous = Some(Previous { number: previous, entries: 3 });
+        let previous = Some(Previous { number: previous, entries: 3, this_update: None });
         let expected = Expected { plan: &plan, scope: kiyose(), previous, departed: 0 };
         gate(&good, &ca(1).issuer, &expected, listing(&plan, None, &records).rows(kiyose())).err()
     };
@@ -329,6 +330,51 @@ fn rfc5280_s5_2_3_the_number_is_the_planned_one_and_rises() {
         let not_rising = GateError::NumberNotRising { number: number(1000), previous: reused };
         assert_eq!(after(reused), Some(not_rising));
     }
+}
+
+#[test]
+fn rfc5280_s5_1_2_4_time_goes_back_only_when_the_clock_was_released() {
+    let (plan, records) = (plan(), records());
+    let good = crl(ca(1), kiyose(), &plan, &records);
+    let after = |this_update| {
+        let number = CrlNumber::new(Epoch::FIRST, Position(999));
+        let previous = Some(Previous { number, entries: 3, this_update });
+        let expected = Expected { plan: &plan, scope: kiyose(), previous, departed: 0 };
+        gate(&good, &ca(1).issuer, &expected, listing(&plan, None, &records).rows(kiyose())).err()
+    };
+    let later = plan.this_update.plus(std::time::Duration::from_secs(1));
+    assert_eq!(after(Some(plan.this_update)), None);
+    assert_eq!(
+        after(Some(later)),
+        Some(GateError::Earlier { this_update: plan.this_update, previous: later })
+    );
+    assert_eq!(after(None), None);
+}
+
+/// After a release of the clock a date on record may be later than thisUpdate, and the last
+/// scheduled set from a time that has not come: nobody leaves on its word.
+#[test]
+fn rfc5280_s5_1_2_6_no_date_is_later_than_this_update_also_after_a_release_of_the_clock() {
+    let mut future = records();
+    for record in &mut future {
+        for change in &mut record.changes {
+            change.recorded_at = plan().this_update.plus(std::time::Duration::from_secs(86_400));
+            if let CertStatus::Revoked(revocation) = &mut change.status {
+                revocation.revoked_at = plan().this_update.plus(std::time::Duration::from_secs(86_400));
+                revocation.invalidity_date = Some(revocation.revoked_at);
+            }
+        }
+    }
+    let late = plan().this_update.plus(std::time::Duration::from_secs(40 * 366 * 86_400));
+    let plan = SetPlan { last_scheduled: Some(late), ..plan() };
+    let bytes = crl(ca(1), kiyose(), &plan, &future);
+    let listing = listing(&plan, None, &future);
+    let rows: Vec<_> = listing.rows(kiyose()).collect();
+    assert_eq!(rows.len(), 3);
+    assert!(rows.iter().all(|(_, revocation)| revocation.revoked_at == plan.this_update));
+    assert!(rows.iter().all(|(_, revocation)| revocation.invalidity_date == Some(plan.this_update)));
+    let expected = Expected { plan: &plan, scope: kiyose(), previous: None, departed: 0 };
+    assert_eq!(gate(&bytes, &ca(1).issuer, &expected, rows).err(), None);
 }
 
 #[test]
@@ -396,7 +442,8 @@ fn a_crl_shrinks_only_by_what_rightly_left() {
     all.insert(8, changed(held, 950, CertStatus::Good));
 
     let then = collector(&yesterday, &all).count(kiyose());
-    let (plan, previous) = (plan(), Some(Previous { number: yesterday.number, entries: then }));
+    let this_update = Some(yesterday.this_update);
+    let (plan, previous) = (plan(), Some(Previous { number: yesterday.number, entries: then, this_update }));
     assert_eq!((then, collector(&plan, &all).count(kiyose())), (5, 3));
     let verdict = |records: &[Record]| {
         let listing = listing(&plan, Some(yesterday), records);
