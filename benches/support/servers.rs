@@ -26,6 +26,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use ring::signature::{ECDSA_P256_SHA256_ASN1, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use sekisho::http::{Documents, Options, Readiness, Server, Site};
+use sekisho::store::Clock;
 use tempfile::TempDir;
 
 use super::machine;
@@ -161,6 +162,7 @@ fn ours(signs_with: SignsWith, kept: u64) {
     }
     let site = Arc::new(Site {
         responder: Arc::clone(&world.responder),
+        clock: Clock::system(),
         documents: ArcSwap::from_pointee(Documents::default()),
         readiness: Box::new(Readiness::default),
         max_age: Duration::from_secs(60),

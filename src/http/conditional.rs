@@ -56,7 +56,7 @@ pub(super) fn to_http_date(time: UnixTime) -> httpdate::HttpDate {
 }
 
 /// In whole seconds.
-pub(super) fn unix_time(time: SystemTime) -> UnixTime {
+fn unix_time(time: SystemTime) -> UnixTime {
     UnixTime::default().plus(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Knows HTTP, its limits and the ways OCSP clients spell a request; knows nothing of DER and
 //! nothing of who was revoked. It alone reads the clock, once per request, and passes `now`
-//! down.
+//! down: the service's clock, which does not step with the wall clock.
 //!
 //! ```text
 //! server      accepts, deals connections to the cores, stops

@@ -5,7 +5,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::SystemTime;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
@@ -16,7 +15,7 @@ use hyper::service::Service;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::Body;
-use super::conditional::{Conditions, unix_time};
+use super::conditional::Conditions;
 use super::connection::{Entry, Phase};
 use super::core::Core;
 use super::question::{self, Asked, Asking, BodyRefusal};
@@ -80,7 +79,7 @@ impl Routes {
     }
 
     fn route(&self, request: Request<Incoming>) -> Answering {
-        let now = unix_time(SystemTime::now());
+        let now = self.core.site.clock.now();
         let target = Target::of(request.uri().path());
         if expects_more_than_continue(request.headers()) {
             return self.ready(status(StatusCode::EXPECTATION_FAILED));
@@ -148,7 +147,7 @@ impl Routes {
                 Err(BodyRefusal::Broken) => return status(StatusCode::BAD_REQUEST),
             };
             // The body may have taken its time, and the question is asked now.
-            let now = unix_time(SystemTime::now());
+            let now = core.site.clock.now();
             let answer = match question::ask(&core, &body, now) {
                 Asked::Ready(source, answer) => (source, answer),
                 Asked::Waiting(source, receiver) => (source, question::wait(receiver).await),

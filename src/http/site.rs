@@ -7,11 +7,14 @@ use arc_swap::ArcSwap;
 
 use super::Documents;
 use crate::ocsp::Responder;
+use crate::store::Clock;
 
 /// Everything behind the public listener.
 pub struct Site {
     /// Who answers OCSP requests.
     pub responder: Arc<Responder>,
+    /// The time of requests.
+    pub clock: Clock,
     /// What is there to download; replaced as a whole when a set is published.
     pub documents: ArcSwap<Documents>,
     /// Asked at each `/readyz`.

@@ -37,6 +37,7 @@ impl Office {
     /// # Errors
     /// When keys or entries cannot be written.
     pub fn new_generation(&self, authority: AuthorityId) -> Result<Generation, OfficeError> {
+        self.believed_clock()?;
         let keeping = self.keeping.lock();
         let facts = self.store.facts();
         let ours =

@@ -42,7 +42,7 @@ impl Condition {
         if report.recorded_at > Clock::system().now() {
             let ahead = report.recorded_at;
             findings
-                .push(format!("the journal was written up to {ahead}, which is yet to come: set the clock"));
+                .push(format!("the journal was written up to {ahead}, which is yet to come: set the clock, or, if it is right, start the service and run `sekisho clock release`"));
         }
         Ok(Self {
             position: report.position,

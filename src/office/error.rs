@@ -8,7 +8,7 @@ use crate::pki::{PartitionError, ReasonError, SerialError};
 use crate::profile::ProfileError;
 use crate::record::Refusal;
 use crate::signer::{KeyError, SignError};
-use crate::store::{CheckError, OpenError, StoreError, SubmitError};
+use crate::store::{CheckError, Distrust, OpenError, StoreError, SubmitError};
 
 /// What stands against a use case.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +113,11 @@ pub enum OfficeError {
     /// A signature could not be made.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// The wall clock is not believed: nothing is signed.
+    #[error(
+        "{0}: nothing is signed until it is right again; set it, or, if it is right now, run `sekisho clock release`"
+    )]
+    Clock(Distrust),
     /// A CRL set of no authority.
     #[error("name the authority whose CRLs are to be published")]
     NothingToPublish,
@@ -178,6 +183,7 @@ impl OfficeError {
                 Blame::Request
             }
             Self::Submit(_)
+            | Self::Clock(_)
             | Self::Store(StoreError::Rebuilding(_) | StoreError::Closed | StoreError::Archive(_)) => {
                 Blame::Moment
             }

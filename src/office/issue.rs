@@ -96,6 +96,7 @@ impl Office {
         {
             return self.issued_pair(&outcome);
         }
+        self.believed_clock()?;
         let now = self.clock.now();
         let applicant = applicant(application, now)?;
         let kinds = kinds(&application.kinds)?;

@@ -8,6 +8,7 @@ mod authorities;
 mod build;
 mod change;
 mod check;
+mod clock;
 pub mod data;
 mod documents;
 mod error;
@@ -15,6 +16,7 @@ mod inquiry;
 mod issue;
 mod manifest;
 mod publish;
+mod refresh;
 mod schedule;
 mod signer_alarm;
 mod signer_files;
@@ -31,6 +33,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 pub use authorities::LiveGeneration;
 pub use change::{Asked, Changed, Wish};
 pub use check::Condition;
+pub use clock::{ClockRelease, ClockState};
 use data::DataDir;
 use documents::Served;
 pub use documents::{PublicContent, PublicFile, Watcher};
@@ -39,17 +42,18 @@ pub use inquiry::{CertificateState, Selector};
 pub use issue::{Application, IssuedCertificate, IssuedPair, SubjectKeySource};
 pub use manifest::{FilesWanted, Listed, ListedAuthority, Manifest};
 pub use publish::PublishedSet;
+pub use refresh::{Sign, sign_here};
 pub use schedule::Schedule;
 pub use signer_files::{GivenSigner, SignerFileError};
-pub use start::init;
+pub use start::{init, init_at};
 
 use crate::config::Config;
-use crate::ocsp::Responder;
+use crate::ocsp::{Responder, SigningIdentity};
 use crate::pki::{AuthorityId, Generation, Partition};
 use crate::profile::Profile;
 use crate::signer::Pool;
 use crate::status::StatusIndex;
-use crate::store::{Clock, Store};
+use crate::store::{Clock, Frozen, Store};
 
 /// A running service without its listeners.
 pub struct Office {
@@ -80,6 +84,10 @@ pub struct Office {
     keeping: Mutex<()>,
     /// Why the last CRL set was not published, until one is.
     held_back: ArcSwap<Option<String>>,
+    /// The signers the responder has.
+    installed: ArcSwap<Vec<SigningIdentity>>,
+    /// Whether the clock is believed, as the responder was last told.
+    clock_told: Mutex<Option<Frozen>>,
     /// The URL written into certificates.
     public_url: String,
 }
@@ -134,6 +142,9 @@ impl Office {
         let mut reasons = Vec::new();
         if let Err(reason) = self.store.ready() {
             reasons.push(reason.to_string());
+        }
+        if let Some(frozen) = self.clock.frozen() {
+            reasons.push(OfficeError::Clock(frozen.why).to_string());
         }
         reasons.extend(self.held_back.load().as_ref().clone());
         reasons.extend(self.signers.faults());

@@ -41,8 +41,10 @@ impl Office {
     ///
     /// # Errors
     /// Nothing has changed for verifiers then: the last set is still served, and `/readyz`
-    /// tells why until the next one comes out.
+    /// tells why until the next one comes out. [`OfficeError::Clock`] while the clock is not
+    /// believed.
     pub fn publish(&self, authorities: &[AuthorityId], scheduled: bool) -> Result<PublishedSet, OfficeError> {
+        self.believed_clock()?;
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let published = self.publish_set(authorities, scheduled);
         drop(publishing);
@@ -62,6 +64,7 @@ impl Office {
             let named = self.profile.distribution_point(*authority, *partition);
             named.ok_or(IssueError::Municipality(*partition))?;
         }
+        self.believed_clock()?;
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         // Who waited here may find that the set before had them.
         if !self.are_open(wanted)? {

@@ -1,13 +1,17 @@
-//! What happens by itself: the day's CRL set, and the renewal of signers.
+//! What happens by itself: the day's CRL set, the renewal of signers, the watch over the clock,
+//! and the refreshing of what is asked.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::clock::LOOK;
+use super::refresh::{self, Sign, wait};
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
 use crate::pki::AuthorityId;
+use crate::store::CrlSet;
 
 /// How often the schedule looks at the clock.
 const TICK: Duration = Duration::from_secs(1);
@@ -27,57 +31,42 @@ const DAY: i64 = 86_400;
 
 /// The running schedule; stops when dropped or told to.
 pub struct Schedule {
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    stop: Vec<Sender<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Schedule {
-    /// Starts it on a thread of its own.
+    /// Starts it on threads of its own: one cuts CRLs and renews signers, one watches the clock,
+    /// one keeps warm what is asked. `sign` makes the signatures of the last.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(office: Arc<Office>) -> std::io::Result<Self> {
+    pub fn start(office: Arc<Office>, sign: Sign) -> std::io::Result<Self> {
+        let mut schedule = Self { stop: Vec::new(), threads: Vec::new() };
+        let (keeping, watching) = (Arc::clone(&office), Arc::clone(&office));
+        schedule.spawn("schedule", move |stopped| keep(&keeping, stopped))?;
+        schedule.spawn("clock", move |stopped| watch_clock(&watching, stopped))?;
+        schedule.spawn("refresh", move |stopped| refresh::run(&office, &sign, stopped))?;
+        Ok(schedule)
+    }
+
+    fn spawn(&mut self, name: &str, run: impl FnOnce(&Receiver<()>) + Send + 'static) -> std::io::Result<()> {
         let (stop, stopped) = mpsc::channel::<()>();
-        let run = move || {
-            let mut settled = false;
-            let mut retry_at: Option<Instant> = None;
-            let mut signers_at = Instant::now() + SIGNERS;
-            loop {
-                if !settled && !office.is_rebuilding() {
-                    settled = true;
-                    if let Err(error) = office.settle() {
-                        tracing::error!(%error, "what the last stop left open is still open");
-                    }
-                }
-                if settled && retry_at.is_none_or(|at| Instant::now() >= at) {
-                    retry_at = publish_if_due(&office).err().map(|error| {
-                        tracing::error!(%error, retry_seconds = RETRY.as_secs(), "the day's CRL set is not out");
-                        Instant::now() + RETRY
-                    });
-                }
-                if Instant::now() >= signers_at || office.answers_for_expired() {
-                    signers_at = Instant::now() + SIGNERS;
-                    // What fails is logged there, once a level of urgency, and stands in unready().
-                    drop(office.renew_signers());
-                }
-                if stopped.recv_timeout(TICK) != Err(RecvTimeoutError::Timeout) {
-                    return;
-                }
-            }
-        };
-        let thread = std::thread::Builder::new().name("schedule".to_owned()).spawn(run)?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&stopped))?;
+        self.stop.push(stop);
+        self.threads.push(thread);
+        Ok(())
     }
 
     /// Tells it to stop, without waiting until it has.
     pub fn tell_to_stop(&mut self) {
-        self.stop = None;
+        self.stop.clear();
     }
 
     /// Stops it; a set being built is finished first.
     pub fn stop(&mut self) {
         self.tell_to_stop();
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             drop(thread.join());
         }
     }
@@ -89,7 +78,48 @@ impl Drop for Schedule {
     }
 }
 
-/// Publishes a scheduled set for every authority whose last one is older than the last cut.
+/// Cuts the day's CRLs and renews signers; neither while the clock is not believed.
+fn keep(office: &Office, stopped: &Receiver<()>) {
+    let mut settled = false;
+    let mut retry_at: Option<Instant> = None;
+    let mut signers_at = Instant::now() + SIGNERS;
+    loop {
+        if !settled && !office.is_rebuilding() {
+            settled = true;
+            if let Err(error) = office.settle() {
+                tracing::error!(%error, "what the last stop left open is still open");
+            }
+        }
+        if office.watch_clock().is_some() {
+            // As soon as it is believed again.
+            (retry_at, signers_at) = (None, Instant::now());
+        } else {
+            if settled && retry_at.is_none_or(|at| Instant::now() >= at) {
+                retry_at = publish_if_due(office).err().map(|error| {
+                    tracing::error!(%error, retry_seconds = RETRY.as_secs(), "the day's CRL set is not out");
+                    Instant::now() + RETRY
+                });
+            }
+            if Instant::now() >= signers_at || office.answers_for_expired() {
+                signers_at = Instant::now() + SIGNERS;
+                // What fails is logged there, once a level of urgency, and stands in unready().
+                drop(office.renew_signers());
+            }
+        }
+        if !wait(stopped, TICK) {
+            return;
+        }
+    }
+}
+
+fn watch_clock(office: &Office, stopped: &Receiver<()>) {
+    while wait(stopped, LOOK) {
+        office.watch_clock();
+    }
+}
+
+/// Publishes a scheduled set for every authority whose last one is older than the last cut, or
+/// is served from a set that is dated after all that is on record: the clock was released since.
 fn publish_if_due(office: &Office) -> Result<(), OfficeError> {
     let daily = office.config.crl.daily_second().unwrap_or(0);
     let cut = last_cut(office.clock.now(), daily);
@@ -99,9 +129,13 @@ fn publish_if_due(office: &Office) -> Result<(), OfficeError> {
     if office.profile.authorities.iter().any(|authority| is_behind(&authority.id)) {
         office.serve_files()?;
     }
+    let recorded_at = office.store.recorded_at();
     let due = |id: &AuthorityId| {
-        let last = facts.crl_sets.get(id).and_then(|sets| sets.published_scheduled);
-        last.is_none_or(|set| set.recorded_at < cut) || office.served_set(*id).is_none()
+        let sets = facts.crl_sets.get(id).copied().unwrap_or_default();
+        let is_ahead = |set: CrlSet| set.recorded_at > recorded_at;
+        sets.published_scheduled.is_none_or(|set| set.recorded_at < cut || is_ahead(set))
+            || sets.published.is_some_and(is_ahead)
+            || office.served_set(*id).is_none()
     };
     let authorities: Vec<_> = office.profile.authorities.iter().map(|a| a.id).filter(due).collect();
     if authorities.is_empty() {

@@ -139,6 +139,7 @@ impl Office {
 
     fn install(&self, identities: &[SigningIdentity]) {
         self.responder.install(identities);
+        self.installed.store(Arc::new(identities.to_vec()));
         let answering: BTreeSet<_> = identities
             .iter()
             .filter(|one| !one.signers.is_empty())

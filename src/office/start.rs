@@ -30,6 +30,14 @@ use crate::store::{Clock, Listener, NotReady, Opened, Options, Store};
 /// # Errors
 /// When there is one already, or the system refuses.
 pub fn init(data: &DataDir, organization: &str) -> Result<(), OfficeError> {
+    init_at(data, organization, &Clock::system())
+}
+
+/// As [`init`], by another clock.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_at(data: &DataDir, organization: &str, clock: &Clock) -> Result<(), OfficeError> {
     let config = Config {
         profile: crate::config::Profile { organization: organization.to_owned() },
         ..Config::default()
@@ -37,8 +45,8 @@ pub fn init(data: &DataDir, organization: &str) -> Result<(), OfficeError> {
     config.check()?;
     let profile = Profile::jpki(organization)?;
     data.create()?;
-    let clock = Clock::system();
-    let (store, _) = Store::open(Options::new(data.store()), Listener::none())?;
+    let options = Options { clock: clock.clone(), ..Options::new(data.store()) };
+    let (store, _) = Store::open(options, Listener::none())?;
     for authority in &profile.authorities {
         open_authority(&store, authority)?;
         let facts = store.facts();
@@ -74,6 +82,8 @@ impl Office {
         options.known_position = published_position(&data)?;
         public_url.parse::<OcspUrl>()?;
         let (store, opened) = Store::open(options, listener(&status))?;
+        // The newest CRL's thisUpdate is an entry's time too: this is the latest there is.
+        clock.hold_against(store.recorded_at());
         let closing = store.clone();
         let responder = Arc::new(Responder::new(Arc::clone(&status), responder_options(&config)));
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
@@ -96,8 +106,11 @@ impl Office {
             keeping: Mutex::new(()),
             held_back: ArcSwap::from_pointee(None),
             signers: Signers::default(),
+            installed: ArcSwap::from_pointee(Vec::new()),
+            clock_told: Mutex::new(None),
             public_url,
         };
+        office.watch_clock();
         match office.make_ready() {
             Ok(()) => Ok((Arc::new(office), opened)),
             Err(error) => {
@@ -127,6 +140,10 @@ impl Office {
     pub(super) fn settle(&self) -> Result<(), OfficeError> {
         self.store.wait_ready();
         self.settle_open_sets()?;
+        if self.watch_clock().is_some() {
+            // Whose time is over cannot be told; signers are renewed once the clock is believed.
+            return Ok(());
+        }
         self.renew_signers()?;
         self.remove_expired_keys()
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use sekisho::http::{Documents, Options, Readiness, Server, Site};
+use sekisho::store::Clock;
 
 use crate::client::{self, Response};
 use crate::responder::{SignsWith, World};
@@ -31,6 +32,7 @@ impl Served {
         let told = Arc::clone(&reasons);
         let site = Arc::new(Site {
             responder: Arc::clone(&world.responder),
+            clock: Clock::system(),
             documents: ArcSwap::from_pointee(Documents::default()),
             readiness: Box::new(move || Readiness { reasons: told.lock().unwrap().clone() }),
             max_age: Duration::from_secs(MAX_AGE),
