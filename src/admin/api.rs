@@ -25,6 +25,12 @@ pub mod path {
     pub const RELOAD: &str = "/v1/reload";
     /// `{}` → [`Condition`](super::Condition).
     pub const CHECK: &str = "/v1/check";
+    /// `{}` → [`ClockState`](super::ClockState).
+    pub const CLOCK: &str = "/v1/clock";
+    /// `{}` → [`ClockRelease`](super::ClockRelease).
+    pub const CLOCK_RELEASE: &str = "/v1/clock/release";
+    /// [`Explain`](super::Explain) → [`Explanation`](super::Explanation).
+    pub const EXPLAIN: &str = "/v1/explain";
 }
 
 /// Names one certificate.
@@ -270,6 +276,117 @@ pub struct Condition {
     pub certificates: u64,
     /// What is wrong, a line each; empty when all is well.
     pub findings: Vec<String>,
+}
+
+/// What the clocks show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockState {
+    /// The wall clock.
+    pub wall: String,
+    /// The time of entries and answers.
+    pub trusted: String,
+    /// The last time on record.
+    pub recorded_at: String,
+    /// True while the wall clock is not believed and nothing is signed.
+    pub frozen: bool,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// What came of vouching for the wall clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockRelease {
+    /// False when the clock was believed anyway, and nothing changed.
+    pub released: bool,
+    /// The time believed and on record until then.
+    pub from: String,
+    /// The wall clock's, believed from now on.
+    pub to: String,
+    /// Journal position of the entry that says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
+}
+
+/// Where would an answer about a certificate come from?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Explain {
+    /// Which certificate.
+    pub certificate: Selector,
+}
+
+/// Where an answer about a certificate would come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Authority's name.
+    pub authority: String,
+    /// Serial.
+    pub serial: String,
+    /// Key generation that signed the certificate; none when none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u8>,
+    /// Its status, as answers show it; `unknown` when it was never issued.
+    #[serde(flatten)]
+    pub status: Status,
+    /// Since when it has that status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Journal position of the entry that says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
+    /// The time of this explanation.
+    pub now: String,
+    /// Why nothing is signed now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<String>,
+    /// Who would sign; the first signs for askers that prefer no algorithm.
+    pub signers: Vec<ExplainedSigner>,
+    /// Kept signatures of signers that are gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<ExplainedAnswer>,
+}
+
+/// A signer, and its signatures that are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainedSigner {
+    /// Key generation that issued its certificate.
+    pub generation: u8,
+    /// SHA-1 of its key, hex: the ResponderID.
+    pub key_id: String,
+    /// Serial of its certificate.
+    pub serial: String,
+    /// End of its certificate's validity.
+    pub not_after: String,
+    /// What it signs with.
+    pub algorithm: String,
+    /// Its signatures about the certificate.
+    pub kept: Vec<ExplainedAnswer>,
+}
+
+/// A kept signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainedAnswer {
+    /// How its question names the issuer: `sha1`, `sha256`, `sha384`, `sha512`.
+    pub hash: String,
+    /// Whether with parameters NULL, or absent.
+    pub null_parameters: bool,
+    /// When it was signed.
+    pub signed_at: String,
+    /// From when on who asks has the next made.
+    pub refresh_at: String,
+    /// Its nextUpdate.
+    pub next_update: String,
+    /// Until when an HTTP cache that asks now may hold it, if it is given at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_cached_until: Option<String>,
+    /// True when who asks now gets it.
+    pub usable: bool,
+    /// Why, or why not.
+    pub why: String,
 }
 
 /// Why a request was not carried out.

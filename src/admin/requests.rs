@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::api::{self, Problem, ProblemKind, Status, path};
+use super::explain;
 use crate::der::UnixTime;
 use crate::office::{self, Application, Asked, Blame, Office, OfficeError, Selector, Wish};
 use crate::pki::{AuthorityId, CertStatus, CertificateKind};
@@ -35,6 +36,14 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
         path::CRL_LIST => reply(&office.served_catalogue()?),
         path::RELOAD => reply(&reload(office)?),
         path::CHECK => reply(&check(office)?),
+        path::CLOCK => reply(&api::ClockState::from(office.clock_state())),
+        path::CLOCK_RELEASE => {
+            reply(&api::ClockRelease::from(office.release_clock(origin(actor, None, address, body))?))
+        }
+        path::EXPLAIN => {
+            let asked: api::Explain = parse(body)?;
+            reply(&explain::explain(office, &selector(&asked.certificate)?)?)
+        }
         _ => Err(Problem {
             error: format!("there is no {address} here: is the command newer than the service?"),
             kind: ProblemKind::Invalid,
@@ -153,6 +162,27 @@ impl From<office::Condition> for api::Condition {
     }
 }
 
+impl From<office::ClockState> for api::ClockState {
+    fn from(state: office::ClockState) -> Self {
+        Self {
+            wall: state.wall.to_string(),
+            trusted: state.trusted.to_string(),
+            recorded_at: state.recorded_at.to_string(),
+            frozen: state.frozen.is_some(),
+            since: state.frozen.map(|frozen| frozen.since.to_string()),
+            why: state.frozen.map(|frozen| frozen.why.to_string()),
+        }
+    }
+}
+
+impl From<office::ClockRelease> for api::ClockRelease {
+    fn from(release: office::ClockRelease) -> Self {
+        let office::ClockRelease { from, to, position } = release;
+        let position = position.map(|position| position.0);
+        Self { released: position.is_some(), from: from.to_string(), to: to.to_string(), position }
+    }
+}
+
 impl From<OfficeError> for Problem {
     fn from(error: OfficeError) -> Self {
         let kind = match error.blame() {
@@ -184,7 +214,7 @@ fn selector(selector: &api::Selector) -> Result<Selector, OfficeError> {
     })
 }
 
-fn in_words(status: CertStatus) -> Status {
+pub(super) fn in_words(status: CertStatus) -> Status {
     match status {
         CertStatus::Revoked(revocation) => Status {
             status: if revocation.is_hold() { "hold" } else { "revoked" }.to_owned(),

@@ -31,6 +31,10 @@ const REQUESTS_MAX: usize = 256;
 /// Longest wait for requests in flight when stopping.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// Seconds after which what cannot be done now may be tried again: whatever is in the way, an
+/// operator has to see to it.
+const RETRY_AFTER: &str = "60";
+
 /// Time a client has for the header of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -208,5 +212,8 @@ fn to_response(answered: Result<Vec<u8>, Problem>) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     let json = header::HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));
+    }
     response
 }

@@ -42,11 +42,15 @@ pub enum Command {
     Release(Release),
     /// Tell a certificate's status and which entry says so
     Status(Status),
+    /// Tell where an answer about a certificate would come from
+    Explain(Explain),
     /// Publish or list CRLs
     #[command(subcommand)]
     Crl(Crl),
     /// Take over the OCSP signers in signers/, and nothing else; SIGHUP does the same
     Reload,
+    /// Show the clock, or vouch for it after it stepped
+    Clock(Clock),
     /// Examine the data directory; reads only
     Check(Check),
     /// Ask an OCSP responder as fast as it answers, and measure it
@@ -77,6 +81,8 @@ pub struct Demo {
     /// Stop once ready, for measuring
     #[arg(long)]
     pub exit_after_ready: bool,
+    #[command(flatten)]
+    pub presign: Presign,
 }
 
 /// `init`.
@@ -93,6 +99,8 @@ pub struct Serve {
     /// Settings [default: sekisho.toml in the data directory]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub presign: Presign,
 }
 
 /// `issue`.
@@ -211,6 +219,41 @@ pub enum Crl {
     },
     /// List the CRLs being served
     List,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    #[command(flatten)]
+    pub certificate: Certificate,
+}
+
+/// `clock`.
+#[derive(Debug, Args)]
+pub struct Clock {
+    #[command(subcommand)]
+    pub what: Option<ClockCommand>,
+}
+
+/// `clock …`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum ClockCommand {
+    /// Show what the clocks say, and whether they are believed [default]
+    Status,
+    /// Believe the wall clock from now on: look at it first
+    Release,
+}
+
+/// Which answers are signed before anybody asks.
+#[derive(Debug, Args)]
+pub struct Presign {
+    /// Sign the answers about all of an authority's certificates, or of every authority's, before
+    /// anybody asks
+    #[arg(long, value_name = "AUTHORITY", num_args = 0..=1, default_missing_value = "")]
+    pub presign: Option<String>,
+    /// How those who will ask name the issuer
+    #[arg(long, value_name = "HASH", value_parser = ["sha1", "sha256"], default_value = "sha1", requires = "presign")]
+    pub presign_hash: String,
 }
 
 /// `check`.

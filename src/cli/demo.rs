@@ -7,8 +7,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::args::Demo;
 use super::issue::progress_bar;
+use super::presign;
 use super::residents::{Outcome, Population};
-use super::running::{Running, until_told_to_stop};
+use super::running::Running;
 use super::{DataDir, Failure};
 use crate::config::Config;
 use crate::lifecycle;
@@ -45,11 +46,12 @@ pub(super) fn run(data: &DataDir, asked: &Demo, json: bool) -> Result<(), Failur
             write_manifest(data, file, &manifest)?;
         }
         let metrics = running.operations_address().map(|address| format!("http://{address}/metrics"));
-        print_lines(data, &manifest, metrics.as_deref().unwrap_or("-"), json)
+        print_lines(data, &manifest, metrics.as_deref().unwrap_or("-"), json)?;
+        if asked.exit_after_ready {
+            return Ok(());
+        }
+        presign::until_told_to_stop(running.office(), &asked.presign)
     });
-    if ready.is_ok() && !asked.exit_after_ready {
-        until_told_to_stop()?;
-    }
     running.stop()?;
     ready
 }

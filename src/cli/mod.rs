@@ -7,14 +7,17 @@ mod args;
 mod change;
 mod check;
 mod client;
+mod clock;
 mod crl;
 mod demo;
 mod gauges;
 mod hangup;
+mod explain;
 mod issue;
 mod load;
 mod named;
 mod reload;
+mod presign;
 mod residents;
 mod running;
 mod serve;
@@ -128,6 +131,8 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
         Command::Status(status) => status::run(&data, status, json),
         Command::Crl(crl) => crl::run(&data, crl, json),
         Command::Reload => reload::run(&data, json),
+        Command::Explain(explain) => explain::run(&data, explain, json),
+        Command::Clock(clock) => clock::run(&data, clock, json),
         Command::Check(check) => check::run(&data, check, json),
         Command::Load(load) => load::run(load, json),
         Command::TestMaterial { directory } => crate::issue::test_material::write(directory)

@@ -1,7 +1,8 @@
 //! `serve`.
 
 use super::args::Serve;
-use super::running::{Running, until_told_to_stop};
+use super::presign;
+use super::running::Running;
 use super::{DataDir, Failure};
 use crate::config::Config;
 use crate::office::OfficeError;
@@ -15,6 +16,7 @@ pub(super) fn run(data: &DataDir, asked: &Serve) -> Result<(), Failure> {
     if let Some(address) = running.operations_address() {
         tracing::info!(%address, "metrics and health");
     }
-    until_told_to_stop()?;
-    running.stop()
+    let served = presign::until_told_to_stop(running.office(), &asked.presign);
+    running.stop()?;
+    served
 }
