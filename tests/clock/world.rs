@@ -1,4 +1,5 @@
 //! An office whose machine's clocks the test holds, and what every answer and CRL must keep to.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -155,6 +156,15 @@ impl World {
         self.office = None;
         self.clock = Clock::by_hand(Arc::clone(&self.hands));
         self.office = Some(open(&data, &self.clock));
+    }
+
+    /// Starts anew with another setting.
+    pub fn reconfigure(&mut self, before: &str, after: &str) {
+        let path = self.office().data().config();
+        let settings = fs::read_to_string(&path).unwrap();
+        assert!(settings.contains(before), "{settings}");
+        fs::write(&path, settings.replace(before, after)).unwrap();
+        self.restart(false);
     }
 
     pub fn office(&self) -> &Arc<Office> {

@@ -37,18 +37,28 @@ pub struct Service {
 impl Service {
     /// A fresh demo with this many residents.
     pub fn demo(residents: u32) -> Self {
+        Self::demo_with(residents, &[])
+    }
+
+    /// A fresh demo with further arguments.
+    pub fn demo_with(residents: u32, more: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let mut service = Self::start(&home.path().join("data"), residents);
+        let mut service = Self::start_with(&home.path().join("data"), residents, more);
         service.home = Some(home);
         service
     }
 
     /// A demo on `data`, fresh or not.
     pub fn start(data: &Path, residents: u32) -> Self {
+        Self::start_with(data, residents, &[])
+    }
+
+    fn start_with(data: &Path, residents: u32, more: &[&str]) -> Self {
         let manifest = data.with_extension("manifest.json");
         drop(fs::remove_file(&manifest));
         let mut child = Command::new(SEKISHO)
             .args(["demo", "--listen", "127.0.0.1:0", "--residents", &residents.to_string()])
+            .args(more)
             .arg("--data")
             .arg(data)
             .arg("--manifest")
