@@ -11,6 +11,7 @@
 
 #[path = "world/mod.rs"]
 mod answers;
+mod service;
 #[path = "clock/world.rs"]
 mod world;
 
@@ -19,11 +20,12 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use rasn_ocsp::CertStatus;
+use sekisho::admin::Server;
 use sekisho::der::UnixTime;
 use sekisho::ocsp::{Caching, OcspError, Respond};
 use sekisho::office::{self, Blame, OfficeError, Schedule, Wish};
 use sekisho::pki::{CertificateKind, RevocationReason};
-use sekisho::record::Event;
+use sekisho::record::{Event, Position};
 use sekisho::store::{Distrust, check};
 
 use answers::time;
@@ -273,6 +275,39 @@ fn the_year_2050_comes() {
     world.assert_well();
 }
 
+/// What an operator and a program at the admin socket see of it.
+#[test]
+fn the_commands_say_what_to_do_and_do_it() {
+    let world = World::new(DAY);
+    let data = world.office().data();
+    let admin = Server::start(&data.admin_socket(), Arc::clone(world.office())).unwrap();
+    let command = |arguments: &[&str]| service::sekisho(data.path(), arguments);
+    assert_eq!(command(&["clock"]).code, Some(0));
+    world.step(-DAY);
+    command(&["clock"]).refused(1, &["not believed", "sekisho clock release"]);
+    assert!(command(&["clock", "status"]).stdout.contains("stepped back by 86400 s"));
+    command(&["crl", "publish"]).refused(3, &["stepped back", "sekisho clock release"]);
+    command(&["check"]).refused(1, &["1 finding"]);
+    let applicant = r#"{"name":"関所 花子","birth":"1982-02-17","sex":"female","address":"東京都清瀬市",
+        "municipality":"13221","subject_key":"test_key"}"#;
+    let socket = data.admin_socket().display().to_string();
+    let issue = ["-si", "--unix-socket", &socket, "--data", applicant, "http://admin/v1/issue"];
+    let answer = service::run("curl", &issue).stdout.to_ascii_lowercase();
+    assert!(answer.contains("503 service unavailable") && answer.contains("retry-after: 60"), "{answer}");
+    assert!(answer.contains("sekisho clock release"), "{answer}");
+
+    let released = command(&["clock", "release", "--json"]).json();
+    assert_eq!(released["to"].as_str().unwrap(), world.clock.wall().to_string());
+    let position = Position(released["position"].as_u64().unwrap());
+    let entry = world.office().store().entry(position).unwrap().unwrap().entry;
+    assert!(matches!(entry.event, Event::ClockReleased { .. }));
+    assert!(entry.origin.actor.name().starts_with("uid:"), "{:?}", entry.origin);
+    assert!(command(&["clock", "release"]).stdout.contains("nothing to release"));
+    assert!(command(&["clock"]).stdout.contains("believed"));
+    assert!(service::run("curl", &issue).stdout.contains("200 OK"));
+    drop(admin);
+}
+
 /// Nothing depends on where the machine believes it is: the tests of this file, elsewhere.
 #[test]
 fn the_zone_of_the_machine_changes_nothing() {
@@ -291,6 +326,11 @@ fn the_zone_of_the_machine_changes_nothing() {
         let told = String::from_utf8_lossy(&ran.stdout).into_owned();
         assert!(ran.status.success() && told.contains("3 passed"), "{zone}: {told}");
     }
+}
+
+/// Histories tried; more with SEKISHO_CLOCK_CASES.
+fn cases() -> u32 {
+    std::env::var("SEKISHO_CLOCK_CASES").map_or(24, |cases| cases.parse().unwrap())
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -353,7 +393,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 60, ..ProptestConfig::default() })]
 
     /// Order of times, nothing signed while the clock is not believed, nothing revoked ever good:
     /// `World::ask` and `World::publish` assert them.
