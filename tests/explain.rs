@@ -112,9 +112,8 @@ fn a_serial_never_issued_is_explained_as_unknown() {
 fn presign(world: &World, authorities: &[AuthorityId], hash: HashAlgorithm) -> Vec<Progress> {
     let told = Arc::new(Mutex::new(Vec::new()));
     start(world, authorities, hash, &told).wait();
-    let told =
-        told.lock().unwrap().iter().filter(|one: &&Progress| one.stage != Stage::Going).cloned().collect();
-    told
+    let told = told.lock().unwrap();
+    told.iter().filter(|one: &&Progress| one.stage != Stage::Going).cloned().collect()
 }
 
 fn start(
