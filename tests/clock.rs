@@ -23,7 +23,7 @@ use rasn_ocsp::CertStatus;
 use sekisho::admin::Server;
 use sekisho::der::UnixTime;
 use sekisho::ocsp::{Caching, OcspError, Respond};
-use sekisho::office::{self, Blame, OfficeError, Schedule, Wish};
+use sekisho::office::{Blame, OfficeError, Schedule, Wish};
 use sekisho::pki::{CertificateKind, RevocationReason};
 use sekisho::record::{Event, Position};
 use sekisho::store::{Distrust, check};
@@ -145,7 +145,7 @@ fn after_a_release_what_was_recorded_in_the_future_is_dated_now() {
     assert!(revocation_time(&answer.cert_status) < ahead.recorded_at);
     assert_eq!(world.ask(1).unwrap().cert_status, CertStatus::Good);
     // The schedule replaces the CRLs from the future at once, and their numbers rise.
-    let schedule = Schedule::start(Arc::clone(world.office()), office::sign_here()).unwrap();
+    let schedule = Schedule::start(Arc::clone(world.office())).unwrap();
     let began = Instant::now();
     let current = loop {
         let served = world.office().served_catalogue().unwrap().unwrap();

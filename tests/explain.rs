@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sekisho::ocsp::request_for;
-use sekisho::office::{Explanation, Presigning, Progress, Selector, Stage, Use, sign_here};
+use sekisho::office::{Explanation, Presigning, Progress, Selector, Stage, Use};
 use sekisho::pki::{AuthorityId, CertStatus, HashAlgorithm, SerialNumber};
 
 use service::Service;
@@ -124,7 +124,8 @@ fn start(
 ) -> Presigning {
     let told = Arc::clone(told);
     let tell = Box::new(move |progress: &Progress| told.lock().unwrap().push(progress.clone()));
-    Presigning::start(Arc::clone(world.office()), authorities.to_vec(), hash, sign_here(), tell).unwrap()
+    let office = world.office();
+    Presigning::start(Arc::clone(office), authorities.to_vec(), hash, office.sign_last(), tell).unwrap()
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn start(data: &DataDir, clock: &Arc<AtomicI64>) -> Arc<Office> {
 #[test]
 fn the_day_is_cut_also_when_nothing_was_revoked() {
     let world = World::new();
-    let mut schedule = Schedule::start(Arc::clone(&world.office), office::sign_here()).unwrap();
+    let mut schedule = Schedule::start(Arc::clone(&world.office)).unwrap();
     let next = |after: Option<u128>| {
         let began = Instant::now();
         loop {
@@ -240,7 +240,7 @@ fn immutable_addresses_outlive_the_set_and_a_lost_directory_is_cut_anew() {
     let data = DataDir::new(&world.home.path().join("data"));
     world.office = start(&data, &world.clock);
     assert!(world.office.served_catalogue().unwrap().is_none());
-    let mut schedule = Schedule::start(Arc::clone(&world.office), office::sign_here()).unwrap();
+    let mut schedule = Schedule::start(Arc::clone(&world.office)).unwrap();
     let began = Instant::now();
     while world.office.served_catalogue().unwrap().is_none() {
         assert!(began.elapsed() < Duration::from_secs(60), "no new set");

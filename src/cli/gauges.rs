@@ -5,11 +5,11 @@ use crate::http::Gauge;
 use crate::office::Office;
 use crate::pki::{CertStatus, CertificateKind};
 use crate::profile::Authority;
-use crate::store::{Clock, CrlSets};
+use crate::store::CrlSets;
 
 /// The numbers of this moment; those of one name follow one another.
 pub(super) fn gauges(office: &Office) -> Vec<Gauge> {
-    let now = Clock::System.now();
+    let now = office.clock().now();
     let store = office.store();
     let mut gauges = vec![
         gauge(

@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 use super::args::Presign;
 use super::issue::progress_bar;
 use super::{Failure, running};
-use crate::office::{Office, Presigning, Progress, Stage, Tell, sign_here};
+use crate::office::{Office, Presigning, Progress, Stage, Tell};
 use crate::pki::{AuthorityId, HashAlgorithm};
 
 /// Between two lines of the log that tell how far it is.
@@ -31,7 +31,7 @@ fn start(office: &Arc<Office>, asked: &Presign) -> Result<Option<Presigning>, Fa
     };
     let hash = if asked.presign_hash == "sha256" { HashAlgorithm::Sha256 } else { HashAlgorithm::Sha1 };
     let tell = if std::io::stderr().is_terminal() { on_terminal() } else { in_log() };
-    let started = Presigning::start(Arc::clone(office), authorities, hash, sign_here(), tell);
+    let started = Presigning::start(Arc::clone(office), authorities, hash, office.sign_last(), tell);
     started.map(Some).map_err(|error| Failure::internal(format!("presigning: {error}")))
 }
 

@@ -11,7 +11,7 @@ use super::gauges::gauges;
 use super::hangup::Hangup;
 use super::{DataDir, Failure};
 use crate::config::Config;
-use crate::office::{Office, PublicContent, PublicFile, Schedule, sign_here};
+use crate::office::{Office, PublicContent, PublicFile, Schedule};
 use crate::store::Clock;
 use crate::{admin, http};
 
@@ -76,7 +76,7 @@ impl Running {
             .map_err(|error| Failure::internal(format!("operations listener: {error}")))?;
         let admin = admin::Server::start(&data.admin_socket(), Arc::clone(&office))
             .map_err(|error| Failure::internal(error.to_string()))?;
-        let schedule = Schedule::start(Arc::clone(&office), sign_here());
+        let schedule = Schedule::start(Arc::clone(&office));
         let schedule = Some(schedule.map_err(|error| Failure::internal(error.to_string()))?);
         let _hangup = hangup.reloads(&office)?;
         Ok(Self { office, http: Some(http), address, operations, admin, schedule, _hangup })

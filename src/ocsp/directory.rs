@@ -176,20 +176,6 @@ impl Directory {
         self.forms.iter().flat_map(|form| form.identities.iter())
     }
 
-    /// Every way of naming this issuer, its hash, whether its parameters are NULL, and who signs.
-    pub(super) fn forms_of(
-        &self,
-        issuer: &Issuer,
-    ) -> impl Iterator<Item = (IssuerForm, HashAlgorithm, bool, &[Arc<Identity>])> {
-        let (authority, generation) = (issuer.authority, issuer.generation);
-        let forms = self.forms.iter().filter(move |form| form.is_for(authority, generation));
-        forms.filter_map(|form| {
-            let [.., way] = form.number.0.to_be_bytes();
-            let hash = HashAlgorithm::ALL.get(usize::from(way >> 1)).copied()?;
-            Some((form.number, hash, way & 1 == 1, &*form.identities))
-        })
-    }
-
     /// Who signs for the issuer that a CertID names with these octets. Name and key must both
     /// be one issuer's (RFC 6960 §4.1.1).
     pub(super) fn find(&self, octets: &[u8]) -> Option<(IssuerForm, &[Arc<Identity>])> {

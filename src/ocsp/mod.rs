@@ -25,4 +25,4 @@ pub use job::{Answer, Caching, Flight, Job, Respond};
 pub use kept::{Cursor, KeptAnswer};
 pub use options::Options;
 pub use request::request_for;
-pub use responder::{Cursor, KeptAnswer, Responder};
+pub use responder::Responder;

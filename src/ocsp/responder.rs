@@ -14,9 +14,7 @@ use super::options::Options;
 use super::request::{Each, OcspRequest};
 use super::response::{ResponseData, SingleResponse, response_around, response_extensions};
 use crate::der::UnixTime;
-use crate::pki::{
-    CertStatus, HashAlgorithm, Issuer, Revocation, RevocationReason, SerialNumber, SignatureAlgorithm,
-};
+use crate::pki::{CertStatus, Revocation, RevocationReason};
 use crate::signer::SignError;
 use crate::status::{StatusIndex, StatusWord};
 use crate::sync::{AtomicBool, AtomicU32, Ordering};
@@ -44,31 +42,6 @@ pub struct Responder {
     next_signer_number: AtomicU32,
     frozen: AtomicBool,
 }
-
-/// A kept signature, told to people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptAnswer {
-    /// How its question names the issuer.
-    pub hash: HashAlgorithm,
-    /// Whether with parameters NULL, or absent.
-    pub null_parameters: bool,
-    /// SHA-1 of the signer's key.
-    pub signer_key_id: [u8; 20],
-    /// What it is signed with.
-    pub algorithm: SignatureAlgorithm,
-    /// When it was signed.
-    pub produced_at: UnixTime,
-    /// From when on who asks has the next made.
-    pub due_at: UnixTime,
-    /// Its nextUpdate.
-    pub next_update: UnixTime,
-    /// True when the status and the signer are still those it was made with.
-    pub current: bool,
-}
-
-/// A place in a walk over kept signatures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Cursor(usize);
 
 /// A question, and what the index says about it.
 struct Finding<'a> {
@@ -126,45 +99,6 @@ impl Responder {
     /// until their nextUpdate; whatever would have to be signed is `tryLater`.
     pub fn freeze(&self, frozen: bool) {
         self.frozen.store(frozen, Ordering::Release);
-    }
-
-    /// What is kept of answers about one certificate to questions that ask for it alone.
-    #[must_use]
-    pub fn kept(&self, issuer: &Issuer, serial: &SerialNumber, _now: UnixTime) -> Vec<KeptAnswer> {
-        let directory = self.directory.load();
-        let word = self.status.find(issuer.authority, serial);
-        let jitter = serial.magnitude().last().copied().map_or(0, u32::from);
-        let mut found = Vec::new();
-        for (form, hash, null_parameters, identities) in directory.forms_of(issuer) {
-            for identity in identities {
-                let Some(kept) = self.answers.find(&Question::one(form, identity.place, serial)) else {
-                    continue;
-                };
-                let last = UnixTime::from_seconds(identity.not_after.seconds() - 1);
-                let refresh_after = self.options.refresh_after;
-                found.push(KeptAnswer {
-                    hash,
-                    null_parameters,
-                    signer_key_id: identity.key.key_id(),
-                    algorithm: identity.key.algorithm(),
-                    produced_at: kept.produced_at,
-                    due_at: kept.produced_at.plus(refresh_after - refresh_after / 4 * jitter / 256),
-                    next_update: self
-                        .this_update(kept.word, kept.produced_at)
-                        .plus(self.options.validity)
-                        .min(last),
-                    current: kept.word == word && kept.signer_number == identity.signer_number,
-                });
-            }
-        }
-        found
-    }
-
-    /// OCSPRequests to be asked again, so that kept signatures which are asked for are made anew
-    /// before they are too old; and where to go on.
-    #[must_use]
-    pub const fn due(&self, _from: Cursor, _limit: usize, _now: UnixTime) -> (Vec<Vec<u8>>, Option<Cursor>) {
-        (Vec::new(), None)
     }
 
     /// Octets that kept signatures take, as accounted against [`Options::cache_bytes`].

@@ -46,7 +46,7 @@ pub use issue::{Application, IssuedCertificate, IssuedPair, SubjectKeySource};
 pub use manifest::{FilesWanted, Listed, ListedAuthority, Manifest};
 pub use presign::{Presigning, Progress, Stage, Tell};
 pub use publish::PublishedSet;
-pub use refresh::{Sign, sign_here};
+pub use refresh::Sign;
 pub use schedule::Schedule;
 pub use signer_files::{GivenSigner, SignerFileError};
 pub use start::{init, init_at};

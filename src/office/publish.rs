@@ -210,7 +210,8 @@ impl Office {
             let released = self.store.facts().clock_released;
             let set_back = previous.is_some_and(|set| released > Some(Position(set.position)));
             let (collector, listing) = (&collector, &listing);
-            let of = OfAuthority { office: self, plan: &plan, collector, listing, previous, directory, set_back };
+            let of =
+                OfAuthority { office: self, plan: &plan, collector, listing, previous, directory, set_back };
             rows.extend(in_parallel(&crls, |(live, scope)| of.build_crl(live, *scope))?);
         }
         Ok(rows)

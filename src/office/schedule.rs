@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::clock::LOOK;
-use super::refresh::{self, Sign, wait};
+use super::refresh::{self, wait};
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
 use crate::pki::AuthorityId;
@@ -37,16 +37,16 @@ pub struct Schedule {
 
 impl Schedule {
     /// Starts it on threads of its own: one cuts CRLs and renews signers, one watches the clock,
-    /// one keeps warm what is asked. `sign` makes the signatures of the last.
+    /// one keeps warm what is asked.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(office: Arc<Office>, sign: Sign) -> std::io::Result<Self> {
+    pub fn start(office: Arc<Office>) -> std::io::Result<Self> {
         let mut schedule = Self { stop: Vec::new(), threads: Vec::new() };
         let (keeping, watching) = (Arc::clone(&office), Arc::clone(&office));
         schedule.spawn("schedule", move |stopped| keep(&keeping, stopped))?;
         schedule.spawn("clock", move |stopped| watch_clock(&watching, stopped))?;
-        schedule.spawn("refresh", move |stopped| refresh::run(&office, &sign, stopped))?;
+        schedule.spawn("refresh", move |stopped| refresh::run(&office, stopped))?;
         Ok(schedule)
     }
 

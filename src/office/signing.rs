@@ -5,11 +5,23 @@
 
 use std::sync::Arc;
 
-use super::{LiveGeneration, Office};
+use super::{LiveGeneration, Office, Sign};
 use crate::crl::{TbsCertList, sign_catalogue};
 use crate::signer::{Key, Lane, SignError};
 
 impl Office {
+    /// Signs answers that nobody waits for, after everything else.
+    #[must_use]
+    pub fn sign_last(&self) -> Sign {
+        let pool = Arc::clone(&self.pool);
+        Arc::new(move |job| {
+            pool.run(Lane::Refresh, move || {
+                let made = job.sign();
+                (job, made)
+            })
+        })
+    }
+
     /// Signs `message` with the key of `live`, and gives both back. Waits for its turn.
     pub(super) fn sign(
         &self,

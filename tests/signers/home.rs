@@ -46,7 +46,7 @@ impl Home {
     pub fn new(signers: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         init(&home.path().join("data"), signers);
-        let clock = Arc::new(AtomicI64::new(Clock::System.now().seconds() + 2));
+        let clock = Arc::new(AtomicI64::new(Clock::system().now().seconds() + 2));
         Self { home, clock, office: None }
     }
 
@@ -71,7 +71,7 @@ impl Home {
     pub fn start(&mut self) -> Result<(), OfficeError> {
         let data = DataDir::new(&self.data());
         let config = Config::read(&data.config()).unwrap();
-        let clock = Clock::Manual(Arc::clone(&self.clock));
+        let clock = Clock::simulated(Arc::clone(&self.clock));
         let (office, _) = Office::start(data, config, clock, "http://127.0.0.1:8080".to_owned())?;
         self.office = Some(office);
         Ok(())

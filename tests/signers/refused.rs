@@ -131,7 +131,7 @@ fn a_signer_that_outgrew_the_settings_or_lacks_a_half_is_refused() {
     put(
         &data,
         "b",
-        &Wanted::right(&ca, &unlisted, Clock::System.now()).signed(&dir, &ca_key),
+        &Wanted::right(&ca, &unlisted, Clock::system().now()).signed(&dir, &ca_key),
         &unlisted.path,
     );
     refused("signers/b.pem", "ocsp.signers does not list ed25519");
@@ -171,7 +171,7 @@ fn a_wrong_signer_stops_serve_with_one_line() {
     let text = fs::read_to_string(data.join("sekisho.toml")).unwrap();
     fs::write(data.join("sekisho.toml"), text.replace("127.0.0.1:8080", "127.0.0.1:0")).unwrap();
     let (ca, good) = (issuer(&data, "sign"), p384(dir.path(), "good"));
-    let wanted = Wanted { nocheck: false, ..Wanted::right(&ca, &good, Clock::System.now()) };
+    let wanted = Wanted { nocheck: false, ..Wanted::right(&ca, &good, Clock::system().now()) };
     put(&data, "mine", &wanted.signed(dir.path(), &key_of(&data, &ca)), &good.path);
     crate::service::sekisho(&data, &["serve"]).refused(2, &["signers/mine.pem", "id-pkix-ocsp-nocheck"]);
 }
@@ -183,7 +183,7 @@ fn a_reload_takes_over_right_signers_and_changes_nothing_for_wrong_ones() {
     init(&data, ALL);
     let service = Service::start(&data, 100);
     let address = address(&service);
-    let (ca, now) = (issuer(&data, "sign"), Clock::System.now());
+    let (ca, now) = (issuer(&data, "sign"), Clock::system().now());
     let ca_key = key_of(&data, &ca);
     let prefers = |algorithm| {
         let response = ask(address, post("/", &preferring(&ca, algorithm)));
