@@ -25,6 +25,7 @@ mod conditional;
 mod connection;
 mod core;
 mod counters;
+mod date;
 mod descriptors;
 mod document;
 mod encoding;

@@ -1,7 +1,6 @@
 //! OCSP over HTTP (RFC 6960 App. A, RFC 9919 §§5–7): from request octets to a response with its
 //! caching headers.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +14,10 @@ use hyper::{Response, StatusCode};
 use tokio::sync::oneshot;
 
 use super::body::Body;
-use super::conditional::{Conditions, to_http_date};
+use super::conditional::Conditions;
 use super::core::Core;
 use super::counters::Source;
+use super::date;
 use super::encoding::{self, Spelling};
 use crate::der::UnixTime;
 use crate::ocsp::{Answer, Caching, Respond};
@@ -187,6 +187,9 @@ pub(super) fn cache_control(max_age: Duration) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("no-store"))
 }
 
+/// Octets of two dates and an entity tag.
+const FIELDS_LEN: usize = 2 * date::LEN + 1 + 8 + 8 + 1;
+
 /// The fields that differ from answer to answer.
 struct CacheFields {
     last_modified: HeaderValue,
@@ -194,30 +197,26 @@ struct CacheFields {
     etag: HeaderValue,
 }
 
-/// Length of an HTTP-date.
-const DATE_LEN: usize = 29;
-
 impl CacheFields {
     /// All three in one allocation.
     fn new(body: &[u8], this_update: UnixTime, next_update: UnixTime) -> Self {
-        let mut text = String::with_capacity(128);
+        let mut text = Vec::with_capacity(FIELDS_LEN);
         // Strong: a status change moves thisUpdate, a new signature moves the checksum; a
         // client that met both in one second, 1 in 2³², would keep an answer still valid.
         let checksum = crc32fast::hash(body);
-        let (last_modified, expires) = (to_http_date(this_update), to_http_date(next_update));
-        // Writing to a String does not fail.
-        let _ = write!(
-            text,
-            "{last_modified}{expires}\"{:x}-{checksum:08x}-{:x}\"",
-            this_update.seconds(),
-            body.len()
-        );
+        text.extend_from_slice(&date::imf_fixdate(this_update));
+        text.extend_from_slice(&date::imf_fixdate(next_update));
+        text.push(b'"');
+        // The low half: what differs by 136 years is no answer to compare with.
+        text.extend_from_slice(&date::hex(u32::try_from(this_update.seconds() & 0xffff_ffff).unwrap_or(0)));
+        text.extend_from_slice(&date::hex(checksum));
+        text.push(b'"');
         let mut rest = Bytes::from(text);
         let mut field = |len: usize| {
             let field = rest.split_to(len.min(rest.len()));
             HeaderValue::from_maybe_shared(field).unwrap_or(HeaderValue::from_static(""))
         };
-        Self { last_modified: field(DATE_LEN), expires: field(DATE_LEN), etag: field(usize::MAX) }
+        Self { last_modified: field(date::LEN), expires: field(date::LEN), etag: field(usize::MAX) }
     }
 }
 

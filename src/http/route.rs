@@ -20,7 +20,6 @@ use super::connection::{Entry, Phase};
 use super::core::Core;
 use super::question::{self, Asked, Asking, BodyRefusal};
 use super::site::Site;
-use crate::der::UnixTime;
 
 /// Answers the requests of one connection.
 pub(super) struct Routes {
@@ -47,7 +46,12 @@ enum Target {
 
 impl Target {
     fn of(path: &str) -> Self {
+        // A request is a SEQUENCE: its base64 begins with an M, and nothing else here does.
+        if path.starts_with("/M") {
+            return Self::Question;
+        }
         match path {
+            "/" => Self::Responder,
             "/healthz" => Self::Health,
             "/readyz" => Self::Readiness,
             "*" => Self::Server,
@@ -79,7 +83,6 @@ impl Routes {
     }
 
     fn route(&self, request: Request<Incoming>) -> Answering {
-        let now = self.core.site.clock.now();
         let target = Target::of(request.uri().path());
         if expects_more_than_continue(request.headers()) {
             return self.ready(status(StatusCode::EXPECTATION_FAILED));
@@ -89,8 +92,8 @@ impl Routes {
         match target {
             Target::Responder if method == Method::POST => self.post(request),
             Target::Responder if reading => self.ready(welcome()),
-            Target::Question if reading => self.get(request, now),
-            Target::Document if reading => self.ready(self.download(&request, now)),
+            Target::Question if reading => self.get(request),
+            Target::Document if reading => self.ready(self.download(&request)),
             Target::Health if reading => self.ready(page(StatusCode::OK, "ok\n")),
             Target::Readiness if reading => self.ready(readiness(&self.core.site)),
             _ if method == Method::OPTIONS => self.ready(allow(StatusCode::NO_CONTENT, target)),
@@ -108,7 +111,8 @@ impl Routes {
         Answering::Later(Box::pin(async move { done(&core, response.await) }))
     }
 
-    fn get(&self, request: Request<Incoming>, now: UnixTime) -> Answering {
+    fn get(&self, request: Request<Incoming>) -> Answering {
+        let now = self.core.site.clock.now();
         let (parts, _) = request.into_parts();
         let Some(asked) = question::ask_path(&self.core, parts.uri.path(), now) else {
             return self.ready(status(StatusCode::NOT_FOUND));
@@ -156,7 +160,8 @@ impl Routes {
         })
     }
 
-    fn download(&self, request: &Request<Incoming>, now: UnixTime) -> Response<Body> {
+    fn download(&self, request: &Request<Incoming>) -> Response<Body> {
+        let now = self.core.site.clock.now();
         let found = self.core.site.documents.load().find(request.uri().path()).cloned();
         let Some(document) = found else { return status(StatusCode::NOT_FOUND) };
         document.respond(request.method(), request.headers(), now).unwrap_or_else(|error| {
