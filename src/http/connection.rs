@@ -50,8 +50,8 @@ const HEAD_LEN_MAX: usize = 16 * 1024;
 /// Octets hyper may hold for one connection: it starts at half and grows only for a long head.
 const BUFFER_LEN_MAX: usize = 16 * 1024;
 
-/// Octets a second that a client takes at least of an answer: even a CRL of 50 MB would last
-/// half a day so, and an answer that takes longer than patience for less is no download.
+/// Octets a second that a client takes at least of what is being written to it, once patience
+/// is over: an octet now and then is progress, but would hold the connection for ever.
 const TAKEN_PER_SECOND_MIN: u64 = 1024;
 
 /// What a connection is about.
@@ -297,5 +297,44 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Whether a client that takes so many octets each second is left within two minutes.
+    fn is_left(octets: usize) -> bool {
+        let entry = Entry::new(0);
+        entry.enter(Phase::Work, 5);
+        (5..125).any(|tick| {
+            entry.note_written(octets, tick);
+            assert_eq!((entry.phase(), entry.since()), (Phase::Write, tick), "it makes progress");
+            entry.is_too_slow(tick, SECOND, SECOND * 30)
+        })
+    }
+
+    #[test]
+    fn an_octet_now_and_then_is_not_enough() {
+        assert!(is_left(1));
+        assert!(is_left(1000));
+        assert!(!is_left(1024));
+        assert!(!is_left(100_000));
+    }
+
+    #[test]
+    fn each_answer_has_its_own_time() {
+        let entry = Entry::new(0);
+        for answer in 0..10 {
+            entry.enter(Phase::Work, answer * 20);
+            for tick in 0..19 {
+                entry.note_written(1, answer * 20 + tick);
+                assert!(!entry.is_too_slow(answer * 20 + tick, SECOND, SECOND * 30));
+            }
+            entry.enter(Phase::Idle, answer * 20 + 19);
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, EXPIRES, HeaderMap, HeaderValue, LAST_MODIFIED,
 };
@@ -114,6 +114,7 @@ pub(super) enum BodyRefusal {
 pub(super) async fn read(mut incoming: Incoming) -> Result<Bytes, BodyRefusal> {
     let mut whole = Bytes::new();
     let mut more = BytesMut::new();
+    let announced = usize::try_from(incoming.size_hint().lower()).unwrap_or(0).min(REQUEST_LEN_MAX);
     while let Some(frame) = incoming.frame().await {
         let Ok(chunk) = frame.map_err(|_| BodyRefusal::Broken)?.into_data() else { continue };
         if whole.len() + more.len() + chunk.len() > REQUEST_LEN_MAX {
@@ -123,6 +124,10 @@ pub(super) async fn read(mut incoming: Incoming) -> Result<Bytes, BodyRefusal> {
         if whole.is_empty() && more.is_empty() {
             whole = chunk;
         } else {
+            // No larger than what is to come, for a client may take its time.
+            if more.is_empty() {
+                more.reserve(announced.max(whole.len() + chunk.len()));
+            }
             more.extend_from_slice(&std::mem::take(&mut whole));
             more.extend_from_slice(&chunk);
         }
