@@ -2,8 +2,7 @@
 
 use crate::der::UnixTime;
 use crate::http::Gauge;
-use crate::office::Office;
-use crate::pki::{CertStatus, CertificateKind};
+use crate::office::{Office, SignerInUse};
 use crate::profile::Authority;
 use crate::store::CrlSets;
 
@@ -42,30 +41,14 @@ pub(super) fn gauges(office: &Office) -> Vec<Gauge> {
     gauges
 }
 
-/// Of each generation the signer that lasts longest.
-fn signers(office: &Office, now: UnixTime) -> Vec<Gauge> {
-    let facts = office.store().facts();
-    let mut last = std::collections::BTreeMap::new();
-    for record in &facts.issuers {
-        let issued = &record.issued;
-        if issued.kind == CertificateKind::OcspSigner && record.status() == CertStatus::Good {
-            let not_after: &mut UnixTime = last
-                .entry((issued.certificate.authority, issued.certificate.generation))
-                .or_insert(issued.not_after);
-            *not_after = (*not_after).max(issued.not_after);
-        }
-    }
-    last.into_iter()
-        .map(|((authority, generation), not_after)| {
-            let known = office.profile().authority(authority);
-            let labels = vec![
-                ("authority", known.map_or_else(|| authority.0.to_string(), |known| known.name.clone())),
-                ("generation", generation.to_string()),
-            ];
-            let help = "Until the OCSP signer's certificate ends.";
-            gauge("sekisho_signer_seconds_left", help, labels, not_after.since(now).as_secs())
-        })
-        .collect()
+/// Of each signer in use.
+fn signers(office: &Office, now: UnixTime) -> impl Iterator<Item = Gauge> {
+    office.signers_in_use().into_iter().map(move |SignerInUse { authority, generation, key, not_after }| {
+        let labels =
+            vec![("authority", authority), ("generation", generation.to_string()), ("key", key.to_owned())];
+        let help = "Until the OCSP signer's certificate ends.";
+        gauge("sekisho_signer_seconds_left", help, labels, not_after.since(now).as_secs())
+    })
 }
 
 #[expect(clippy::as_conversions, reason = "Prometheus knows no other numbers; beyond 2⁵³ it rounds")]

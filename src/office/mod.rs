@@ -50,6 +50,8 @@ pub use refresh::Sign;
 pub use schedule::Schedule;
 pub use signer_files::{GivenSigner, SignerFileError};
 pub use start::{init, init_at};
+pub use signers::SignerInUse;
+pub use start::init;
 
 use crate::config::Config;
 use crate::ocsp::{Responder, SigningIdentity};

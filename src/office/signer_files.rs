@@ -10,7 +10,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::data::{DataError, KEY};
-use super::signers::{Held, algorithm};
+use super::signers::{Held, algorithm, name};
 use super::{LiveGeneration, Office, OfficeError};
 use crate::config::SignerKey;
 use crate::der::UnixTime;
@@ -196,16 +196,6 @@ fn one_block(path: &Path, label: &str, otherwise: SignerFileError) -> Result<Vec
     match (blocks.next(), blocks.next()) {
         (Some(block), None) if block.tag() == label => Ok(block.into_contents()),
         _ => Err(at(path, otherwise)),
-    }
-}
-
-/// As the settings name it.
-const fn name(algorithm: SignatureAlgorithm) -> &'static str {
-    match algorithm {
-        SignatureAlgorithm::EcdsaP256Sha256 => SignerKey::P256.name(),
-        SignatureAlgorithm::RsaSha256 => SignerKey::Rsa2048.name(),
-        SignatureAlgorithm::EcdsaP384Sha384 => SignerKey::P384.name(),
-        SignatureAlgorithm::Ed25519 => SignerKey::Ed25519.name(),
     }
 }
 

@@ -13,7 +13,7 @@ use super::{LiveGeneration, Office, OfficeError};
 use crate::config::SignerKey;
 use crate::der::UnixTime;
 use crate::ocsp::{Signer, SigningIdentity};
-use crate::pki::SignatureAlgorithm;
+use crate::pki::{Generation, SignatureAlgorithm};
 use crate::record::CertificateRef;
 
 /// Before a signer of `signers/` ends, one made here takes over: five looks of the schedule, so
@@ -28,11 +28,26 @@ pub(super) struct Held {
     pub(super) signer: Arc<Signer>,
 }
 
+/// A signer that OCSP answers are signed by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignerInUse {
+    /// Name of the authority it answers for.
+    pub authority: String,
+    /// Of which key.
+    pub generation: Generation,
+    /// The kind of its own key, as the settings name it.
+    pub key: &'static str,
+    /// End of its validity.
+    pub not_after: UnixTime,
+}
+
 /// The signers at hand, and what is wrong with them.
 #[derive(Default)]
 pub(super) struct Signers {
     /// Those of `signers/`, as they were when all of them were right.
     pub(super) given: ArcSwap<Vec<Given>>,
+    /// What the responder has.
+    in_use: ArcSwap<Vec<SigningIdentity>>,
     /// Why `signers/` was not taken over, until it is.
     pub(super) reload_fault: ArcSwap<Option<String>>,
     /// Which signers have no successor, and why.
@@ -128,6 +143,22 @@ impl Office {
         failed.map_or(Ok(()), Err)
     }
 
+    /// Who signs OCSP answers now, in order of preference for each generation.
+    #[must_use]
+    pub fn signers_in_use(&self) -> Vec<SignerInUse> {
+        let of_generation = |one: &SigningIdentity| {
+            let (authority, generation) = (self.authority_name(one.issuer.authority), one.issuer.generation);
+            let in_use = |signer: &Arc<Signer>| SignerInUse {
+                authority: authority.clone(),
+                generation,
+                key: name(signer.key.algorithm()),
+                not_after: signer.not_after,
+            };
+            one.signers.iter().map(in_use).collect::<Vec<_>>()
+        };
+        self.signers.in_use.load().iter().flat_map(of_generation).collect()
+    }
+
     /// True when a generation that OCSP still answers for has expired.
     pub(super) fn answers_for_expired(&self) -> bool {
         let live = self.all_live_generations();
@@ -146,6 +177,7 @@ impl Office {
             .map(|one| (one.issuer.authority, one.issuer.generation))
             .collect();
         self.answering.store(Arc::new(answering));
+        self.signers.in_use.store(Arc::new(identities.to_vec()));
     }
 
     /// The signer of one kind from now on, and why there is no better one.
@@ -230,6 +262,16 @@ pub(super) const fn algorithm(key: SignerKey) -> SignatureAlgorithm {
         SignerKey::Rsa2048 => SignatureAlgorithm::RsaSha256,
         SignerKey::P384 => SignatureAlgorithm::EcdsaP384Sha384,
         SignerKey::Ed25519 => SignatureAlgorithm::Ed25519,
+    }
+}
+
+/// As the settings name it.
+pub(super) const fn name(algorithm: SignatureAlgorithm) -> &'static str {
+    match algorithm {
+        SignatureAlgorithm::EcdsaP256Sha256 => SignerKey::P256.name(),
+        SignatureAlgorithm::RsaSha256 => SignerKey::Rsa2048.name(),
+        SignatureAlgorithm::EcdsaP384Sha384 => SignerKey::P384.name(),
+        SignatureAlgorithm::Ed25519 => SignerKey::Ed25519.name(),
     }
 }
 

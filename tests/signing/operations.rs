@@ -159,9 +159,12 @@ fn a_service_tells_its_journal_its_crls_and_its_signers() {
         let of = |name: &str| metrics.value(&format!("sekisho_{name}{{authority=\"{authority}\"}}"));
         assert!(of("crl_set_age_seconds") < 120.0);
         assert!(of("crl_set_position") <= metrics.value("sekisho_journal_position"));
-        let left = format!("sekisho_signer_seconds_left{{authority=\"{authority}\",generation=\"1\"}}");
-        assert!((6.0..8.0).contains(&(metrics.value(&left) / 86_400.0)));
+        for key in ["p256", "rsa2048"] {
+            let labels = format!("authority=\"{authority}\",generation=\"1\",key=\"{key}\"");
+            let left = metrics.value(&format!("sekisho_signer_seconds_left{{{labels}}}"));
+            assert!((6.0..8.0).contains(&(left / 86_400.0)));
+        }
     }
-    // Two CA keys signed two hundred certificates, two signers and the CRLs, all on the pool.
+    // Two CA keys signed two hundred certificates, four signers and the CRLs, all on the pool.
     assert!(metrics.value("sekisho_signing_taken_total{lane=\"authority\"}") >= 204.0);
 }
