@@ -56,6 +56,8 @@ impl Running {
         tracing::info!(position = opened.position.0, replayed = opened.replayed, "store open");
 
         options.pool = Some(Arc::clone(office.pool()));
+        // It may warn: a start that is refused says one line and no other.
+        options.connections_max = http::connections_that_fit(options.connections_max);
         let readiness = Arc::clone(&office);
         let site = Arc::new(http::Site {
             responder: Arc::clone(office.responder()),
@@ -132,7 +134,7 @@ fn http_options(data: &DataDir, config: &Config) -> Result<http::Options, Failur
     if let Some(workers) = NonZeroUsize::new(config.public.workers) {
         options.cores = workers;
     }
-    options.connections_max = http::connections_that_fit(config.public.connections_max);
+    options.connections_max = config.public.connections_max;
     if let Some(tls) = &config.public.tls {
         let [certificate, key] = [&tls.certificate, &tls.key].map(|file| data.path().join(file));
         let config = http::tls::config(&certificate, &key)
