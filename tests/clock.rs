@@ -113,6 +113,17 @@ fn a_signature_that_was_being_made_when_the_clock_stepped_does_not_leave() {
     assert_eq!((answer.body, answer.caching), (OcspError::TryLater.response().to_vec(), Caching::NoStore));
 }
 
+#[test]
+fn a_signature_that_was_being_made_before_the_clock_was_released_does_not_leave() {
+    let mut world = World::new(DAY);
+    let job = world.job(0).unwrap();
+    let made = job.sign();
+    world.step(-DAY);
+    world.release();
+    let Respond::Sign(_) = world.office().responder().finish(job, made, world.clock.now()) else { panic!() };
+    world.ask(0).unwrap();
+}
+
 /// The service ran a day ahead, and nobody could know; then the clock was put right.
 #[test]
 fn after_a_release_what_was_recorded_in_the_future_is_dated_now() {

@@ -266,6 +266,8 @@ impl Responder {
             asked.identity.signer_number == job.identity.signer_number
                 && asked.words().eq(job.words.iter().copied())
                 && asked.now < next_update
+                // Else the clock was set back meanwhile.
+                && job.produced_at <= asked.now.plus(UNSEEN_MAX)
         })
     }
 
