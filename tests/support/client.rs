@@ -1,5 +1,7 @@
 //! A client of raw octets: it sends what it is told and reads responses by their framing.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;

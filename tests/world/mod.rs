@@ -217,14 +217,14 @@ pub fn nonce(octets: &[u8]) -> Vec<u8> {
 /// A status index with its journal, and a responder over it.
 pub struct World {
     pub status: Arc<StatusIndex>,
-    pub responder: Responder,
+    pub responder: Arc<Responder>,
     position: AtomicU64,
 }
 
 impl World {
     pub fn new(identities: &[SigningIdentity], options: Options) -> Self {
         let status = Arc::new(StatusIndex::new());
-        let responder = Responder::new(Arc::clone(&status), options);
+        let responder = Arc::new(Responder::new(Arc::clone(&status), options));
         responder.install(identities);
         Self { status, responder, position: AtomicU64::new(0) }
     }
