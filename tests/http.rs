@@ -15,6 +15,8 @@ mod caching;
 mod client;
 #[path = "http/connections.rs"]
 mod connections;
+#[path = "support/dice.rs"]
+mod dice;
 #[path = "http/documents.rs"]
 mod documents;
 #[path = "http/limits.rs"]
@@ -27,5 +29,7 @@ mod questions;
 mod responder;
 #[path = "http/site.rs"]
 mod site;
+#[path = "support/spellings.rs"]
+mod spellings;
 #[path = "http/stopping.rs"]
 mod stopping;

@@ -49,9 +49,8 @@ pub use publish::PublishedSet;
 pub use refresh::Sign;
 pub use schedule::Schedule;
 pub use signer_files::{GivenSigner, SignerFileError};
-pub use start::{init, init_at};
 pub use signers::SignerInUse;
-pub use start::init;
+pub use start::{init, init_at};
 
 use crate::config::Config;
 use crate::ocsp::{Responder, SigningIdentity};

@@ -3,20 +3,9 @@
 use std::thread;
 
 use crate::client::{Client, get, post, post_chunked};
+use crate::dice::Dice;
 use crate::responder::{SignsWith, World, base64};
 use crate::site::{Served, contains, options};
-
-/// A generator of its own for each connection; the same at each run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-}
 
 #[test]
 fn rfc9112_s9_3_2_answers_are_to_the_questions_in_their_order() {
@@ -28,7 +17,7 @@ fn rfc9112_s9_3_2_answers_are_to_the_questions_in_their_order() {
     thread::scope(|scope| {
         for connection in 0..CONNECTIONS {
             scope.spawn(move || {
-                let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (connection + 1) << 32);
+                let mut dice = Dice::new(connection);
                 let mut client = Client::connect(served.address());
                 for round in 0..ROUNDS {
                     let mut asked = Vec::new();

@@ -3,6 +3,7 @@
 use crate::client::{Client, get, post, post_chunked, post_with, with_method};
 use crate::responder::{SignsWith, World, base64};
 use crate::site::{MALFORMED_REQUEST, Served, contains, options};
+use crate::spellings::spellings;
 
 #[test]
 fn rfc6960_a_1_post_is_answered_at_both_addresses() {
@@ -86,32 +87,6 @@ fn get_is_post_for_every_spelling_over_thousands_of_serials() {
         }
     }
     assert!(with_double_slash > 100, "no request with //");
-}
-
-fn spellings(text: &str) -> Vec<String> {
-    let percent = text.replace('/', "%2F").replace('+', "%2B").replace('=', "%3D");
-    let lower = text.replace('/', "%2f").replace('+', "%2b").replace('=', "%3d");
-    let every: String = text.bytes().map(|octet| format!("%{octet:02X}")).collect();
-    let url = text.replace('/', "_").replace('+', "-");
-    let bare = text.trim_end_matches('=');
-    vec![
-        format!("/{text}"),
-        format!("/{percent}"),
-        format!("/{lower}"),
-        format!("/{every}"),
-        format!("//{text}"),
-        format!("/ocsp/{text}"),
-        format!("/ocsp//{percent}"),
-        format!("/{}", text.replace('+', "%20")),
-        format!("/{bare}"),
-        format!("/{text}/"),
-        format!("/{bare}/"),
-        format!("/{percent}/"),
-        format!("/{url}"),
-        format!("/{}", url.trim_end_matches('=')),
-        format!("/{text}?source=test"),
-        format!("/{percent}?"),
-    ]
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A server on port 0.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::ops::Deref;
@@ -28,6 +30,10 @@ impl Served {
     }
 
     pub fn with(world: World, options: Options) -> Self {
+        Self::with_max_age(world, options, Duration::from_secs(MAX_AGE))
+    }
+
+    pub fn with_max_age(world: World, options: Options, max_age: Duration) -> Self {
         let reasons = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&reasons);
         let site = Arc::new(Site {
@@ -35,7 +41,7 @@ impl Served {
             clock: Clock::system(),
             documents: ArcSwap::from_pointee(Documents::default()),
             readiness: Box::new(move || Readiness { reasons: told.lock().unwrap().clone() }),
-            max_age: Duration::from_secs(MAX_AGE),
+            max_age,
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Server::start(listener, Arc::clone(&site), options).unwrap();
