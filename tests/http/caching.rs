@@ -92,11 +92,15 @@ fn rfc9110_s13_1_3_a_date_is_used_only_without_a_tag_and_two_seconds_later() {
     let long_ago = [("If-Modified-Since", "Fri, 15 Jan 2010 08:00:00 GMT")];
     assert_eq!(served.ask(get_with(&path, &long_ago)).status, 200);
     // Revoked this second: the answer is modified this second, and a date does not tell.
-    served.revoke(8);
-    let path = format!("/{}", base64(&served.request(8, None)));
-    let full = served.ask(get(&path));
-    let modified = full.field("last-modified").unwrap();
-    if now().seconds().unsigned_abs() == date(modified) {
-        assert_eq!(served.ask(get_with(&path, &[("If-Modified-Since", modified)])).status, 200);
-    }
+    let in_its_second = (30..60).any(|serial| {
+        served.revoke(serial);
+        let path = format!("/{}", base64(&served.request(serial, None)));
+        let full = served.ask(get(&path));
+        let modified = full.field("last-modified").unwrap();
+        let response = served.ask(get_with(&path, &[("If-Modified-Since", modified)]));
+        let in_its_second = now().seconds().unsigned_abs() == date(modified);
+        assert!(!in_its_second || response.status == 200);
+        in_its_second
+    });
+    assert!(in_its_second, "never within one second");
 }

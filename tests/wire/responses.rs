@@ -94,6 +94,22 @@ fn rfc9919_s4_next_update_comes_before_the_signer_ends() {
 }
 
 #[test]
+fn rfc9919_s7_2_caches_are_told_no_longer_than_next_update() {
+    let (ca, served) = Served::one();
+    for (seconds, at_most) in [(86_400, 60), (40, 40)] {
+        served.responder.install([ca.identity_until(later(seconds))]);
+        let response = served.get(&ca.ask(1));
+        let [_, _, next_update] = times(&crate::world::basic(&response.body));
+        let told = response.field("cache-control").unwrap();
+        let max_age: u64 = told.strip_prefix("max-age=").unwrap().split(',').next().unwrap().parse().unwrap();
+        assert!(max_age <= at_most && max_age + 10 > at_most, "{told}");
+        let expires = httpdate::parse_http_date(response.field("expires").unwrap()).unwrap();
+        let expires = expires.duration_since(std::time::UNIX_EPOCH).unwrap();
+        assert_eq!(UnixTime::default().plus(expires), next_update);
+    }
+}
+
+#[test]
 fn rfc6960_s4_2_2_2_a_signer_that_has_ended_says_nothing_more() {
     let (ca, served) = Served::one();
     served.answer(&ca.ask(1));
@@ -116,13 +132,14 @@ fn rfc6960_s2_4_a_change_has_a_later_this_update_than_any_answer_before() {
 fn rfc6960_s2_4_backdating_goes_back_as_far_as_the_last_change() {
     let backdate = Duration::from_secs(3_600);
     let (ca, served) = Served::one_with(Options { backdate, ..Options::default() });
-    served.revoke(&ca, 2, RevocationReason::Superseded, 1, now().minus(Duration::from_secs(100)));
+    let changed = now().minus(Duration::from_secs(100));
+    served.revoke(&ca, 2, RevocationReason::Superseded, 1, changed);
     let [this_update, produced_at, _] = times(&served.answer(&ca.ask(1)));
     assert_eq!(produced_at.since(this_update), backdate + Duration::from_secs(5));
     let answer = served.answer(&ca.ask(2));
     let (date, _) = revoked(&answer.tbs_response_data.responses[0].cert_status);
     let [this_update, produced_at, _] = times(&answer);
-    assert!(date <= this_update && this_update < produced_at);
+    assert!(date == changed && changed <= this_update && this_update < produced_at);
 }
 
 #[test]
