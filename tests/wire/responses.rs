@@ -241,7 +241,7 @@ fn rfc6960_s3_2_answers_verify_under_the_certificate_in_them() {
     let ca = Ca::p256(1, 1);
     let p256 = ca.identity_until(later(86_400));
     let rsa = SigningIdentity {
-        signer: ca.signer(&crate::world::rsa_key(), later(86_400)),
+        signers: vec![ca.signer(&crate::world::rsa_key(), later(86_400))],
         issuer: p256.issuer.clone(),
     };
     let algorithms: [&dyn ring::signature::VerificationAlgorithm; 2] =
