@@ -26,6 +26,7 @@ use crate::record::{
 };
 use crate::signer::{Key, Limits, Pool};
 use crate::status::StatusIndex;
+use crate::store::Clock;
 use crate::sync::{AtomicBool, thread};
 
 static NOW: LazyLock<UnixTime> = LazyLock::new(|| UnixTime::from_seconds(1_800_000_000));
@@ -77,6 +78,7 @@ impl World {
             documents: ArcSwap::from_pointee(Documents::default()),
             readiness: Box::new(Readiness::default),
             max_age: Duration::from_secs(60),
+            clock: Clock::system(),
         });
         let pool = Arc::new(Pool::start(Limits::for_threads(std::num::NonZeroUsize::MIN)).unwrap());
         let signing = Arc::new(Signing::new(responder, Arc::clone(&pool)));

@@ -12,6 +12,7 @@ use rasn_ocsp::{BasicOcspResponse, SingleResponse};
 use sekisho::der::UnixTime;
 use sekisho::http::{Documents, Options, Readiness, Server, Site};
 use sekisho::ocsp;
+use sekisho::store::Clock;
 
 use crate::client::{Client, Response, get, post};
 use crate::responder::{base64, now};
@@ -44,6 +45,7 @@ impl Served {
             documents: ArcSwap::from_pointee(Documents::default()),
             readiness: Box::new(Readiness::default),
             max_age: Duration::from_secs(60),
+            clock: Clock::system(),
         });
         let options = Options { cores: NonZeroUsize::MIN, ..Options::default() };
         let server = Server::start(TcpListener::bind("127.0.0.1:0").unwrap(), site, options).unwrap();
