@@ -125,14 +125,21 @@ impl Answers {
         identity: &Identity,
         signature: &mut Signature,
     ) -> Option<Kept> {
-        let table = if identity.signature_len_max() > SHORT_MAX { &self.long } else { &self.short };
-        table.find(question, signature)
+        self.table(identity.key.algorithm().signature_len_max()).find(question, signature)
     }
 
     /// Keeps a signature in the place of an older one.
-    pub(super) fn keep(&self, question: &Question, kept: &Kept, signature: &[u8]) {
-        let table = if signature.len() > SHORT_MAX { &self.long } else { &self.short };
-        table.keep(question, kept, signature);
+    pub(super) fn keep(&self, question: &Question, identity: &Identity, kept: &Kept, signature: &[u8]) {
+        self.table(identity.key.algorithm().signature_len_max()).keep(question, kept, signature);
+    }
+
+    /// How much of the memory for signatures of such a length is taken.
+    pub(super) fn percent_taken(&self, signature_len_max: usize) -> usize {
+        self.table(signature_len_max).percent_taken()
+    }
+
+    fn table(&self, signature_len_max: usize) -> &Table {
+        if signature_len_max > SHORT_MAX { &self.long } else { &self.short }
     }
 
     /// Octets of all places taken.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cert_id::AlgorithmIdentifier;
 use super::request::to_request;
 use crate::der::{Reader, UnixTime, Writer, tag};
-use crate::pki::{AuthorityId, Generation, HashAlgorithm, Issuer, SerialNumber, SignatureAlgorithm};
+use crate::pki::{AuthorityId, Generation, HashAlgorithm, Issuer, SerialNumber};
 use crate::signer;
 
 /// A delegated signer (RFC 6960 §4.2.2.2). That its certificate belongs to its key, was issued
@@ -67,16 +67,6 @@ impl Identity {
             certs: Writer::to_der(|w| {
                 w.nested(tag::context_constructed(0), |w| w.sequence(|w| w.raw(&signer.certificate)));
             }),
-        }
-    }
-
-    /// Octets of its signatures at most.
-    pub(super) fn signature_len_max(&self) -> usize {
-        match self.key.algorithm() {
-            SignatureAlgorithm::RsaSha256 => 256,
-            SignatureAlgorithm::EcdsaP384Sha384 => 104,
-            SignatureAlgorithm::EcdsaP256Sha256 => 72,
-            SignatureAlgorithm::Ed25519 => 64,
         }
     }
 

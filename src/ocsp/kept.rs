@@ -27,8 +27,8 @@ pub struct KeptAnswer {
     pub due_at: UnixTime,
     /// The nextUpdate of its answer.
     pub next_update: UnixTime,
-    /// Whether it is given to who asks now: it was made by a signer that still speaks, from the
-    /// status that still holds, not too long ago.
+    /// Whether it was made by a signer that still speaks, from the status that still holds: it is
+    /// given to who asks now unless it is too old, or dated ahead.
     pub current: bool,
 }
 
@@ -56,7 +56,7 @@ impl Responder {
                     produced_at: kept.produced_at,
                     due_at: self.due_at(&asked, kept.produced_at),
                     next_update: responses.first().map_or(kept.produced_at, |single| single.next_update),
-                    current: asked.is_answered_by(&kept) && self.age(&asked, kept.produced_at) != Age::Old,
+                    current: asked.says_as(&kept),
                 });
             }
         }

@@ -14,7 +14,7 @@ use super::options::Options;
 use super::request::{Each, OcspRequest};
 use super::response::{ResponseData, SingleResponse, response_around, response_extensions};
 use crate::der::UnixTime;
-use crate::pki::{CertStatus, Revocation, RevocationReason};
+use crate::pki::{CertStatus, Revocation, RevocationReason, SignatureAlgorithm};
 use crate::signer::SignError;
 use crate::status::{StatusIndex, StatusWord};
 use crate::sync::{AtomicBool, AtomicU32, Ordering};
@@ -105,6 +105,13 @@ impl Responder {
     #[must_use]
     pub fn bytes_kept(&self) -> u64 {
         self.answers.bytes()
+    }
+
+    /// How much of the memory for signatures of this kind is taken, in percent. From some nine
+    /// tenths on, new ones begin to take the places of others.
+    #[must_use]
+    pub fn percent_kept(&self, algorithm: SignatureAlgorithm) -> usize {
+        self.answers.percent_taken(algorithm.signature_len_max())
     }
 
     /// Answers `request`, an OCSPRequest of whatever octets.
@@ -281,7 +288,7 @@ impl Responder {
             produced_at: job.produced_at,
             signer_number: job.identity.signer_number,
         };
-        self.answers.keep(&question, &kept, signature);
+        self.answers.keep(&question, &job.identity, &kept, signature);
         Answer { body, caching: job.caching }
     }
 
@@ -366,8 +373,12 @@ impl Asked<'_> {
     pub(super) fn is_answered_by(&self, kept: &Kept) -> bool {
         // One signed in the future is from before the clock was set back; threads that read
         // the clock at different instants differ by less.
-        let past = kept.produced_at <= self.now.plus(UNSEEN_MAX);
-        past && kept.word == self.word_kept() && kept.signer_number == self.identity.signer_number
+        self.says_as(kept) && kept.produced_at <= self.now.plus(UNSEEN_MAX)
+    }
+
+    /// The same statuses, the same signer: whenever it was.
+    pub(super) fn says_as(&self, kept: &Kept) -> bool {
+        kept.word == self.word_kept() && kept.signer_number == self.identity.signer_number
     }
 
     /// The last octet of the first serial.

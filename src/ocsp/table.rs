@@ -114,6 +114,12 @@ impl Table {
         u64::try_from(taken * self.slot_words * size_of::<u64>()).unwrap_or(u64::MAX)
     }
 
+    /// How much of the last level is taken: nearly all of the budget.
+    pub(super) fn percent_taken(&self) -> usize {
+        let last = self.levels.last();
+        last.map_or(100, |level| level.taken.load(Ordering::Relaxed) * 100 / (level.buckets * WAYS))
+    }
+
     /// Number of slots of the highest level.
     pub(super) fn places(&self) -> usize {
         self.levels.get(self.highest.load(Ordering::Acquire)).map_or(0, |level| level.buckets * WAYS)

@@ -7,13 +7,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::refresh::{BATCH, Pace, Sign, Warmed};
+use super::signers::algorithm;
 use super::{Office, OfficeError};
 use crate::ocsp::request_for;
-use crate::pki::{AuthorityId, Generation, HashAlgorithm, Issuer, SerialNumber};
+use crate::pki::{AuthorityId, Generation, HashAlgorithm, Issuer, SerialNumber, SignatureAlgorithm};
 
 /// Of the memory for kept signatures, how much is filled, in percent: it is filled in parts of
 /// its own, the fullest of which throws out before all is used.
-const FULL_PERCENT: u64 = 90;
+const FULL_PERCENT: usize = 90;
 
 /// While the clock is not believed, or the records are being rebuilt, it is tried again so often.
 const RETRY: Duration = Duration::from_secs(1);
@@ -161,8 +162,12 @@ impl Office {
             .iter()
             .map(|live| (live.issuer.generation, Arc::clone(&live.issuer)))
             .collect();
-        let full = u64::try_from(self.config.ocsp.cache_megabytes).unwrap_or(u64::MAX);
-        let full = full.saturating_mul(1024 * 1024) / 100 * FULL_PERCENT;
+        let usual = self
+            .config
+            .ocsp
+            .signers
+            .first()
+            .map_or(SignatureAlgorithm::EcdsaP256Sha256, |key| algorithm(*key));
         let mut batch = 0;
         for (generation, serial) in wanted.iter() {
             while batch == 0 && self.watch_clock().is_some() {
@@ -170,7 +175,7 @@ impl Office {
                     return ended(progress, Stage::Stopped, tell);
                 }
             }
-            if self.responder.bytes_kept() >= full {
+            if self.responder.percent_kept(usual) >= FULL_PERCENT {
                 return ended(progress, Stage::Full, tell);
             }
             progress.done += 1;

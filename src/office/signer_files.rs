@@ -125,6 +125,7 @@ impl Office {
             given.authority == live.issuer.authority
                 && given.shown.generation == live.issuer.generation
                 && given.held.algorithm == algorithm
+                && given.held.not_before <= now
                 && given.held.signer.not_after > now
         });
         fitting.max_by_key(|given| given.held.signer.not_after).map(|given| given.held.clone())

@@ -31,6 +31,8 @@ impl Office {
                 && issued.kind == CertificateKind::OcspSigner
                 && issued.certificate.authority == live.issuer.authority
                 && issued.certificate.generation == live.issuer.generation
+                // A clock that went back may have made one that is not valid yet.
+                && issued.not_before <= now
                 && issued.not_after > now
         };
         let usable = |record: &Record| self.made_signer(live, &record.issued, now);

@@ -71,6 +71,18 @@ impl SignatureAlgorithm {
         }
     }
 
+    /// Octets of its signatures at most, with the keys used here.
+    #[must_use]
+    pub const fn signature_len_max(self) -> usize {
+        match self {
+            Self::RsaSha256 => 256,
+            // Two INTEGERs of 49 or 33 octets in a SEQUENCE.
+            Self::EcdsaP384Sha384 => 104,
+            Self::EcdsaP256Sha256 => 72,
+            Self::Ed25519 => 64,
+        }
+    }
+
     /// Writes the AlgorithmIdentifier.
     pub fn write(self, writer: &mut Writer) {
         writer.sequence(|w| {
