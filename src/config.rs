@@ -83,8 +83,22 @@ pub struct Ocsp {
     pub cert_ids_max: usize,
     /// Answer never-issued serials as revoked (RFC 6960 §2.2).
     pub extended_revoke: bool,
+    /// Days past expiry for which a status is promised, told as archiveCutoff; 0: not told.
+    pub archive_cutoff_days: u32,
+    /// What an asker with a nonce gets while nothing can be signed.
+    pub nonce_fallback: NonceFallback,
     /// Megabytes of kept signatures.
     pub cache_megabytes: usize,
+}
+
+/// What an asker with a nonce gets while nothing can be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NonceFallback {
+    /// `tryLater`.
+    TryLater,
+    /// The answer kept for those who ask without a nonce.
+    WithoutNonce,
 }
 
 /// What key a delegated OCSP signer has.
@@ -162,6 +176,8 @@ impl Default for Ocsp {
             max_age_seconds: 60,
             cert_ids_max: 16,
             extended_revoke: false,
+            archive_cutoff_days: 0,
+            nonce_fallback: NonceFallback::TryLater,
             cache_megabytes: 256,
         }
     }
@@ -233,6 +249,7 @@ impl Config {
         within("ocsp.validity_minutes", ocsp.validity_minutes, 5, 7 * 24 * 60)?;
         within("ocsp.refresh_after_minutes", ocsp.refresh_after_minutes, 1, ocsp.validity_minutes / 2)?;
         within("ocsp.max_age_seconds", ocsp.max_age_seconds, 0, 3600)?;
+        within("ocsp.archive_cutoff_days", ocsp.archive_cutoff_days, 0, 36_500)?;
         within("ocsp.cert_ids_max", u32::try_from(ocsp.cert_ids_max).unwrap_or(u32::MAX), 1, 64)?;
         within("ocsp.cache_megabytes", u32::try_from(ocsp.cache_megabytes).unwrap_or(u32::MAX), 1, 65_536)?;
         within("crl.validity_hours", self.crl.validity_hours, 25, 24 * 30)?;
@@ -304,6 +321,12 @@ max_age_seconds = {max_age_seconds}
 cert_ids_max = {cert_ids_max}
 # Answer serials never issued as revoked, certificateHold, 1970 (RFC 6960 section 2.2).
 extended_revoke = {extended_revoke}
+# Days past a certificate's expiry for which its status is promised; answers tell it as archiveCutoff
+# (RFC 6960 section 4.4.4). 0: not told.
+archive_cutoff_days = {archive_cutoff_days}
+# What an asker with a nonce gets while no signature can be made: "try_later", or "without_nonce", the
+# answer kept for those who ask without one.
+nonce_fallback = "try_later"
 # Megabytes of signatures kept for further askers.
 cache_megabytes = {cache_megabytes}
 
@@ -327,6 +350,7 @@ listen = ""
             max_age_seconds = ocsp.max_age_seconds,
             cert_ids_max = ocsp.cert_ids_max,
             extended_revoke = ocsp.extended_revoke,
+            archive_cutoff_days = ocsp.archive_cutoff_days,
             cache_megabytes = ocsp.cache_megabytes,
             daily_at = crl.daily_at,
             validity_hours = crl.validity_hours,
@@ -436,6 +460,8 @@ mod tests {
             ("[ocsp]\nsigner = \"rsa2048\"", "write signers = [\"rsa2048\"]"),
             ("[ocsp]\nsigner_validity_days = 0", "ocsp.signer_validity_days"),
             ("[ocsp]\ncert_ids_max = 0", "ocsp.cert_ids_max"),
+            ("[ocsp]\narchive_cutoff_days = 40000", "ocsp.archive_cutoff_days"),
+            ("[ocsp]\nnonce_fallback = \"none\"", "none"),
             ("[ocsp]\ncache_megabytes = 0", "ocsp.cache_megabytes"),
             ("[ocsp]\nmax_age_seconds = 99999", "ocsp.max_age_seconds"),
             ("[crl]\ndaily_at = \"24:00\"", "crl.daily_at"),

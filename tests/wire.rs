@@ -24,4 +24,6 @@ mod served;
 mod service;
 #[path = "wire/signers.rs"]
 mod signers;
+#[path = "wire/signing.rs"]
+mod signing;
 mod world;

@@ -40,6 +40,11 @@ impl Question {
         }
     }
 
+    /// One about a number that no certificate has.
+    pub(super) fn impossible(place: u8, cert_id: &[u8]) -> Self {
+        Self::hashed(place, std::iter::once(cert_id))
+    }
+
     /// Several: a hash of the CertIDs and of their statuses.
     pub(super) fn several<'a>(place: u8, asked: impl Iterator<Item = (&'a [u8], StatusWord)>) -> Self {
         let mut parts = Vec::new();

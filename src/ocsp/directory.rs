@@ -40,6 +40,8 @@ pub(super) struct Identity {
     pub(super) key: Arc<signer::Key>,
     /// Tells this signer's signatures from those of every other one in this process.
     pub(super) signer_number: u32,
+    /// When the CA's certificate begins to be valid: nothing is on record before.
+    pub(super) not_before: UnixTime,
     /// Answers about this issuer end before this: notAfter of the signer's and of the CA's
     /// certificate, whichever is earlier.
     pub(super) not_after: UnixTime,
@@ -59,6 +61,7 @@ impl Identity {
             place,
             key: Arc::clone(&signer.key),
             signer_number,
+            not_before: issuer.not_before,
             not_after: signer.not_after.min(issuer.not_after),
             responder_id: Writer::to_der(|w| {
                 w.nested(tag::context_constructed(2), |w| w.octet_string(&signer.key.key_id()));
@@ -75,7 +78,7 @@ impl Identity {
     fn says_as(&self, other: &Self) -> bool {
         self.is_for(other.authority, other.generation)
             && self.place == other.place
-            && self.not_after == other.not_after
+            && (self.not_before, self.not_after) == (other.not_before, other.not_after)
             && self.responder_id == other.responder_id
             && self.signature_algorithm == other.signature_algorithm
             && self.certs == other.certs

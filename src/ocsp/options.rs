@@ -17,6 +17,13 @@ pub struct Options {
     /// Serials of the signing issuer that were never issued are `revoked` instead of
     /// `unknown` (RFC 6960 §2.2, §4.4.8).
     pub extended_revoke: bool,
+    /// How long past its expiry a certificate's status can be asked for: told as archiveCutoff
+    /// (RFC 6960 §4.4.4), never before the issuer's own notBefore. None: not told. Records are
+    /// kept for ever; this is what is promised.
+    pub archive_retention: Option<Duration>,
+    /// When no signature can be made for an answer that would repeat a nonce: whether one kept
+    /// without it is given, which RFC 9654 §2.1 allows and many clients refuse, or `tryLater`.
+    pub without_nonce: bool,
     /// Memory for kept signatures of P-256 and Ed25519, in octets: 128 each.
     pub cache_bytes: usize,
     /// Memory for kept signatures of RSA and P-384, in octets: 320 each.
@@ -31,6 +38,8 @@ impl Default for Options {
             backdate: Duration::ZERO,
             cert_ids_max: 16,
             extended_revoke: false,
+            archive_retention: None,
+            without_nonce: false,
             cache_bytes: 192 << 20,
             cache_long_bytes: 64 << 20,
         }

@@ -191,8 +191,14 @@ impl Responder {
     /// A signature made earlier, however long ago: its nextUpdate is its only limit.
     fn without_signer(&self, octets: &[u8], now: UnixTime) -> Result<Answer, OcspError> {
         let directory = self.directory.load();
-        let asked = self.look_up(octets, &directory, now)?;
-        self.answer_again(&asked, |_| true).ok_or(OcspError::TryLater)
+        let mut asked = self.look_up(octets, &directory, now)?;
+        let with_nonce = asked.nonce.is_some();
+        if self.options.without_nonce {
+            asked.nonce = None;
+        }
+        let answer = self.answer_again(&asked, |_| true).ok_or(OcspError::TryLater)?;
+        // Who asked with a nonce wanted an answer of his own.
+        Ok(if with_nonce { Answer { caching: Caching::NoStore, ..answer } } else { answer })
     }
 
     /// Reads a request and finds out about each of its questions. Who speaks is the signer of
@@ -302,6 +308,7 @@ impl Responder {
                 cert_status: self.cert_status(finding, asked.identity, this_update),
                 this_update,
                 next_update: this_update.plus(self.options.validity).min(last),
+                archive_cutoff: self.archive_cutoff(finding, asked.identity, produced_at),
             }
         })
     }
@@ -323,6 +330,17 @@ impl Responder {
                 status => status,
             },
         }
+    }
+
+    fn archive_cutoff(
+        &self,
+        finding: &Finding<'_>,
+        identity: &Identity,
+        produced_at: UnixTime,
+    ) -> Option<UnixTime> {
+        let retention = self.options.archive_retention?;
+        let ours = finding.word.generation() == Some(identity.generation);
+        ours.then(|| produced_at.minus(retention).max(identity.not_before))
     }
 
     /// See [`UNSEEN_MAX`]. Where the word no longer tells when the change was, 68 minutes
@@ -354,13 +372,16 @@ impl Asked<'_> {
         self.findings.iter().map(|finding| finding.word)
     }
 
-    /// What a signature for this may be kept under: nothing that a nonce is part of, nor a
-    /// number that is no serial.
+    /// What a signature for this may be kept under: nothing that a nonce is part of.
     pub(super) fn question(&self) -> Option<Question> {
         match &*self.findings {
             _ if self.nonce.is_some() => None,
             [Finding { cert_id, form, .. }] => {
-                Some(Question::one((*form)?, self.identity.place, cert_id.serial_number.as_ref()?))
+                let (form, place) = ((*form)?, self.identity.place);
+                Some(match &cert_id.serial_number {
+                    Some(serial) => Question::one(form, place, serial),
+                    None => Question::impossible(place, cert_id.der),
+                })
             }
             several => {
                 let asked = several.iter().map(|finding| (finding.cert_id.der, finding.word));

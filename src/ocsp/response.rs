@@ -24,7 +24,12 @@ pub(super) struct SingleResponse<'a> {
     pub(super) cert_status: CertStatus,
     pub(super) this_update: UnixTime,
     pub(super) next_update: UnixTime,
+    /// The only extension of singleExtensions.
+    pub(super) archive_cutoff: Option<UnixTime>,
 }
+
+/// Octets of singleExtensions with an archiveCutoff: identifier, time and headers.
+const ARCHIVE_CUTOFF_LEN: usize = 36;
 
 impl SingleResponse<'_> {
     fn content_len(&self) -> usize {
@@ -32,7 +37,8 @@ impl SingleResponse<'_> {
             CertStatus::Good | CertStatus::Unknown => 2,
             CertStatus::Revoked(revocation) => value_len(revoked_info_len(revocation)),
         };
-        self.cert_id.len() + status + TIME_LEN + value_len(TIME_LEN)
+        let extensions = if self.archive_cutoff.is_some() { ARCHIVE_CUTOFF_LEN } else { 0 };
+        self.cert_id.len() + status + TIME_LEN + value_len(TIME_LEN) + extensions
     }
 
     fn write(&self, w: &mut Writer) {
@@ -46,6 +52,12 @@ impl SingleResponse<'_> {
         w.generalized_time(self.this_update);
         w.header(tag::context_constructed(0), TIME_LEN);
         w.generalized_time(self.next_update);
+        if let Some(cutoff) = self.archive_cutoff {
+            // `ArchiveCutoff ::= GeneralizedTime` (RFC 6960 §4.4.4).
+            w.nested(tag::context_constructed(1), |w| {
+                w.sequence(|w| write_extension(w, &oid::OCSP_ARCHIVE_CUTOFF, |w| w.generalized_time(cutoff)));
+            });
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::documents::Served;
 use super::publish::published_position;
 use super::signers::Signers;
 use super::{Office, OfficeError};
-use crate::config::{Config, SignerKey};
+use crate::config::{Config, NonceFallback, SignerKey};
 use crate::issue::OcspUrl;
 use crate::ocsp::{self, Responder};
 use crate::pki::Generation;
@@ -205,6 +205,9 @@ fn responder_options(config: &Config) -> ocsp::Options {
         backdate: Duration::ZERO,
         cert_ids_max: config.ocsp.cert_ids_max,
         extended_revoke: config.ocsp.extended_revoke,
+        archive_retention: (config.ocsp.archive_cutoff_days > 0)
+            .then(|| minutes(config.ocsp.archive_cutoff_days * 24 * 60)),
+        without_nonce: config.ocsp.nonce_fallback == NonceFallback::WithoutNonce,
         cache_bytes,
         cache_long_bytes,
     }

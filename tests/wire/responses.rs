@@ -236,6 +236,41 @@ fn rfc6960_s4_4_4_past_its_expiry_a_certificate_keeps_its_last_status() {
     assert_eq!(revoked(&served.single(&ca.ask(21)).cert_status), (date, Some(1)));
 }
 
+/// The content of the only extension in singleExtensions, its identifier looked at.
+fn archive_cutoff(single: &rasn_ocsp::SingleResponse) -> Option<UnixTime> {
+    let extensions = single.single_extensions.as_ref()?;
+    assert_eq!(extensions.len(), 1);
+    assert_eq!(extensions[0].extn_id.to_vec(), [1, 3, 6, 1, 5, 5, 7, 48, 1, 6]);
+    assert!(!extensions[0].critical);
+    Some(time(&rasn::der::decode(&extensions[0].extn_value).unwrap()))
+}
+
+fn archiving(retention: Duration) -> (Ca, Served) {
+    Served::one_with(Options { archive_retention: Some(retention), ..Options::default() })
+}
+
+#[test]
+fn rfc6960_s4_4_4_archive_cutoff_says_how_far_back_an_answer_reaches() {
+    let retention = Duration::from_secs(100);
+    let (ca, served) = archiving(retention);
+    served.revoke(&ca, 2, RevocationReason::KeyCompromise, 1, long_ago());
+    for number in [1, 2] {
+        let answer = served.answer(&ca.ask(number));
+        let [_, produced_at, _] = times(&answer);
+        let cutoff = archive_cutoff(&answer.tbs_response_data.responses[0]);
+        assert_eq!(cutoff, Some(produced_at.minus(retention)));
+    }
+    let (ca, served) = Served::one();
+    assert_eq!(archive_cutoff(&served.single(&ca.ask(1))), None, "not told unless configured");
+}
+
+#[test]
+fn rfc6960_s4_4_4_archive_cutoff_reaches_no_earlier_than_the_issuer_and_not_to_what_was_never_issued() {
+    let (ca, served) = archiving(hours(24 * 36_500));
+    assert_eq!(archive_cutoff(&served.single(&ca.ask(1))), Some(ca.issuer.not_before));
+    assert_eq!(archive_cutoff(&served.single(&ca.ask(77))), None);
+}
+
 #[test]
 fn rfc6960_s3_2_answers_verify_under_the_certificate_in_them() {
     let ca = Ca::p256(1, 1);
