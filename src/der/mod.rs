@@ -4,6 +4,7 @@
 //! canonical: whatever has two encodings is refused in all but the one DER allows. Writing
 //! nests by closures and puts the length in afterwards.
 
+mod civil;
 mod oid;
 mod reader;
 mod time;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use time::format_description::well_known::Rfc3339;
 use time::{Date, Month, OffsetDateTime, Time};
 
+use super::civil::Civil;
+
 /// A point in time, in whole seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct UnixTime(i64);
@@ -83,19 +85,16 @@ impl UnixTime {
     /// The content octets of GeneralizedTime.
     #[must_use]
     pub fn to_generalized(self) -> [u8; 15] {
-        let date_time = self.date_time();
-        let (year, month, day) = date_time.to_calendar_date();
-        let (hour, minute, second) = date_time.to_hms();
-        let mut out = *b"00000000000000Z";
-        let year = u16::try_from(year).unwrap_or(9999);
-        put(&mut out, 0, year / 100);
-        put(&mut out, 2, year % 100);
-        put(&mut out, 4, u8::from(month).into());
-        put(&mut out, 6, day.into());
-        put(&mut out, 8, hour.into());
-        put(&mut out, 10, minute.into());
-        put(&mut out, 12, second.into());
-        out
+        let Civil {
+            year: [y3, y2, y1, y0],
+            month: [m1, m0],
+            day: [d1, d0],
+            hour: [h1, h0],
+            minute: [n1, n0],
+            second: [s1, s0],
+            ..
+        } = self.civil();
+        [y3, y2, y1, y0, m1, m0, d1, d0, h1, h0, n1, n0, s1, s0, b'Z']
     }
 
     /// As a date and time of the `time` crate, UTC.
@@ -142,15 +141,6 @@ fn number(digits: &[u8]) -> Result<u16, TimeError> {
     digits.iter().try_fold(0_u16, |value, digit| {
         if digit.is_ascii_digit() { Ok(value * 10 + u16::from(digit - b'0')) } else { Err(TimeError) }
     })
-}
-
-/// Two decimal digits at `at`.
-fn put(out: &mut [u8; 15], at: usize, value: u16) {
-    for (offset, digit) in [(at, value / 10), (at + 1, value % 10)] {
-        if let Some(place) = out.get_mut(offset) {
-            *place = b'0' + u8::try_from(digit).unwrap_or(9);
-        }
-    }
 }
 
 #[cfg(test)]
