@@ -34,6 +34,8 @@ mod metrics;
 #[cfg(all(test, feature = "shuttle"))]
 mod model;
 mod operations;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod question;
 mod range;
 mod route;

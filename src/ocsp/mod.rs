@@ -9,6 +9,8 @@ mod cert_id;
 mod directory;
 mod error;
 mod extension;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod job;
 mod kept;
 mod memory;
