@@ -163,7 +163,7 @@ impl Extension {
 
 impl Signature {
     fn is_plain(&self) -> bool {
-        plain(self.signature_algorithm.parameters.as_ref()) && self.signature.len() % 8 == 0
+        plain(self.signature_algorithm.parameters.as_ref()) && self.signature.len().is_multiple_of(8)
     }
 }
 
