@@ -189,7 +189,8 @@ impl Passengers {
     }
 }
 
-#[cfg(all(test, not(feature = "shuttle")))]
+#[cfg(test)]
+#[cfg(not(feature = "shuttle"))]
 mod tests {
     use super::*;
     use crate::ocsp::Caching;

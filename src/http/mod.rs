@@ -30,12 +30,13 @@ mod descriptors;
 mod document;
 mod encoding;
 mod flights;
-mod metrics;
-#[cfg(all(test, feature = "shuttle"))]
-mod model;
-mod operations;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod metrics;
+#[cfg(test)]
+#[cfg(feature = "shuttle")]
+mod model;
+mod operations;
 mod question;
 mod range;
 mod route;

@@ -283,7 +283,8 @@ fn halves(word: u64) -> [u32; 2] {
     [u32::from_be_bytes([e, f, g, h]), u32::from_be_bytes([a, b, c, d])]
 }
 
-#[cfg(all(test, not(feature = "shuttle")))]
+#[cfg(test)]
+#[cfg(not(feature = "shuttle"))]
 mod tests {
     use std::sync::atomic::AtomicBool;
 

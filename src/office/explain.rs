@@ -110,7 +110,7 @@ impl Office {
         let live = self.live_generations(named.authority);
         let issuers = live.iter().filter(|live| generation.is_none_or(|of| of == live.issuer.generation));
         let kept = issuers.flat_map(|live| self.responder.kept(&live.issuer, &named.serial, now));
-        kept.map(|kept| (kept.clone(), self.use_of(&kept, now))).collect()
+        kept.map(|kept| (kept, self.use_of(&kept, now))).collect()
     }
 
     fn use_of(&self, kept: &KeptAnswer, now: UnixTime) -> Use {
