@@ -14,6 +14,7 @@ mod public_key;
 mod reason;
 mod revocation;
 mod serial;
+mod signed_with;
 
 pub use algorithm::{HashAlgorithm, SignatureAlgorithm};
 pub use authority::{AuthorityId, Generation};
@@ -25,3 +26,4 @@ pub use public_key::{BadSignature, PublicKey, PublicKeyError};
 pub use reason::{ReasonError, RevocationReason};
 pub use revocation::{CertStatus, Revocation};
 pub use serial::{SerialError, SerialNumber};
+pub use signed_with::SignedWith;

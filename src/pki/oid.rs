@@ -81,6 +81,10 @@ pub const CMS_SIGNED_DATA: Oid = Oid::new(&[1, 2, 840, 113_549, 1, 7, 2]);
 pub const RSA_ENCRYPTION: Oid = Oid::new(&[1, 2, 840, 113_549, 1, 1, 1]);
 /// sha256WithRSAEncryption (RFC 4055 §5).
 pub const SHA256_WITH_RSA: Oid = Oid::new(&[1, 2, 840, 113_549, 1, 1, 11]);
+/// sha384WithRSAEncryption (RFC 4055 §5).
+pub const SHA384_WITH_RSA: Oid = Oid::new(&[1, 2, 840, 113_549, 1, 1, 12]);
+/// sha512WithRSAEncryption (RFC 4055 §5).
+pub const SHA512_WITH_RSA: Oid = Oid::new(&[1, 2, 840, 113_549, 1, 1, 13]);
 /// id-ecPublicKey (RFC 5480 §2.1.1).
 pub const EC_PUBLIC_KEY: Oid = Oid::new(&[1, 2, 840, 10_045, 2, 1]);
 /// secp256r1 (RFC 5480 §2.1.1.1).

@@ -1,11 +1,12 @@
 //! SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) of the keys signed with here, and verification.
 
 use ring::signature::{
-    self, ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256,
-    UnparsedPublicKey,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, UnparsedPublicKey,
+    VerificationAlgorithm,
 };
 
-use super::{HashAlgorithm, SignatureAlgorithm, oid};
+use super::{HashAlgorithm, SignatureAlgorithm, SignedWith, oid};
 use crate::der::{DerError, Oid, Reader, Writer};
 
 /// A public key, and what its signatures are made with: each kind of key has one algorithm.
@@ -91,12 +92,54 @@ impl PublicKey {
     /// # Errors
     /// [`BadSignature`], also for bits that are no key.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
-        let verification: &'static dyn signature::VerificationAlgorithm = match self.algorithm {
-            SignatureAlgorithm::RsaSha256 => &RSA_PKCS1_2048_8192_SHA256,
-            SignatureAlgorithm::EcdsaP256Sha256 => &ECDSA_P256_SHA256_ASN1,
-            SignatureAlgorithm::EcdsaP384Sha384 => &ECDSA_P384_SHA384_ASN1,
-            SignatureAlgorithm::Ed25519 => &ED25519,
+        self.verify_by(
+            match self.algorithm {
+                SignatureAlgorithm::RsaSha256 => &RSA_PKCS1_2048_8192_SHA256,
+                SignatureAlgorithm::EcdsaP256Sha256 => &ECDSA_P256_SHA256_ASN1,
+                SignatureAlgorithm::EcdsaP384Sha384 => &ECDSA_P384_SHA384_ASN1,
+                SignatureAlgorithm::Ed25519 => &ED25519,
+            },
+            message,
+            signature,
+        )
+    }
+
+    /// As [`Self::verify`], where the signer has chosen the hash.
+    ///
+    /// # Errors
+    /// [`BadSignature`], also for an algorithm that is not this kind of key's.
+    pub fn verify_as(&self, with: SignedWith, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+        let verification: &'static dyn VerificationAlgorithm = match (self.algorithm, with) {
+            (SignatureAlgorithm::RsaSha256, SignedWith::Rsa(hash)) => match hash {
+                HashAlgorithm::Sha1 => return Err(BadSignature),
+                HashAlgorithm::Sha256 => &RSA_PKCS1_2048_8192_SHA256,
+                HashAlgorithm::Sha384 => &RSA_PKCS1_2048_8192_SHA384,
+                HashAlgorithm::Sha512 => &RSA_PKCS1_2048_8192_SHA512,
+            },
+            (SignatureAlgorithm::EcdsaP256Sha256, SignedWith::Ecdsa(HashAlgorithm::Sha256)) => {
+                &ECDSA_P256_SHA256_ASN1
+            }
+            (SignatureAlgorithm::EcdsaP256Sha256, SignedWith::Ecdsa(HashAlgorithm::Sha384)) => {
+                &ECDSA_P256_SHA384_ASN1
+            }
+            (SignatureAlgorithm::EcdsaP384Sha384, SignedWith::Ecdsa(HashAlgorithm::Sha256)) => {
+                &ECDSA_P384_SHA256_ASN1
+            }
+            (SignatureAlgorithm::EcdsaP384Sha384, SignedWith::Ecdsa(HashAlgorithm::Sha384)) => {
+                &ECDSA_P384_SHA384_ASN1
+            }
+            (SignatureAlgorithm::Ed25519, SignedWith::Ed25519) => &ED25519,
+            _ => return Err(BadSignature),
         };
+        self.verify_by(verification, message, signature)
+    }
+
+    fn verify_by(
+        &self,
+        verification: &'static dyn VerificationAlgorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), BadSignature> {
         UnparsedPublicKey::new(verification, &self.bits).verify(message, signature).map_err(|_| BadSignature)
     }
 }
