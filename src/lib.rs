@@ -15,7 +15,8 @@
 //! issue  lifecycle  crl  ocsp        the trades; none knows HTTP, tokio or the clock
 //! store  signer  status              store alone knows files and sled; signer alone signs
 //! record                             entries, records, and the one fold of both
-//! pki  profile                       the words of RFC 5280 and 6960; the JPKI profile as data
+//! pki  profile  registry             the words of RFC 5280 and 6960; the JPKI profile as data;
+//!                                    who may ask
 //! der  sync                          X.690, the subset we use, knows no PKI; what threads share
 //! config  telemetry                  leaves: settings and logs
 //! ```
@@ -44,6 +45,7 @@ pub mod office;
 pub mod pki;
 pub mod profile;
 pub mod record;
+pub mod registry;
 pub mod signer;
 pub mod status;
 pub mod store;
