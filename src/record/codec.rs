@@ -20,6 +20,7 @@
 //! | partition, change | 4 |
 //! | option | 1 (0 or 1), then the value |
 //! | text, list | 1 (count), then its octets or items |
+//! | verifier's certificate | 2 (count), then its octets |
 //!
 //! A record is: position, recorded_at, the fields of Issued, then a list of changes, each
 //! position, recorded_at, and an option of a Revocation (absent: good). Event tags and fields
@@ -35,8 +36,8 @@ use crate::pki::{
     SerialNumber,
 };
 
-/// Octets of one entry with its length: the largest has under 400; the two-octet length sets
-/// the bound.
+/// Octets of one entry with its length: the largest has under 400, and one with a verifier's
+/// certificate under 9,000; the two-octet length sets the bound.
 pub const ENTRY_OCTETS_MAX: usize = 0xffff + 2;
 
 /// The octets are no entry or record of this version.
@@ -67,6 +68,8 @@ mod event_tag {
     pub(super) const CRL_SET_PUBLISHED: u8 = 10;
     pub(super) const CRL_SET_ABANDONED: u8 = 11;
     pub(super) const CLOCK_RELEASED: u8 = 12;
+    pub(super) const VERIFIER_REGISTERED: u8 = 20;
+    pub(super) const VERIFIER_SUSPENDED: u8 = 21;
 }
 
 impl Entry {
@@ -128,6 +131,8 @@ impl Event {
             Self::CrlSetPublished { .. } => event_tag::CRL_SET_PUBLISHED,
             Self::CrlSetAbandoned { .. } => event_tag::CRL_SET_ABANDONED,
             Self::ClockReleased { .. } => event_tag::CLOCK_RELEASED,
+            Self::VerifierRegistered { .. } => event_tag::VERIFIER_REGISTERED,
+            Self::VerifierSuspended { .. } => event_tag::VERIFIER_SUSPENDED,
         }
     }
 
@@ -164,6 +169,11 @@ impl Event {
             }
             Self::CrlSetAbandoned { begun } => out.extend(begun.0.to_be_bytes()),
             Self::ClockReleased { until } => put_time(out, *until),
+            Self::VerifierRegistered { name, certificate } => {
+                put_text(out, name);
+                put_octets(out, certificate);
+            }
+            Self::VerifierSuspended { certificate_sha256 } => out.extend(certificate_sha256),
         }
     }
 
@@ -199,6 +209,10 @@ impl Event {
             }
             event_tag::CRL_SET_ABANDONED => Self::CrlSetAbandoned { begun: Position(body.number()?) },
             event_tag::CLOCK_RELEASED => Self::ClockReleased { until: body.time()? },
+            event_tag::VERIFIER_REGISTERED => {
+                Self::VerifierRegistered { name: body.text()?, certificate: body.octets()?.to_vec() }
+            }
+            event_tag::VERIFIER_SUSPENDED => Self::VerifierSuspended { certificate_sha256: body.array()? },
             other => return Err(CodecError::Unknown(other)),
         })
     }
@@ -254,6 +268,15 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
     let text = text.get(..text.floor_char_boundary(usize::from(u8::MAX))).unwrap_or_default();
     out.push(u8::try_from(text.len()).unwrap_or(0));
     out.extend(text.as_bytes());
+}
+
+/// Octets that are something only when whole: longer than an entry can be, they are none.
+fn put_octets(out: &mut Vec<u8>, octets: &[u8]) {
+    let len = u16::try_from(octets.len());
+    out.extend(len.unwrap_or(0).to_be_bytes());
+    if len.is_ok() {
+        out.extend(octets);
+    }
 }
 
 fn put_serial(out: &mut Vec<u8>, serial: &SerialNumber) {
@@ -346,6 +369,11 @@ impl<'a> Octets<'a> {
     fn text(&mut self) -> Result<String, CodecError> {
         let len = usize::from(self.one()?);
         String::from_utf8(self.take(len)?.to_vec()).map_err(|_| CodecError::Range)
+    }
+
+    fn octets(&mut self) -> Result<&'a [u8], CodecError> {
+        let len = usize::from(u16::from_be_bytes(self.array()?));
+        self.take(len)
     }
 
     fn option<T>(
@@ -475,6 +503,9 @@ mod tests {
             }),
             any::<u64>().prop_map(|begun| Event::CrlSetAbandoned { begun: Position(begun) }),
             time().prop_map(|until| Event::ClockReleased { until }),
+            ("\\PC{1,20}", prop::collection::vec(any::<u8>(), 0..600))
+                .prop_map(|(name, certificate)| Event::VerifierRegistered { name, certificate }),
+            any::<[u8; 32]>().prop_map(|certificate_sha256| Event::VerifierSuspended { certificate_sha256 }),
         ]
     }
 

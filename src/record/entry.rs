@@ -83,6 +83,18 @@ pub enum Event {
         /// The time that was believed until then.
         until: UnixTime,
     },
+    /// A verifier may ask, by this certificate: newly, or again after a suspension.
+    VerifierRegistered {
+        /// Its name.
+        name: String,
+        /// Its certificate, DER.
+        certificate: Vec<u8>,
+    },
+    /// A verifier may ask no longer by this certificate.
+    VerifierSuspended {
+        /// SHA-256 of the certificate.
+        certificate_sha256: [u8; 32],
+    },
 }
 
 /// A certificate as it was issued.

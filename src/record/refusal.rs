@@ -54,6 +54,12 @@ pub enum Refusal {
     /// dated ahead of the clock, or a CRL cut from them would not be valid yet.
     #[error("changed within this second already: repeat in a second")]
     NotBefore(UnixTime),
+    /// A certificate belongs to one verifier.
+    #[error("that certificate is registered for {0}: use that name, or another certificate")]
+    VerifierNamed(String),
+    /// The register does not know the verifier.
+    #[error("no such verifier is registered: look at sekisho verifier list")]
+    NoVerifier,
     /// The records could not be read.
     #[error("the records cannot be read: {0}")]
     Records(String),

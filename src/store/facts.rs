@@ -10,7 +10,8 @@
 //! | open CRL sets | 4 + n | count, then each: set, count 1, authority ids |
 //! | CRL sets | 1 + n | count, then each: authority 1, three times option 1 and set |
 //! | partitions | 1 + n | count, then each: authority 1, count 4, partitions 4 each |
-//! | clock released | 0 or 8 | position, if the clock was ever released |
+//! | clock released | 0 or 8 | position; 0 if the clock was never released and verifiers follow |
+//! | verifiers | 0 or 4 + n | if any: count, then each: state 1 (1: suspended), since 8, length 1, name, length 4, certificate |
 //!
 //! A set is: position 8, recorded_at 8, scheduled 1, SHA-256 of its catalogue 32 (zeros before
 //! it is published). Numbers are big-endian. This is the form in a snapshot.
@@ -22,6 +23,7 @@ use super::octets::{Octets, put_counted};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, Partition};
 use crate::record::{Epoch, Event, Numbered, Position, Record};
+use crate::registry::{Register, Registration, State};
 
 /// Small facts folded from the whole journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,8 @@ pub struct Facts {
     pub partitions: BTreeMap<AuthorityId, Arc<BTreeSet<Partition>>>,
     /// The last [`Event::ClockReleased`]: entries after it may be dated before those before it.
     pub clock_released: Option<Position>,
+    /// The registered verifiers.
+    pub verifiers: Arc<Register>,
 }
 
 /// The last CRL sets of an authority.
@@ -83,6 +87,7 @@ impl Default for Facts {
             crl_sets: BTreeMap::new(),
             partitions: BTreeMap::new(),
             clock_released: None,
+            verifiers: Arc::default(),
         }
     }
 }
@@ -165,6 +170,12 @@ impl Facts {
                 self.open_crl_sets.remove(begun);
             }
             Event::ClockReleased { .. } => self.clock_released = Some(*position),
+            Event::VerifierRegistered { name, certificate } => {
+                Arc::make_mut(&mut self.verifiers).register(name, certificate, entry.recorded_at);
+            }
+            Event::VerifierSuspended { certificate_sha256 } => {
+                Arc::make_mut(&mut self.verifiers).suspend(certificate_sha256, entry.recorded_at);
+            }
         }
     }
 
@@ -213,8 +224,12 @@ impl Facts {
                 out.extend(partition.0.to_be_bytes());
             }
         }
-        if let Some(position) = self.clock_released {
-            out.extend(position.0.to_be_bytes());
+        let has_verifiers = self.verifiers.iter().len() > 0;
+        if self.clock_released.is_some() || has_verifiers {
+            out.extend(self.clock_released.unwrap_or_default().0.to_be_bytes());
+        }
+        if has_verifiers {
+            write_verifiers(&self.verifiers, &mut out);
         }
         out
     }
@@ -258,7 +273,10 @@ impl Facts {
             facts.partitions.insert(authority, Arc::new(partitions));
         }
         if !octets.0.is_empty() {
-            facts.clock_released = Some(Position(octets.u64()?));
+            facts.clock_released = Some(Position(octets.u64()?)).filter(|at| *at != Position::default());
+        }
+        if !octets.0.is_empty() {
+            facts.verifiers = Arc::new(read_verifiers(&mut octets)?);
         }
         octets.0.is_empty().then_some(facts)
     }
@@ -282,6 +300,34 @@ impl CrlSet {
     }
 }
 
+fn write_verifiers(verifiers: &Register, out: &mut Vec<u8>) {
+    put_count(out, verifiers.iter().len());
+    for (_, registration) in verifiers.iter() {
+        out.push(u8::from(registration.state == State::Suspended));
+        out.extend(registration.since.seconds().to_be_bytes());
+        put_small_count(out, registration.name.len());
+        out.extend(registration.name.as_bytes());
+        put_counted(out, &registration.certificate);
+    }
+}
+
+fn read_verifiers(octets: &mut Octets<'_>) -> Option<Register> {
+    let mut verifiers = Register::default();
+    for _ in 0..octets.u32()? {
+        let state = match octets.one()? {
+            0 => State::Registered,
+            1 => State::Suspended,
+            _ => return None,
+        };
+        let since = UnixTime::from_seconds(octets.array().map(i64::from_be_bytes)?);
+        let len = usize::from(octets.one()?);
+        let name = String::from_utf8(octets.take(len)?.to_vec()).ok()?;
+        let certificate = octets.counted()?.to_vec();
+        verifiers.restore(Registration { name, certificate, state, since });
+    }
+    Some(verifiers)
+}
+
 /// Of authorities, and octets of their names: ids and the codec's texts keep them in an octet.
 fn put_small_count(out: &mut Vec<u8>, count: usize) {
     out.push(u8::try_from(count).unwrap_or(u8::MAX));
@@ -294,7 +340,12 @@ fn put_count(out: &mut Vec<u8>, count: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pki::HashAlgorithm;
     use crate::record::{Entry, Origin};
+
+    fn sha256(octets: &[u8]) -> [u8; 32] {
+        HashAlgorithm::Sha256.digest(octets).try_into().unwrap()
+    }
 
     #[test]
     fn facts_follow_the_sets_and_come_back_from_their_octets() {
@@ -314,6 +365,9 @@ mod tests {
             Event::CrlSetAbandoned { begun: Position(8) },
             begun(true),
             Event::EpochBegun,
+            Event::VerifierRegistered { name: "kiosk".to_owned(), certificate: vec![1; 1000] },
+            Event::VerifierRegistered { name: "clinic".to_owned(), certificate: vec![2; 10] },
+            Event::VerifierSuspended { certificate_sha256: sha256(&[2; 10]) },
         ];
         for (position, event) in (1..).map(Position).zip(events) {
             assert!(facts.concerns(&event));
@@ -328,13 +382,24 @@ mod tests {
         );
         assert_eq!(facts.open_crl_sets.keys().copied().collect::<Vec<_>>(), [Position(10)]);
         assert_eq!((facts.epoch, facts.reserved[&authority]), (Epoch(2), 1024));
-        let octets = facts.write();
-        assert_eq!(Facts::read(&octets), Some(facts.clone()));
-        assert_eq!(Facts::read(&octets[..octets.len() - 1]), None);
-        facts.clock_released = Some(Position(12));
-        let longer = facts.write();
-        assert_eq!(longer[..octets.len()], octets);
-        assert_eq!(Facts::read(&longer), Some(facts));
-        assert_eq!(Facts::read(&longer[..longer.len() - 1]), None);
+        let states: Vec<_> = facts.verifiers.iter().map(|(_, one)| (one.name.as_str(), one.state)).collect();
+        assert!(
+            states.contains(&("kiosk", State::Registered)) && states.contains(&("clinic", State::Suspended))
+        );
+        // Whatever there is of the last two, and as it was before there were any.
+        let verifiers = std::mem::take(&mut facts.verifiers);
+        let older = facts.write();
+        for (clock_released, verifiers) in [
+            (None, Arc::default()),
+            (Some(Position(12)), Arc::default()),
+            (None, Arc::clone(&verifiers)),
+            (Some(Position(12)), verifiers),
+        ] {
+            (facts.clock_released, facts.verifiers) = (clock_released, verifiers);
+            let octets = facts.write();
+            assert!(octets.starts_with(&older));
+            assert_eq!(Facts::read(&octets), Some(facts.clone()));
+            assert_eq!(Facts::read(&octets[..octets.len() - 1]), None);
+        }
     }
 }
