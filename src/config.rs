@@ -89,6 +89,30 @@ pub struct Ocsp {
     pub nonce_fallback: NonceFallback,
     /// Megabytes of kept signatures.
     pub cache_megabytes: usize,
+    /// Who may ask.
+    pub access: Access,
+    /// Whether registered verifiers must sign; none: they must.
+    pub signature: Option<RequestSignature>,
+}
+
+/// Who may ask by OCSP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Everybody.
+    Open,
+    /// Registered verifiers, by signed requests.
+    Registered,
+}
+
+/// Whether requests must be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RequestSignature {
+    /// Unsigned ones are answered; a signature must be a registered verifier's.
+    Optional,
+    /// Unsigned ones are refused.
+    Required,
 }
 
 /// What an asker with a nonce gets while nothing can be signed.
@@ -179,6 +203,8 @@ impl Default for Ocsp {
             archive_cutoff_days: 0,
             nonce_fallback: NonceFallback::TryLater,
             cache_megabytes: 256,
+            access: Access::Open,
+            signature: None,
         }
     }
 }
@@ -252,6 +278,11 @@ impl Config {
         within("ocsp.archive_cutoff_days", ocsp.archive_cutoff_days, 0, 36_500)?;
         within("ocsp.cert_ids_max", u32::try_from(ocsp.cert_ids_max).unwrap_or(u32::MAX), 1, 64)?;
         within("ocsp.cache_megabytes", u32::try_from(ocsp.cache_megabytes).unwrap_or(u32::MAX), 1, 65_536)?;
+        if ocsp.access == Access::Open && ocsp.signature.is_some() {
+            let advice =
+                "counts only where access is \"registered\": set ocsp.access, or leave it out".to_owned();
+            return Err(ConfigError::Value { field: "ocsp.signature", advice });
+        }
         within("crl.validity_hours", self.crl.validity_hours, 25, 24 * 30)?;
         let connections = u32::try_from(self.public.connections_max).unwrap_or(u32::MAX);
         within("public.connections_max", connections, 1, 1_000_000)?;
@@ -329,6 +360,11 @@ archive_cutoff_days = {archive_cutoff_days}
 nonce_fallback = "try_later"
 # Megabytes of signatures kept for further askers.
 cache_megabytes = {cache_megabytes}
+# Who may ask: "open" for everybody, "registered" for the verifiers of `sekisho verifier`.
+access = "open"
+# Where access is registered: "required" refuses unsigned requests; "optional" answers them, and
+# holds only the signature of a signed one against the register.
+# signature = "required"
 
 [crl]
 # When the day's CRLs are cut, Japan time.
@@ -464,6 +500,10 @@ mod tests {
             ("[ocsp]\nnonce_fallback = \"none\"", "none"),
             ("[ocsp]\ncache_megabytes = 0", "ocsp.cache_megabytes"),
             ("[ocsp]\nmax_age_seconds = 99999", "ocsp.max_age_seconds"),
+            ("[ocsp]\naccess = \"members\"", "members"),
+            ("[ocsp]\naccess = \"registered\"\nsignature = \"never\"", "never"),
+            ("[ocsp]\nsignature = \"required\"", "ocsp.signature"),
+            ("[ocsp]\naccess = \"open\"\nsignature = \"optional\"", "ocsp.signature"),
             ("[crl]\ndaily_at = \"24:00\"", "crl.daily_at"),
             ("[crl]\ndaily_at = \"0:00\"", "crl.daily_at"),
             ("[crl]\nvalidity_hours = 24", "crl.validity_hours"),

@@ -246,6 +246,7 @@ mod tests {
             (OcspError::MalformedRequest, "malformedRequest"),
             (OcspError::InternalError, "internalError"),
             (OcspError::TryLater, "tryLater"),
+            (OcspError::SigRequired, "sigRequired"),
             (OcspError::Unauthorized, "unauthorized"),
         ] {
             let counters = Counters::default();

@@ -171,7 +171,10 @@ pub(super) fn respond(
                 .insert(CACHE_CONTROL, if fresh { core.cache_control.clone() } else { cache_control(left) });
         }
         _ => {
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            // Also of errors that no responder was asked for.
+            let private = core.site.responder.is_private();
+            let field = if private { "private, no-store" } else { "no-store" };
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static(field));
         }
     }
     let body = if status == StatusCode::OK {

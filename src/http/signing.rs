@@ -51,7 +51,7 @@ impl Signing {
     pub(super) fn sign(&self, core: &Core, job: Job, request: &[u8], now: UnixTime) -> Asked {
         let Some(flight) = job.flight() else { return self.sign_for_one(core, job, now) };
         match self.desk.flights.board(flight, now) {
-            Boarding::JustLanded => match self.desk.responder.respond(request, now) {
+            Boarding::JustLanded => match self.desk.responder.respond_again(request, now) {
                 Respond::Ready(answer) | Respond::Refresh(answer, _) => Asked::Ready(Source::Kept, answer),
                 // Its signature was not kept, or the status has changed.
                 Respond::Sign(job) => match job.flight() {
@@ -178,7 +178,7 @@ impl Desk {
                         return answer;
                     }
                     let latest = pilot.take(&mut aboard).max(now);
-                    next = self.responder.respond(request, latest);
+                    next = self.responder.respond_again(request, latest);
                 }
             }
         }

@@ -16,8 +16,12 @@ pub enum OcspError {
     /// No signature can be made at present.
     #[error("no signature can be made at present: ask again")]
     TryLater,
-    /// The request names no issuer that a signer here speaks for.
-    #[error("no certificate asked about was issued by an authority served here")]
+    /// Only signed requests are answered.
+    #[error("the request must be signed by a registered verifier")]
+    SigRequired,
+    /// The request names no issuer that a signer here speaks for, or is signed by nobody who may
+    /// ask.
+    #[error("no certificate asked about was issued by an authority served here, or not for this asker")]
     Unauthorized,
 }
 
@@ -29,6 +33,7 @@ impl OcspError {
             Self::MalformedRequest => &[0x30, 0x03, 0x0a, 0x01, 1],
             Self::InternalError => &[0x30, 0x03, 0x0a, 0x01, 2],
             Self::TryLater => &[0x30, 0x03, 0x0a, 0x01, 3],
+            Self::SigRequired => &[0x30, 0x03, 0x0a, 0x01, 5],
             Self::Unauthorized => &[0x30, 0x03, 0x0a, 0x01, 6],
         }
     }

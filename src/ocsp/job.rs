@@ -37,6 +37,8 @@ pub struct Answer {
 pub enum Caching {
     /// An error, or an answer to a nonce: for this request only.
     NoStore,
+    /// Given again to whoever may ask, and by the responder alone: access is registered.
+    Private,
     /// The same octets may answer the same request until `next_update`.
     Until {
         /// The latest thisUpdate in it.
@@ -59,7 +61,8 @@ pub struct Flight {
     signer_number: u32,
 }
 
-/// A signature to be made. Dropping it leaves nothing behind.
+/// A signature to be made. Dropping it leaves nothing behind. That there is one proves that its
+/// request was admitted: there access is not looked at again.
 #[derive(Debug)]
 pub struct Job {
     /// To start over with, should the status change meanwhile.

@@ -2,7 +2,7 @@
 //! certificate.
 
 use super::answers::Signature;
-use super::responder::{Age, Responder};
+use super::responder::{Age, Asker, Responder};
 use crate::der::UnixTime;
 use crate::pki::{HashAlgorithm, Issuer, SerialNumber, SignatureAlgorithm};
 
@@ -41,7 +41,7 @@ impl Responder {
         for form in directory.forms_of(issuer) {
             for identity in form.identities() {
                 let request = form.request_for(serial, identity);
-                let Ok(asked) = self.look_up(&request, &directory, now) else { continue };
+                let Ok(asked) = self.look_up(&request, Asker::Admitted, &directory, now) else { continue };
                 let Some(question) = asked.question() else { continue };
                 let Some(kept) = self.answers.find(&question, identity, &mut Signature::empty()) else {
                     continue;
@@ -64,8 +64,8 @@ impl Responder {
     }
 
     /// Looks through `limit` places of kept signatures from a cursor on, and returns, as
-    /// requests to be asked again, those that have been asked for and are due; and where to go
-    /// on, none at the end.
+    /// requests for [`Self::respond_again`], those that have been asked for and are due; and where
+    /// to go on, none at the end.
     #[must_use]
     pub fn due(&self, from: Cursor, limit: usize, now: UnixTime) -> (Vec<Vec<u8>>, Option<Cursor>) {
         let directory = self.directory.load();
@@ -77,7 +77,7 @@ impl Responder {
                 Some(form.request_for(&SerialNumber::try_from(serial).ok()?, identity))
             });
             let Some(request) = request else { return };
-            let Ok(asked) = self.look_up(&request, &directory, now) else { return };
+            let Ok(asked) = self.look_up(&request, Asker::Admitted, &directory, now) else { return };
             if self.age(&asked, kept.produced_at) != Age::Fresh || !asked.is_answered_by(&kept) {
                 requests.push(request);
             }

@@ -24,10 +24,26 @@ pub struct Options {
     /// When no signature can be made for an answer that would repeat a nonce: whether one kept
     /// without it is given, which RFC 9654 §2.1 allows and many clients refuse, or `tryLater`.
     pub without_nonce: bool,
+    /// Who may ask.
+    pub access: Access,
     /// Memory for kept signatures of P-256 and Ed25519, in octets: 128 each.
     pub cache_bytes: usize,
     /// Memory for kept signatures of RSA and P-384, in octets: 320 each.
     pub cache_long_bytes: usize,
+}
+
+/// Who may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody: a request's signature is neither needed nor looked at.
+    Open,
+    /// The verifiers given to [`super::Responder::admit`], known by their signatures (RFC 6960
+    /// §4.1.2). Answers are for them alone: no cache may keep one.
+    Registered {
+        /// Unsigned requests are `sigRequired`; otherwise they are answered, and only a signature
+        /// that is there is held against who made it.
+        required: bool,
+    },
 }
 
 impl Default for Options {
@@ -40,6 +56,7 @@ impl Default for Options {
             extended_revoke: false,
             archive_retention: None,
             without_nonce: false,
+            access: Access::Open,
             cache_bytes: 192 << 20,
             cache_long_bytes: 64 << 20,
         }

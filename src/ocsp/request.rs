@@ -1,9 +1,10 @@
 //! OCSPRequest (RFC 6960 §4.1.1).
 
-use super::cert_id::{AlgorithmIdentifier, CertId};
+use super::cert_id::CertId;
 use super::error::OcspError;
 use super::extension::{RequestExtensions, read_request_extensions, read_single_request_extensions};
 use super::preference::write_preference;
+use super::request_signature::{RequestSignature, Signed};
 use crate::der::{DerError, Reader, Writer, tag};
 use crate::pki::{HashAlgorithm, Issuer, SerialNumber, SignatureAlgorithm};
 
@@ -34,21 +35,29 @@ pub(super) struct OcspRequest<'a> {
     /// How many Requests it holds, at least one.
     count: usize,
     pub(super) extensions: RequestExtensions<'a>,
+    /// What there is to verify, when it is signed.
+    pub(super) signed: Option<Signed<'a>>,
 }
 
 impl<'a> OcspRequest<'a> {
     /// Reads a request of at most `cert_ids_max` questions. A signature is looked at for its
-    /// form only: in open mode it is neither needed nor an error.
+    /// form only: whether it counts is the responder's to say.
     ///
     /// Deviates from DER in two points, because clients in use do: version v1 may be written
     /// out, and so may a `critical` of FALSE.
     pub(super) fn from_der(der: &'a [u8], cert_ids_max: usize) -> Result<Self, OcspError> {
         let mut reader = Reader::new(der);
         let request = reader.sequence(|r| {
-            let (request, named) = r.sequence(|r| read_tbs_request(r, cert_ids_max))?;
-            let signed = r.optional_nested(tag::context_constructed(0), read_signature)?.is_some();
+            let mut whole = r.clone();
+            let (request, requestor_name) = r.sequence(|r| read_tbs_request(r, cert_ids_max))?;
+            if r.is_empty() {
+                return Ok::<_, OcspError>(request);
+            }
+            let signature = r.nested(tag::context_constructed(0), RequestSignature::read)?;
             // RFC 6960 §4.1.2: who signs says who they are.
-            if signed && !named { Err(OcspError::MalformedRequest) } else { Ok(request) }
+            let requestor_name = requestor_name.ok_or(OcspError::MalformedRequest)?;
+            let tbs_request = whole.element()?.whole;
+            Ok(Self { signed: Some(Signed { tbs_request, requestor_name, signature }), ..request })
         })?;
         reader.finish()?;
         Ok(request)
@@ -95,16 +104,16 @@ impl<T> std::ops::Deref for Each<T> {
     }
 }
 
-/// The TBSRequest's fields, and whether it has a requestorName.
+/// The TBSRequest's fields, and its requestorName.
 fn read_tbs_request<'a>(
     reader: &mut Reader<'a>,
     cert_ids_max: usize,
-) -> Result<(OcspRequest<'a>, bool), OcspError> {
+) -> Result<(OcspRequest<'a>, Option<&'a [u8]>), OcspError> {
     let version = reader.optional_nested(tag::context_constructed(0), |r| r.small(tag::INTEGER))?;
     if version.is_some_and(|version| version != V1) {
         return Err(OcspError::MalformedRequest);
     }
-    let named = reader.optional_nested(tag::context_constructed(1), read_general_name)?.is_some();
+    let requestor_name = reader.optional_nested(tag::context_constructed(1), read_general_name)?;
     let request_list = reader.read(tag::SEQUENCE)?;
     let mut list = reader.inner(request_list)?;
     let first = read_request(&mut list)?;
@@ -117,7 +126,8 @@ fn read_tbs_request<'a>(
         return Err(OcspError::MalformedRequest);
     }
     let extensions = reader.optional_nested(tag::context_constructed(2), read_request_extensions)?;
-    Ok((OcspRequest { first, request_list, count, extensions: extensions.unwrap_or_default() }, named))
+    let extensions = extensions.unwrap_or_default();
+    Ok((OcspRequest { first, request_list, count, extensions, signed: None }, requestor_name))
 }
 
 fn read_request<'a>(reader: &mut Reader<'a>) -> Result<CertId<'a>, OcspError> {
@@ -128,8 +138,8 @@ fn read_request<'a>(reader: &mut Reader<'a>) -> Result<CertId<'a>, OcspError> {
     })
 }
 
-/// GeneralName, by its tag: in open mode nobody acts on it.
-fn read_general_name(reader: &mut Reader<'_>) -> Result<(), DerError> {
+/// GeneralName, DER, checked by its tag: nobody acts on one in an unsigned request.
+fn read_general_name<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], DerError> {
     let element = reader.element()?;
     let number = element.tag & 0x1f;
     let expected = match number {
@@ -139,29 +149,7 @@ fn read_general_name(reader: &mut Reader<'_>) -> Result<(), DerError> {
     if number > GENERAL_NAME_LAST || element.tag != expected {
         return Err(DerError::UnexpectedTag { expected, found: element.tag });
     }
-    Ok(())
-}
-
-/// ```text
-/// Signature ::= SEQUENCE {
-///     signatureAlgorithm      AlgorithmIdentifier,
-///     signature               BIT STRING,
-///     certs               [0] EXPLICIT SEQUENCE OF Certificate OPTIONAL }
-/// ```
-fn read_signature(reader: &mut Reader<'_>) -> Result<(), DerError> {
-    reader.sequence(|r| {
-        AlgorithmIdentifier::read(r)?;
-        r.bit_string()?;
-        r.optional_nested(tag::context_constructed(0), |r| {
-            r.sequence(|r| {
-                while !r.is_empty() {
-                    r.read(tag::SEQUENCE)?;
-                }
-                Ok::<_, DerError>(())
-            })
-        })?;
-        Ok(())
-    })
+    Ok(element.whole)
 }
 
 /// An OCSPRequest for one certificate that asks for nothing special: to have its answer signed

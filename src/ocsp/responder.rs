@@ -10,11 +10,12 @@ use super::cert_id::CertId;
 use super::directory::{Directory, Identity, IssuerForm, SigningIdentity};
 use super::error::OcspError;
 use super::job::{Answer, Caching, Job, Respond};
-use super::options::Options;
+use super::options::{Access, Options};
 use super::request::{Each, OcspRequest};
 use super::response::{ResponseData, SingleResponse, response_around, response_extensions};
 use crate::der::UnixTime;
 use crate::pki::{CertStatus, Revocation, RevocationReason, SignatureAlgorithm};
+use crate::registry::Verifiers;
 use crate::signer::SignError;
 use crate::status::{StatusIndex, StatusWord};
 use crate::sync::{AtomicBool, AtomicU32, Ordering};
@@ -39,6 +40,8 @@ pub struct Responder {
     options: Options,
     pub(super) directory: ArcSwap<Directory>,
     pub(super) answers: Answers,
+    /// Who may ask, where access is registered.
+    verifiers: ArcSwap<Verifiers>,
     next_signer_number: AtomicU32,
     frozen: AtomicBool,
 }
@@ -62,6 +65,15 @@ pub(super) struct Asked<'a> {
     now: UnixTime,
 }
 
+/// Whose request it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// Access is to be looked at.
+    Unknown,
+    /// It was looked at, or the service itself asks.
+    Admitted,
+}
+
 /// How old a kept signature is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Age {
@@ -81,6 +93,7 @@ impl Responder {
             options,
             directory: ArcSwap::default(),
             answers: Answers::new(options.cache_bytes, options.cache_long_bytes),
+            verifiers: ArcSwap::default(),
             next_signer_number: AtomicU32::new(0),
             frozen: AtomicBool::new(false),
         }
@@ -93,6 +106,18 @@ impl Responder {
         let next_number = || self.next_signer_number.fetch_add(1, Ordering::Relaxed);
         let directory = Directory::new(identities.as_ref(), &self.directory.load(), next_number);
         self.directory.store(Arc::new(directory));
+    }
+
+    /// Replaces those who may ask, also while answering: a request that comes after this is held
+    /// against them. It counts where [`Options::access`] is registered.
+    pub fn admit(&self, verifiers: Verifiers) {
+        self.verifiers.store(Arc::new(verifiers));
+    }
+
+    /// True when answers, errors included, are for who asked alone: access is registered.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.options.access != Access::Open
     }
 
     /// Stops signing while the clock cannot be believed, or lets it go on. Kept signatures go on
@@ -117,7 +142,14 @@ impl Responder {
     /// Answers `request`, an OCSPRequest of whatever octets.
     #[must_use]
     pub fn respond(&self, request: &[u8], now: UnixTime) -> Respond {
-        self.decide(request, now).unwrap_or_else(|error| Respond::Ready(error.into()))
+        self.answer(request, Asker::Unknown, now)
+    }
+
+    /// As [`Self::respond`] for a request that was admitted before, or that the service asks by
+    /// itself to have the answer signed: access is not looked at.
+    #[must_use]
+    pub fn respond_again(&self, request: &[u8], now: UnixTime) -> Respond {
+        self.answer(request, Asker::Admitted, now)
     }
 
     /// Ends a job: looks at the statuses again and starts over if one has changed. Without a
@@ -126,23 +158,39 @@ impl Responder {
     #[must_use]
     pub fn finish(&self, job: Job, signature: Result<Vec<u8>, SignError>, now: UnixTime) -> Respond {
         let ended = match signature {
-            _ if self.is_frozen() => self.without_signer(&job.request, now),
+            _ if self.is_frozen() => self.without_signer(&job.request, Asker::Admitted, now),
             Ok(signature) if self.is_current(&job, now) => {
                 let theirs = self.signed_meanwhile(&job, now);
                 Ok(theirs.unwrap_or_else(|| self.release(job, &signature)))
             }
-            Ok(_) => return self.respond(&job.request, now),
-            Err(_) => self.without_signer(&job.request, now),
+            Ok(_) => return self.respond_again(&job.request, now),
+            Err(_) => self.without_signer(&job.request, Asker::Admitted, now),
         };
-        Respond::Ready(ended.unwrap_or_else(Answer::from))
+        self.addressed(Respond::Ready(ended.unwrap_or_else(Answer::from)))
     }
 
-    fn decide(&self, octets: &[u8], now: UnixTime) -> Result<Respond, OcspError> {
+    fn answer(&self, request: &[u8], asker: Asker, now: UnixTime) -> Respond {
+        let decided = self.decide(request, asker, now);
+        self.addressed(decided.unwrap_or_else(|error| Respond::Ready(error.into())))
+    }
+
+    /// Keeps an answer from caches, where not everybody may ask.
+    fn addressed(&self, mut respond: Respond) -> Respond {
+        if self.is_private()
+            && let Respond::Ready(answer) | Respond::Refresh(answer, _) = &mut respond
+            && matches!(answer.caching, Caching::Until { .. })
+        {
+            answer.caching = Caching::Private;
+        }
+        respond
+    }
+
+    fn decide(&self, octets: &[u8], asker: Asker, now: UnixTime) -> Result<Respond, OcspError> {
         if self.is_frozen() {
-            return self.without_signer(octets, now).map(Respond::Ready);
+            return self.without_signer(octets, asker, now).map(Respond::Ready);
         }
         let directory = self.directory.load();
-        let asked = self.look_up(octets, &directory, now)?;
+        let asked = self.look_up(octets, asker, &directory, now)?;
         let mut age = Age::Fresh;
         let usable = |kept: &Kept| {
             age = self.age(&asked, kept.produced_at);
@@ -182,16 +230,16 @@ impl Responder {
     fn signed_meanwhile(&self, job: &Job, now: UnixTime) -> Option<Answer> {
         job.question?;
         let directory = self.directory.load();
-        let asked = self.look_up(&job.request, &directory, now).ok()?;
+        let asked = self.look_up(&job.request, Asker::Admitted, &directory, now).ok()?;
         self.answer_again(&asked, |kept| {
             kept.produced_at >= job.produced_at || self.age(&asked, kept.produced_at) == Age::Fresh
         })
     }
 
     /// A signature made earlier, however long ago: its nextUpdate is its only limit.
-    fn without_signer(&self, octets: &[u8], now: UnixTime) -> Result<Answer, OcspError> {
+    fn without_signer(&self, octets: &[u8], asker: Asker, now: UnixTime) -> Result<Answer, OcspError> {
         let directory = self.directory.load();
-        let mut asked = self.look_up(octets, &directory, now)?;
+        let mut asked = self.look_up(octets, asker, &directory, now)?;
         let with_nonce = asked.nonce.is_some();
         if self.options.without_nonce {
             asked.nonce = None;
@@ -202,10 +250,12 @@ impl Responder {
     }
 
     /// Reads a request and finds out about each of its questions. Who speaks is the signer of
-    /// the first issuer served here; one answer has one signer.
+    /// the first issuer served here; one answer has one signer. Whoever may not ask is turned
+    /// away before anything is looked up.
     pub(super) fn look_up<'a>(
         &self,
         octets: &'a [u8],
+        asker: Asker,
         directory: &'a Directory,
         now: UnixTime,
     ) -> Result<Asked<'a>, OcspError> {
@@ -213,6 +263,9 @@ impl Responder {
         let named = request.each(|cert_id| (cert_id, directory.find(cert_id.issuer)));
         let (_, signers) = named.iter().find_map(|(_, named)| *named).ok_or(OcspError::Unauthorized)?;
         let identity = request.extensions.preference.choose(signers).ok_or(OcspError::Unauthorized)?;
+        if asker == Asker::Unknown {
+            self.check_access(&request, now)?;
+        }
         let findings = named.each(|(cert_id, named)| {
             let ours = named.filter(|(_, signers)| {
                 signers.iter().any(|signer| signer.is_for(identity.authority, identity.generation))
@@ -227,6 +280,15 @@ impl Responder {
         // After the statuses, so that none of them was recorded later than this.
         let now = now.max(self.status.last_recorded_at());
         Ok(Asked { nonce: request.extensions.nonce, identity, findings, now })
+    }
+
+    /// Whether who asks may.
+    fn check_access(&self, request: &OcspRequest<'_>, now: UnixTime) -> Result<(), OcspError> {
+        match (self.options.access, &request.signed) {
+            (Access::Open, _) | (Access::Registered { required: false }, None) => Ok(()),
+            (Access::Registered { required: true }, None) => Err(OcspError::SigRequired),
+            (Access::Registered { .. }, Some(signed)) => signed.verify(&self.verifiers.load(), now),
+        }
     }
 
     /// The answer around a kept signature, if there is one made from these very statuses by
@@ -274,7 +336,7 @@ impl Responder {
     /// True while a job's answer is what would be said now.
     fn is_current(&self, job: &Job, now: UnixTime) -> bool {
         let directory = self.directory.load();
-        self.look_up(&job.request, &directory, now).is_ok_and(|asked| {
+        self.look_up(&job.request, Asker::Admitted, &directory, now).is_ok_and(|asked| {
             let Caching::Until { next_update, .. } = job.caching else { return false };
             asked.identity.signer_number == job.identity.signer_number
                 && asked.words().eq(job.words.iter().copied())

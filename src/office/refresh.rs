@@ -78,7 +78,7 @@ pub(super) fn wait(stopped: &Receiver<()>, pause: Duration) -> bool {
 impl Office {
     /// Has the answer to `request` signed and kept, unless a fresh one is.
     pub(super) fn warm(&self, request: &[u8], sign: &Sign) -> Warmed {
-        let job = match self.responder.respond(request, self.clock.now()) {
+        let job = match self.responder.respond_again(request, self.clock.now()) {
             Respond::Ready(_) => return Warmed::Already,
             Respond::Refresh(_, job) | Respond::Sign(job) => job,
         };

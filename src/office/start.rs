@@ -15,9 +15,9 @@ use super::documents::Served;
 use super::publish::published_position;
 use super::signers::Signers;
 use super::{Office, OfficeError};
-use crate::config::{Config, NonceFallback, SignerKey};
+use crate::config::{self, Config, NonceFallback, RequestSignature, SignerKey};
 use crate::issue::OcspUrl;
-use crate::ocsp::{self, Responder};
+use crate::ocsp::{self, Access, Responder};
 use crate::pki::Generation;
 use crate::profile::Profile;
 use crate::signer::{Limits, Pool};
@@ -208,6 +208,12 @@ fn responder_options(config: &Config) -> ocsp::Options {
         archive_retention: (config.ocsp.archive_cutoff_days > 0)
             .then(|| minutes(config.ocsp.archive_cutoff_days * 24 * 60)),
         without_nonce: config.ocsp.nonce_fallback == NonceFallback::WithoutNonce,
+        access: match config.ocsp.access {
+            config::Access::Open => Access::Open,
+            config::Access::Registered => {
+                Access::Registered { required: config.ocsp.signature != Some(RequestSignature::Optional) }
+            }
+        },
         cache_bytes,
         cache_long_bytes,
     }
