@@ -23,6 +23,12 @@ pub mod path {
     pub const CRL_LIST: &str = "/v1/crl/list";
     /// `{}` → [`Reloaded`](super::Reloaded).
     pub const RELOAD: &str = "/v1/reload";
+    /// [`RegisterVerifier`](super::RegisterVerifier) → [`VerifierChange`](super::VerifierChange).
+    pub const VERIFIER_ADD: &str = "/v1/verifier/add";
+    /// [`SuspendVerifier`](super::SuspendVerifier) → [`VerifierChange`](super::VerifierChange).
+    pub const VERIFIER_SUSPEND: &str = "/v1/verifier/suspend";
+    /// `{}` → [`Verifiers`](super::Verifiers).
+    pub const VERIFIER_LIST: &str = "/v1/verifier/list";
     /// `{}` → [`Condition`](super::Condition).
     pub const CHECK: &str = "/v1/check";
     /// `{}` → [`ClockState`](super::ClockState).
@@ -261,6 +267,63 @@ pub struct GivenSigner {
     pub key: String,
     /// End of validity.
     pub not_after: String,
+}
+
+/// Register a verifier, or let a suspended one ask again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterVerifier {
+    /// Its name.
+    pub name: String,
+    /// PEM.
+    pub certificate: String,
+}
+
+/// Suspend a verifier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SuspendVerifier {
+    /// All certificates of this name.
+    Name(String),
+    /// One certificate, PEM.
+    Certificate(String),
+}
+
+/// What a change of the register came to: durable, and it counts from the next request on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifierChange {
+    /// The certificates it is about, as they are registered now.
+    pub verifiers: Vec<Verifier>,
+    /// False when it was so already.
+    pub changed: bool,
+    /// Journal position it rests on.
+    pub position: u64,
+    /// When that entry was recorded.
+    pub recorded_at: String,
+}
+
+/// The register.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verifiers {
+    /// Every certificate in it, by the verifiers' names.
+    pub verifiers: Vec<Verifier>,
+}
+
+/// A certificate in the register.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verifier {
+    /// The verifier.
+    pub name: String,
+    /// `registered`, `suspended`, or `expired`: registered, and its time is over.
+    pub state: String,
+    /// Since when it is registered or suspended.
+    pub since: String,
+    /// The certificate's subject (RFC 4514).
+    pub subject: String,
+    /// End of its validity.
+    pub not_after: String,
+    /// SHA-256 of its octets, hex.
+    pub sha256: String,
 }
 
 /// The state of a data directory.

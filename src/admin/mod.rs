@@ -7,5 +7,6 @@ pub mod api;
 mod explain;
 mod requests;
 mod server;
+mod verifiers;
 
 pub use server::{AdminError, Server};

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::api::{self, Problem, ProblemKind, Status, path};
 use super::explain;
+use super::verifiers;
 use crate::der::UnixTime;
 use crate::office::{self, Application, Asked, Blame, Office, OfficeError, Selector, Wish};
 use crate::pki::{AuthorityId, CertStatus, CertificateKind};
@@ -35,6 +36,9 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
         path::CRL_PUBLISH => reply(&publish(office, &parse(body)?)?),
         path::CRL_LIST => reply(&office.served_catalogue()?),
         path::RELOAD => reply(&reload(office)?),
+        path::VERIFIER_ADD => reply(&verifiers::register(office, &parse(body)?, actor)?),
+        path::VERIFIER_SUSPEND => reply(&verifiers::suspend(office, parse(body)?, actor)?),
+        path::VERIFIER_LIST => reply(&verifiers::list(office)),
         path::CHECK => reply(&check(office)?),
         path::CLOCK => reply(&api::ClockState::from(office.clock_state())),
         path::CLOCK_RELEASE => {
@@ -207,11 +211,13 @@ fn selector(selector: &api::Selector) -> Result<Selector, OfficeError> {
         api::Selector::Named { authority, serial } => {
             Selector::Named { authority: authority.clone(), serial: serial.parse()? }
         }
-        api::Selector::Certificate { certificate } => {
-            let pem = pem::parse(certificate).map_err(|_| OfficeError::NotACertificate)?;
-            Selector::Certificate(pem.into_contents())
-        }
+        api::Selector::Certificate { certificate } => Selector::Certificate(der_of(certificate)?),
     })
+}
+
+/// The octets in PEM.
+pub(super) fn der_of(pem: &str) -> Result<Vec<u8>, OfficeError> {
+    Ok(pem::parse(pem).map_err(|_| OfficeError::NotACertificate)?.into_contents())
 }
 
 pub(super) fn in_words(status: CertStatus) -> Status {

@@ -51,6 +51,9 @@ pub enum Command {
     Reload,
     /// Show the clock, or vouch for it after it stepped
     Clock(Clock),
+    /// Register, suspend or list the verifiers who may ask by OCSP
+    #[command(subcommand)]
+    Verifier(Verifier),
     /// Examine the data directory; reads only
     Check(Check),
     /// Ask an OCSP responder as fast as it answers, and measure it
@@ -254,6 +257,36 @@ pub struct Presign {
     /// How those who will ask name the issuer
     #[arg(long, value_name = "HASH", value_parser = ["sha1", "sha256"], default_value = "sha1", requires = "presign")]
     pub presign_hash: String,
+}
+
+/// `verifier`.
+#[derive(Debug, Subcommand)]
+pub enum Verifier {
+    /// Register a verifier by its certificate, or let a suspended one ask again
+    Add {
+        /// Its name
+        #[arg(long)]
+        name: String,
+        /// The certificate it signs its requests with, PEM or DER
+        #[arg(long, value_name = "FILE")]
+        cert: PathBuf,
+    },
+    /// List the register
+    List,
+    /// Let a verifier ask no longer
+    Suspend(SuspendVerifier),
+}
+
+/// `verifier suspend`.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct SuspendVerifier {
+    /// All certificates registered under this name
+    #[arg(long)]
+    pub name: Option<String>,
+    /// One certificate, PEM or DER
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
 }
 
 /// `check`.

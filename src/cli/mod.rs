@@ -22,6 +22,7 @@ mod residents;
 mod running;
 mod serve;
 mod status;
+mod verifier;
 
 use std::process::ExitCode;
 
@@ -133,6 +134,7 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
         Command::Reload => reload::run(&data, json),
         Command::Explain(explain) => explain::run(&data, explain, json),
         Command::Clock(clock) => clock::run(&data, clock, json),
+        Command::Verifier(verifier) => verifier::run(&data, verifier, json),
         Command::Check(check) => check::run(&data, check, json),
         Command::Load(load) => load::run(load, json),
         Command::TestMaterial { directory } => crate::issue::test_material::write(directory)

@@ -7,6 +7,7 @@ use crate::issue::{GenerateError, IssueError, SubjectKeyError};
 use crate::pki::{PartitionError, ReasonError, SerialError};
 use crate::profile::ProfileError;
 use crate::record::Refusal;
+use crate::registry::{CertificateError, NameError};
 use crate::signer::{KeyError, SignError};
 use crate::store::{CheckError, Distrust, OpenError, StoreError, SubmitError};
 
@@ -40,6 +41,12 @@ pub enum OfficeError {
     /// No municipality code.
     #[error(transparent)]
     Partition(#[from] PartitionError),
+    /// A certificate no verifier can be known by.
+    #[error(transparent)]
+    Verifier(#[from] CertificateError),
+    /// No name of a verifier.
+    #[error(transparent)]
+    VerifierName(#[from] NameError),
     /// The application for a certificate is wrong.
     #[error(transparent)]
     Issue(#[from] IssueError),
@@ -173,6 +180,8 @@ impl OfficeError {
             | Self::Reason(_)
             | Self::Time(_)
             | Self::Partition(_)
+            | Self::Verifier(_)
+            | Self::VerifierName(_)
             | Self::Issue(_)
             | Self::Organization { .. }
             | Self::Config(_)

@@ -26,6 +26,7 @@ mod signer_made;
 mod signers;
 mod signing;
 mod start;
+mod verifiers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -51,6 +52,7 @@ pub use schedule::Schedule;
 pub use signer_files::{GivenSigner, SignerFileError};
 pub use signers::SignerInUse;
 pub use start::{init, init_at};
+pub use verifiers::{VerifierChange, VerifierNamed, VerifierState};
 
 use crate::config::Config;
 use crate::ocsp::{Responder, SigningIdentity};
@@ -87,6 +89,8 @@ pub struct Office {
     publishing: Mutex<()>,
     /// Held while signers or generations are changed.
     keeping: Mutex<()>,
+    /// Held while the responder is told who may ask.
+    admitting: Mutex<()>,
     /// Why the last CRL set was not published, until one is.
     held_back: ArcSwap<Option<String>>,
     /// The signers the responder has.

@@ -104,6 +104,7 @@ impl Office {
             answering: ArcSwap::from_pointee(BTreeSet::new()),
             publishing: Mutex::new(()),
             keeping: Mutex::new(()),
+            admitting: Mutex::new(()),
             held_back: ArcSwap::from_pointee(None),
             signers: Signers::default(),
             installed: ArcSwap::from_pointee(Vec::new()),
@@ -126,6 +127,7 @@ impl Office {
         self.generations.store(Arc::new(live));
         self.read_given_signers()?;
         self.sweep_unfinished_sets();
+        self.install_verifiers();
         self.serve_files()?;
         let complete = self.install_signers_there();
         if complete && self.is_rebuilding() { Ok(()) } else { self.settle() }
