@@ -9,7 +9,6 @@
     reason = "a failed step must stop the test"
 )]
 
-#[allow(dead_code, reason = "shared with the tests of HTTP")]
 #[path = "support/client.rs"]
 mod client;
 #[path = "interop/forgery.rs"]

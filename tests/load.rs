@@ -11,7 +11,6 @@
 
 mod service;
 #[path = "support/client.rs"]
-#[allow(dead_code, reason = "shared")]
 mod wire;
 
 use std::fs;

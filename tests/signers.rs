@@ -9,7 +9,6 @@
     reason = "a failed step must stop the test"
 )]
 
-#[allow(dead_code, reason = "other tests use the rest of it")]
 #[path = "support/client.rs"]
 mod client;
 #[path = "signers/files.rs"]

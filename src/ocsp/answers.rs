@@ -1,11 +1,11 @@
 //! Signatures kept for further askers.
 
-use ring::digest::{Context, SHA256};
+use ring::digest;
 
+use super::cert_id::CertId;
 use super::directory::{Identity, IssuerForm};
 use super::table::Table;
 use crate::der::UnixTime;
-use crate::pki::SerialNumber;
 use crate::status::StatusWord;
 
 /// Octets of a P-256 signature at most: two INTEGERs of 33 octets in a SEQUENCE. Ed25519 has 64.
@@ -30,19 +30,11 @@ impl Question {
 
     /// One question: the form of its issuer, its serial, and which of the issuer's signers is to
     /// answer are all that can differ in it.
-    pub(super) fn one(form: IssuerForm, place: u8, serial: &SerialNumber) -> Self {
-        match serial.to_u64() {
+    pub(super) fn one(form: IssuerForm, place: u8, cert_id: &CertId<'_>) -> Self {
+        match cert_id.serial_number.and_then(|serial| serial.to_u64()) {
             Some(serial) => Self { form: form.0 | u32::from(place) << 24, serial, rest: 0 },
-            None => {
-                let parts = [&form.0.to_be_bytes()[..], serial.magnitude()];
-                Self::hashed(place, parts.into_iter())
-            }
+            None => Self::hashed(place, cert_id.der),
         }
-    }
-
-    /// One about a number that no certificate has.
-    pub(super) fn impossible(place: u8, cert_id: &[u8]) -> Self {
-        Self::hashed(place, std::iter::once(cert_id))
     }
 
     /// Several: a hash of the CertIDs and of their statuses.
@@ -53,15 +45,13 @@ impl Question {
             parts.extend_from_slice(cert_id);
             parts.extend_from_slice(&word.bits().to_be_bytes());
         }
-        Self::hashed(place, std::iter::once(&*parts))
+        Self::hashed(place, &parts)
     }
 
     /// Half of SHA-256: whoever finds two questions with one hash gets an answer that does not
     /// verify, after 2⁶⁴ tries.
-    fn hashed<'a>(place: u8, parts: impl Iterator<Item = &'a [u8]>) -> Self {
-        let mut context = Context::new(&SHA256);
-        parts.for_each(|part| context.update(part));
-        let digest = context.finish();
+    fn hashed(place: u8, octets: &[u8]) -> Self {
+        let digest = digest::digest(&digest::SHA256, octets);
         let half = |at: usize| {
             let octets = digest.as_ref().get(at..).and_then(|rest| rest.first_chunk());
             octets.copied().map_or(0, u64::from_be_bytes)
@@ -121,6 +111,11 @@ impl Answers {
     /// memory is taken as they come.
     pub(super) fn new(short: usize, long: usize) -> Self {
         Self { short: Table::new(SHORT_MAX, short), long: Table::new(SIGNATURE_MAX, long) }
+    }
+
+    /// Says what [`Self::find`] is going to be asked, so that it is on its way from memory.
+    pub(super) fn expect(&self, question: &Question, identity: &Identity) {
+        self.table(identity.key.algorithm().signature_len_max()).expect(question);
     }
 
     /// The signature that `identity` made for this question, written to `signature`.

@@ -58,6 +58,8 @@ struct Finding<'a> {
 /// A request, and all that its answer depends on.
 pub(super) struct Asked<'a> {
     nonce: Option<&'a [u8]>,
+    /// What is asked, of a request with one question.
+    one: Option<Question>,
     /// Whose signer answers.
     identity: &'a Arc<Identity>,
     findings: Each<Finding<'a>>,
@@ -266,6 +268,13 @@ impl Responder {
         if asker == Asker::Unknown {
             self.check_access(&request, now)?;
         }
+        let one = match &*named {
+            [(cert_id, Some((form, _)))] => Some(Question::one(*form, identity.place, cert_id)),
+            _ => None,
+        };
+        if let Some(question) = &one {
+            self.answers.expect(question, identity);
+        }
         let findings = named.each(|(cert_id, named)| {
             let ours = named.filter(|(_, signers)| {
                 signers.iter().any(|signer| signer.is_for(identity.authority, identity.generation))
@@ -279,7 +288,7 @@ impl Responder {
         });
         // After the statuses, so that none of them was recorded later than this.
         let now = now.max(self.status.last_recorded_at());
-        Ok(Asked { nonce: request.extensions.nonce, identity, findings, now })
+        Ok(Asked { nonce: request.extensions.nonce, one, identity, findings, now })
     }
 
     /// Whether who asks may.
@@ -436,17 +445,11 @@ impl Asked<'_> {
 
     /// What a signature for this may be kept under: nothing that a nonce is part of.
     pub(super) fn question(&self) -> Option<Question> {
-        match &*self.findings {
+        match self.one {
             _ if self.nonce.is_some() => None,
-            [Finding { cert_id, form, .. }] => {
-                let (form, place) = ((*form)?, self.identity.place);
-                Some(match &cert_id.serial_number {
-                    Some(serial) => Question::one(form, place, serial),
-                    None => Question::impossible(place, cert_id.der),
-                })
-            }
-            several => {
-                let asked = several.iter().map(|finding| (finding.cert_id.der, finding.word));
+            Some(one) => Some(one),
+            None => {
+                let asked = self.findings.iter().map(|finding| (finding.cert_id.der, finding.word));
                 Some(Question::several(self.identity.place, asked))
             }
         }

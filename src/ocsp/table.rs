@@ -5,6 +5,7 @@
 //! after has read what one writer wrote; otherwise the slot counts as empty. To lose a signature
 //! costs making it again, so a writer who keeps meeting others gives up.
 
+use std::hint::black_box;
 use std::sync::OnceLock;
 
 use super::answers::{Kept, Question, Signature};
@@ -29,16 +30,22 @@ const TRIES: usize = 3;
 
 /// Words of a slot before its signature.
 const HEAD: usize = 7;
-const VERSION: usize = 0;
-const SERIAL: usize = 1;
-/// Form in the lower half, number of the signer in the upper.
-const FORM: usize = 2;
-const REST: usize = 3;
-const STATUS: usize = 4;
-/// producedAt, and the signature's length in the lowest sixteen bits.
-const PRODUCED: usize = 5;
-/// 1 once the signature has been asked for; not covered by the version.
-const ASKED: usize = 6;
+
+/// Where one signature lies.
+#[derive(Clone, Copy)]
+struct Slot<'a> {
+    version: &'a AtomicU64,
+    serial: &'a AtomicU64,
+    /// Form in the lower half, number of the signer in the upper.
+    form: &'a AtomicU64,
+    rest: &'a AtomicU64,
+    status: &'a AtomicU64,
+    /// producedAt, and the signature's length in the lowest sixteen bits.
+    produced: &'a AtomicU64,
+    /// 1 once the signature has been asked for; not covered by the version.
+    asked: &'a AtomicU64,
+    signature: &'a [AtomicU64],
+}
 
 /// Slots for signatures up to one length.
 ///
@@ -78,6 +85,17 @@ impl Table {
             taken: AtomicUsize::new(0),
         });
         Self { slot_words, levels, highest: AtomicUsize::new(0) }
+    }
+
+    /// Begins to load what [`Self::find`] will probably look at. The processor goes on meanwhile.
+    pub(super) fn expect(&self, question: &Question) {
+        let level = self.levels.get(self.highest.load(Ordering::Relaxed));
+        let slot = level.and_then(|level| level.slot(level.first_place(question)));
+        if let Some(slot) = slot {
+            // Its first line and its last.
+            black_box(slot.version.load(Ordering::Relaxed));
+            black_box(slot.signature.last().map(|word| word.load(Ordering::Relaxed)));
+        }
     }
 
     /// The signature kept for this question, written to `signature`.
@@ -129,24 +147,24 @@ impl Table {
     pub(super) fn asked_since_signed(&self, place: usize) -> Option<(Question, Kept)> {
         let level = self.levels.get(self.highest.load(Ordering::Acquire))?;
         let slot = level.slot(place)?;
-        if load(slot, ASKED) == 0 {
+        if slot.asked.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        let [form, _] = halves(load(slot, FORM));
-        let question = Question { form, serial: load(slot, SERIAL), rest: load(slot, REST) };
-        let kept = read(slot, &question, &mut Signature::empty())?;
+        let [form, _] = halves(slot.form.load(Ordering::Relaxed));
+        let [serial, rest] = [slot.serial, slot.rest].map(|word| word.load(Ordering::Relaxed));
+        let question = Question { form, serial, rest };
+        let kept = slot.read(&question, &mut Signature::empty())?;
         Some((question, kept))
     }
 }
 
 impl Level {
     fn find(&self, question: &Question, signature: &mut Signature) -> Option<Kept> {
-        let first = self.first_place(question);
-        let slot = ways(first).find_map(|place| self.slot(place).filter(|slot| holds(slot, question)))?;
-        let kept = read(slot, question, signature)?;
-        let asked = slot.get(ASKED)?;
-        if asked.load(Ordering::Relaxed) == 0 {
-            asked.store(1, Ordering::Relaxed);
+        let mut slots = ways(self.first_place(question)).map_while(|place| self.slot(place));
+        let slot = slots.find(|slot| slot.holds(question))?;
+        let kept = slot.read(question, signature)?;
+        if slot.asked.load(Ordering::Relaxed) == 0 {
+            slot.asked.store(1, Ordering::Relaxed);
         }
         Some(kept)
     }
@@ -157,9 +175,10 @@ impl Level {
         let first = self.first_place(question);
         for _ in 0..TRIES {
             // A slot never written has a producedAt of zero.
-            let slots = ways(first).filter_map(|place| self.slot(place));
-            let slot = slots.min_by_key(|slot| (!holds(slot, question)).then(|| load(slot, PRODUCED)));
-            let before = slot.and_then(|slot| write(slot, question, kept, signature));
+            let oldest_first =
+                |slot: &Slot<'_>| (!slot.holds(question)).then(|| slot.produced.load(Ordering::Relaxed));
+            let slot = ways(first).filter_map(|place| self.slot(place)).min_by_key(oldest_first);
+            let before = slot.and_then(|slot| slot.write(question, kept, signature));
             if before == Some(0) {
                 self.taken.fetch_add(1, Ordering::Relaxed);
             }
@@ -173,14 +192,16 @@ impl Level {
     fn has_room(&self, question: &Question) -> bool {
         let mut slots = ways(self.first_place(question)).filter_map(|place| self.slot(place));
         self.taken.load(Ordering::Relaxed) < self.buckets * WAYS / 2
-            && (self.words.get().is_none()
-                || slots.any(|slot| load(slot, VERSION) == 0 || holds(slot, question)))
+            && (self.words.get().is_none() || slots.any(|slot| slot.is_free() || slot.holds(question)))
     }
 
     /// None before the level's first signature.
-    fn slot(&self, place: usize) -> Option<&[AtomicU64]> {
+    fn slot(&self, place: usize) -> Option<Slot<'_>> {
         let start = place * self.slot_words;
-        self.words.get()?.get(start..start + self.slot_words)
+        let words = self.words.get()?.get(start..start + self.slot_words)?;
+        let ([version, serial, form, rest, status, produced, asked], signature) =
+            words.split_first_chunk::<HEAD>()?;
+        Some(Slot { version, serial, form, rest, status, produced, asked, signature })
     }
 
     /// The first place to look at.
@@ -206,75 +227,73 @@ const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Odd, so that forms, which differ in few bits, start at different points.
 const FORM_SPREAD: u64 = 0xd6e8_feb8_6659_fd93;
 
-/// Whether a slot is this question's.
-fn holds(slot: &[AtomicU64], question: &Question) -> bool {
-    let [form, _] = halves(load(slot, FORM));
-    load(slot, SERIAL) == question.serial
-        && form == question.form
-        && load(slot, REST) == question.rest
-        && load(slot, VERSION) != 0
-}
+impl Slot<'_> {
+    /// Never written.
+    fn is_free(&self) -> bool {
+        self.version.load(Ordering::Relaxed) == 0
+    }
 
-/// What one writer wrote; none when another is writing.
-fn read(slot: &[AtomicU64], question: &Question, signature: &mut Signature) -> Option<Kept> {
-    let version = slot.get(VERSION)?.load(Ordering::Acquire);
-    if version % 2 == 1 {
-        return None;
+    /// Whether it is this question's.
+    fn holds(&self, question: &Question) -> bool {
+        let [form, _] = halves(self.form.load(Ordering::Relaxed));
+        self.serial.load(Ordering::Relaxed) == question.serial
+            && form == question.form
+            && self.rest.load(Ordering::Relaxed) == question.rest
+            && !self.is_free()
     }
-    if !holds(slot, question) {
-        return None;
-    }
-    let [_, signer_number] = halves(load(slot, FORM));
-    let word = StatusWord::from_memory(load(slot, STATUS));
-    let produced = load(slot, PRODUCED);
-    let places = signature.octets.chunks_exact_mut(size_of::<u64>());
-    for (place, word) in places.zip(slot.get(HEAD..)?) {
-        place.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
-    }
-    fence(Ordering::Acquire);
-    if slot.get(VERSION)?.load(Ordering::Relaxed) != version {
-        return None;
-    }
-    signature.len = usize::try_from(produced & 0xffff).ok()?;
-    let produced_at = UnixTime::from_seconds(i64::try_from(produced >> 16).ok()?);
-    Some(Kept { word, produced_at, signer_number })
-}
 
-/// The version before; none when another is writing, or what does not fit.
-fn write(slot: &[AtomicU64], question: &Question, kept: &Kept, signature: &[u8]) -> Option<u64> {
-    let produced = u64::try_from(kept.produced_at.seconds()).ok()? << 16;
-    let len = u64::try_from(signature.len()).ok()?;
-    let places = slot.get(HEAD..)?;
-    if signature.len() > places.len() * size_of::<u64>() {
-        return None;
+    /// What one writer wrote; none when another is writing.
+    fn read(&self, question: &Question, signature: &mut Signature) -> Option<Kept> {
+        let version = self.version.load(Ordering::Acquire);
+        if version % 2 == 1 || !self.holds(question) {
+            return None;
+        }
+        let [_, signer_number] = halves(self.form.load(Ordering::Relaxed));
+        let word = StatusWord::from_memory(self.status.load(Ordering::Relaxed));
+        let produced = self.produced.load(Ordering::Relaxed);
+        let places = signature.octets.chunks_exact_mut(size_of::<u64>());
+        for (place, word) in places.zip(self.signature) {
+            place.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
+        }
+        fence(Ordering::Acquire);
+        if self.version.load(Ordering::Relaxed) != version {
+            return None;
+        }
+        signature.len = usize::try_from(produced & 0xffff).ok()?;
+        let produced_at = UnixTime::from_seconds(i64::try_from(produced >> 16).ok()?);
+        Some(Kept { word, produced_at, signer_number })
     }
-    let version = slot.get(VERSION)?;
-    let before = version.load(Ordering::Relaxed);
-    let writing = before.checked_add(1).filter(|_| before % 2 == 0)?;
-    version.compare_exchange(before, writing, Ordering::Acquire, Ordering::Relaxed).ok()?;
-    fence(Ordering::Release);
-    let store = |at: usize, word: u64| {
-        if let Some(place) = slot.get(at) {
+
+    /// The version before; none when another is writing, or what does not fit.
+    fn write(&self, question: &Question, kept: &Kept, signature: &[u8]) -> Option<u64> {
+        let produced = u64::try_from(kept.produced_at.seconds()).ok()? << 16;
+        let len = u64::try_from(signature.len()).ok()?;
+        if signature.len() > self.signature.len() * size_of::<u64>() {
+            return None;
+        }
+        let before = self.version.load(Ordering::Relaxed);
+        let writing = before.checked_add(1).filter(|_| before % 2 == 0)?;
+        self.version.compare_exchange(before, writing, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        fence(Ordering::Release);
+        let form = u64::from(question.form) | u64::from(kept.signer_number) << 32;
+        for (place, word) in [
+            (self.serial, question.serial),
+            (self.form, form),
+            (self.rest, question.rest),
+            (self.status, kept.word.bits()),
+            (self.produced, produced | len),
+            (self.asked, 0),
+        ] {
             place.store(word, Ordering::Relaxed);
         }
-    };
-    store(SERIAL, question.serial);
-    store(FORM, u64::from(question.form) | u64::from(kept.signer_number) << 32);
-    store(REST, question.rest);
-    store(STATUS, kept.word.bits());
-    store(PRODUCED, produced | len);
-    store(ASKED, 0);
-    for (place, octets) in places.iter().zip(signature.chunks(size_of::<u64>())) {
-        let mut word = [0; size_of::<u64>()];
-        word.iter_mut().zip(octets).for_each(|(to, from)| *to = *from);
-        place.store(u64::from_ne_bytes(word), Ordering::Relaxed);
+        for (place, octets) in self.signature.iter().zip(signature.chunks(size_of::<u64>())) {
+            let mut word = [0; size_of::<u64>()];
+            word.iter_mut().zip(octets).for_each(|(to, from)| *to = *from);
+            place.store(u64::from_ne_bytes(word), Ordering::Relaxed);
+        }
+        self.version.store(writing.wrapping_add(1), Ordering::Release);
+        Some(before)
     }
-    version.store(writing.wrapping_add(1), Ordering::Release);
-    Some(before)
-}
-
-fn load(slot: &[AtomicU64], at: usize) -> u64 {
-    slot.get(at).map_or(0, |word| word.load(Ordering::Relaxed))
 }
 
 /// Lower and upper half.
