@@ -20,12 +20,8 @@ fn a_kept_answer_is_one_allocation() {
     let world = World::new(&[ca.identity()], Options::default());
     (1..10).for_each(|number| world.issue(&ca, serial(number), at(-100)));
     world.revoke(&ca, 2, RevocationReason::KeyCompromise, 1, at(-50));
-    for request in [
-        ca.ask(1),
-        ca.ask(2),
-        ca.ask(77),
-        Ask::one(ca.cert_id(HashAlgorithm::Sha256, 3)).to_der(),
-    ] {
+    for request in [ca.ask(1), ca.ask(2), ca.ask(77), Ask::one(ca.cert_id(HashAlgorithm::Sha256, 3)).to_der()]
+    {
         world.answer(&request, at(0));
         // The first look on a thread sets up what it shares with the others.
         drop(world.responder.respond(&request, at(1)));
