@@ -9,7 +9,6 @@
     reason = "a test may panic"
 )]
 
-#[allow(dead_code, reason = "the tests of HTTP use the rest")]
 #[path = "support/client.rs"]
 mod client;
 #[allow(dead_code, reason = "the targets ask for more")]
@@ -17,7 +16,6 @@ mod client;
 mod reading;
 #[path = "support/responder.rs"]
 mod responder;
-#[allow(dead_code, reason = "the tests of HTTP use the rest")]
 #[path = "http/site.rs"]
 mod site;
 #[path = "../fuzz/src/stage.rs"]

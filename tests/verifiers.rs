@@ -14,7 +14,6 @@ mod access;
 #[path = "verifiers/asker.rs"]
 mod asker;
 #[path = "support/client.rs"]
-#[allow(dead_code, reason = "the tests of HTTP use the rest")]
 mod client;
 #[path = "verifiers/commands.rs"]
 mod commands;

@@ -245,7 +245,7 @@ impl Slot<'_> {
     /// What one writer wrote; none when another is writing.
     fn read(&self, question: &Question, signature: &mut Signature) -> Option<Kept> {
         let version = self.version.load(Ordering::Acquire);
-        if version % 2 == 1 || !self.holds(question) {
+        if !version.is_multiple_of(2) || !self.holds(question) {
             return None;
         }
         let [_, signer_number] = halves(self.form.load(Ordering::Relaxed));
@@ -272,7 +272,7 @@ impl Slot<'_> {
             return None;
         }
         let before = self.version.load(Ordering::Relaxed);
-        let writing = before.checked_add(1).filter(|_| before % 2 == 0)?;
+        let writing = before.checked_add(1).filter(|_| before.is_multiple_of(2))?;
         self.version.compare_exchange(before, writing, Ordering::Acquire, Ordering::Relaxed).ok()?;
         fence(Ordering::Release);
         let form = u64::from(question.form) | u64::from(kept.signer_number) << 32;
