@@ -66,9 +66,22 @@ const DAYS_TO_1970: u32 = 719_468;
 const DAYS_OF_400_YEARS: u32 = 146_097;
 
 /// Two digits of a number below a hundred.
-const fn two(number: u32) -> [u8; 2] {
-    [b'0' + octet(number / 10), b'0' + octet(number % 10)]
+fn two(number: u32) -> [u8; 2] {
+    usize::try_from(number).ok().and_then(|number| DIGITS.get(number)).copied().unwrap_or(*b"00")
 }
+
+/// `00` to `99`.
+static DIGITS: [[u8; 2]; 100] = {
+    let mut digits = [*b"00"; 100];
+    let mut number: u8 = 0;
+    let mut rest = digits.as_mut_slice();
+    while let Some((place, after)) = rest.split_first_mut() {
+        *place = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+        rest = after;
+    }
+    digits
+};
 
 const fn octet(number: u32) -> u8 {
     let [.., octet] = number.to_be_bytes();

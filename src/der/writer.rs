@@ -69,9 +69,13 @@ impl Writer {
             self.out.extend_from_slice(&[tag, short]);
             return;
         }
-        self.out.push(tag);
-        let (octets, used) = length(content_len);
-        self.out.extend(octets.into_iter().take(used));
+        // Each length at once: answers have a dozen headers.
+        match length(content_len) {
+            ([a, b, ..], 2) => self.out.extend_from_slice(&[tag, a, b]),
+            ([a, b, c, ..], 3) => self.out.extend_from_slice(&[tag, a, b, c]),
+            ([a, b, c, d, _], 4) => self.out.extend_from_slice(&[tag, a, b, c, d]),
+            ([a, b, c, d, e], _) => self.out.extend_from_slice(&[tag, a, b, c, d, e]),
+        }
     }
 
     /// A constructed value holding what `inside` writes.
@@ -167,7 +171,9 @@ impl Writer {
 
     /// GeneralizedTime.
     pub fn generalized_time(&mut self, time: UnixTime) {
-        self.value(tag::GENERALIZED_TIME, &time.to_generalized());
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, z] = time.to_generalized();
+        let value = [tag::GENERALIZED_TIME, 15, a, b, c, d, e, f, g, h, i, j, k, l, m, n, z];
+        self.out.extend_from_slice(&value);
     }
 
     /// The CHOICE `Time` of RFC 5280 §4.1: UTCTime through 2049, GeneralizedTime from 2050.

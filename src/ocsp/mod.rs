@@ -15,6 +15,7 @@ mod job;
 mod kept;
 mod memory;
 mod options;
+mod plain;
 mod preference;
 mod request;
 mod request_signature;

@@ -3,6 +3,7 @@
 use super::cert_id::CertId;
 use super::error::OcspError;
 use super::extension::{RequestExtensions, read_request_extensions, read_single_request_extensions};
+use super::plain::plain;
 use super::preference::write_preference;
 use super::request_signature::{RequestSignature, Signed};
 use crate::der::{DerError, Reader, Writer, tag};
@@ -46,6 +47,17 @@ impl<'a> OcspRequest<'a> {
     /// Deviates from DER in two points, because clients in use do: version v1 may be written
     /// out, and so may a `critical` of FALSE.
     pub(super) fn from_der(der: &'a [u8], cert_ids_max: usize) -> Result<Self, OcspError> {
+        match plain(der) {
+            Some((first, request_list)) => {
+                let extensions = RequestExtensions::default();
+                Ok(Self { first, request_list, count: 1, extensions, signed: None })
+            }
+            None => Self::read(der, cert_ids_max),
+        }
+    }
+
+    /// Reads it in full.
+    pub(super) fn read(der: &'a [u8], cert_ids_max: usize) -> Result<Self, OcspError> {
         let mut reader = Reader::new(der);
         let request = reader.sequence(|r| {
             let mut whole = r.clone();
@@ -61,6 +73,13 @@ impl<'a> OcspRequest<'a> {
         })?;
         reader.finish()?;
         Ok(request)
+    }
+
+    /// The only CertID and the content of requestList, when there is nothing else.
+    #[cfg(test)]
+    pub(super) fn plain_parts(&self) -> Option<(CertId<'a>, &'a [u8])> {
+        let plain = self.count == 1 && self.extensions == RequestExtensions::default();
+        (plain && self.signed.is_none()).then_some((self.first, self.request_list))
     }
 
     /// What `make` makes of each question, in order.
