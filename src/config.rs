@@ -163,10 +163,11 @@ pub struct Crl {
 }
 
 /// `[operations]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Operations {
-    /// Where metrics and health are told; none: nowhere. Port 0 lets the system choose.
+    /// Where metrics and health are told; none: nowhere. Port 0, here or of the public listener,
+    /// lets the system choose.
     #[serde(deserialize_with = "address_or_empty")]
     pub listen: Option<SocketAddr>,
 }
@@ -180,6 +181,12 @@ impl Default for Public {
             connections_max: 20_000,
             tls: None,
         }
+    }
+}
+
+impl Default for Operations {
+    fn default() -> Self {
+        Self { listen: Some(SocketAddr::from(([127, 0, 0, 1], 8081))) }
     }
 }
 
@@ -313,7 +320,7 @@ impl Config {
     /// The file `init` writes: every default, explained.
     #[must_use]
     pub fn template(organization: &str) -> String {
-        let Self { public, ocsp, crl, .. } = Self::default();
+        let Self { public, ocsp, crl, operations, .. } = Self::default();
         format!(
             r#"# Settings of this sekisho service. Every line shows its default; times are in the unit of their name.
 
@@ -373,12 +380,12 @@ daily_at = "{daily_at}"
 validity_hours = {validity_hours}
 
 [operations]
-# Address for the operator: /metrics (Prometheus), /healthz, /readyz; loopback or private only,
-# such as "127.0.0.1:8081". Empty: none.
-listen = ""
+# Address for the operator: /metrics (Prometheus), /healthz, /readyz; loopback or private only. Empty: none.
+listen = "{operations_listen}"
 "#,
             listen = public.listen,
             workers = public.workers,
+            operations_listen = operations.listen.map(|address| address.to_string()).unwrap_or_default(),
             connections_max = public.connections_max,
             signer_validity_days = ocsp.signer_validity_days,
             validity_minutes = ocsp.validity_minutes,

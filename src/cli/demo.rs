@@ -1,6 +1,5 @@
 //! `demo`: a service with residents, without a question asked.
 
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -29,15 +28,12 @@ pub(super) fn run(data: &DataDir, asked: &Demo, json: bool) -> Result<(), Failur
     let mut config = Config::read(&data.config())?;
     if let Some(listen) = asked.listen {
         config.public.listen = listen;
+        // Out of the way of whatever else runs here; the port is printed.
+        config.operations.listen = config.operations.listen.map(|address| (address.ip(), 0).into());
     }
     if let Some(url) = &asked.public_url {
         config.public.url = url.trim_end_matches('/').to_owned();
         config.check()?;
-    }
-    // Out of the way of whatever else runs here; the port is printed.
-    let operations = config.operations.listen.get_or_insert((Ipv4Addr::LOCALHOST, 0).into());
-    if asked.listen.is_some_and(|listen| listen.port() == 0) {
-        operations.set_port(0);
     }
     let mut running = Running::start(data, config)?;
     let ready = prepare(running.office(), asked);

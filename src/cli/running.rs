@@ -38,7 +38,11 @@ impl Running {
             Failure::wrong_use(format!("cannot listen on {listen}: {error}; choose another public.listen"))
         })?;
         let address = listener.local_addr().map_err(|error| Failure::internal(error.to_string()))?;
-        let operations = config.operations.listen.map(operations_listener).transpose()?;
+        let operations = config.operations.listen.map(|address| match listen.port() {
+            0 => SocketAddr::from((address.ip(), 0)),
+            _ => address,
+        });
+        let operations = operations.map(operations_listener).transpose()?;
         let url = match config.public.url.trim_end_matches('/') {
             "" if address.ip().is_unspecified() => {
                 return Err(Failure::wrong_use(format!(
