@@ -57,10 +57,6 @@ const FULL: f64 = 0.8;
 /// What p99 may be under the flood: twice the quiet one, or this.
 const GOAL_MS: f64 = 5.0;
 
-/// The service's own, for every server that is measured.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() {
     if surplus::flood_if_asked() || servers::serve_if_asked() {
         return;

@@ -107,10 +107,6 @@ struct Stretch {
     seen: Seen,
 }
 
-/// The service's own, for every server that is measured.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() {
     if servers::serve_if_asked() || !std::env::args().any(|argument| argument == "--bench") {
         return;

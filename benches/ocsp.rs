@@ -38,10 +38,6 @@ struct Row {
     ratio: f64,
 }
 
-/// The service's own.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() {
     let mut rows = Vec::new();
     let ca = Ca::p256(1, 1);
