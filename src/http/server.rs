@@ -68,6 +68,9 @@ pub struct Server {
 /// Threads of a core that read files; a page that is in memory needs none for long.
 const FILE_THREADS_MAX: usize = 4;
 
+/// When stopping, how many that the kernel has let in are still served: its queue is no longer.
+const LET_IN_MAX: usize = 4096;
+
 /// After accepting failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -234,8 +237,12 @@ async fn accept(listener: TcpListener, mut dealer: Dealer, mut stopped: oneshot:
     }
     // Whom the kernel has let in already is still served.
     let Ok(listener) = listener.into_std() else { return };
-    while let Ok((stream, _)) = listener.accept() {
-        dealer.deal(stream);
+    for _ in 0..LET_IN_MAX {
+        match listener.accept() {
+            Ok((stream, _)) => dealer.deal(stream),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(_) => return,
+        }
     }
 }
 

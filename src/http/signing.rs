@@ -27,6 +27,8 @@ pub(super) struct Signing {
 pub(super) struct Desk {
     responder: Arc<Responder>,
     pub(super) flights: Flights<Flight>,
+    /// Successors that wait for their turn.
+    booked: Flights<Flight>,
     /// Signatures of the signing threads.
     pub(super) meter: SignatureMeter,
     pub(super) refreshed: Refreshed,
@@ -41,6 +43,7 @@ impl Signing {
         let desk = Desk {
             responder,
             flights: Flights::new(),
+            booked: Flights::new(),
             meter: SignatureMeter::default(),
             refreshed: Refreshed::default(),
         };
@@ -127,16 +130,18 @@ impl Signing {
 
     /// Has the successor of a kept signature made, unless that is under way.
     pub(super) fn refresh(&self, job: Job, request: &[u8], now: UnixTime) {
-        let Some(pilot) = job.flight().and_then(|flight| self.desk.flights.pilot(flight)) else { return };
+        let Some(flight) = job.flight() else { return };
+        // Not the flight itself: whoever has to wait for the signature is not to wait in this lane.
+        let Some(booked) = self.desk.booked.pilot(flight) else { return };
         let Some(place) = self.pool.place(Lane::Refresh) else {
             self.desk.refreshed.dropped.add_shared(1);
-            // Whoever has come meanwhile is not forgotten.
-            self.desk.fly(&pilot, job, request, now, |_| Err(SignError::Refused));
             return;
         };
         let desk = Arc::clone(&self.desk);
         let request = Bytes::copy_from_slice(request);
         place.submit(Box::new(move || {
+            let _booked = booked;
+            let Some(pilot) = desk.flights.pilot(flight) else { return };
             let mut made = Ok(());
             desk.fly(&pilot, job, &request, now, |job| {
                 let (signature, _) = desk.meter.sign(job);

@@ -224,7 +224,8 @@ impl Responder {
 
     pub(super) fn due_at(&self, asked: &Asked<'_>, produced_at: UnixTime) -> UnixTime {
         let refresh_after = self.options.refresh_after;
-        produced_at.plus(refresh_after - refresh_after / 4 * asked.jitter() / 256)
+        let ahead = refresh_after / 8 + refresh_after / 8 * asked.jitter() / 256;
+        produced_at.plus(refresh_after - ahead)
     }
 
     /// What another core, or another job, has signed meanwhile: one answer for all who ask the

@@ -106,18 +106,22 @@ impl Table {
             return Some(kept);
         }
         let kept = below.iter().rev().find_map(|level| level.find(question, signature))?;
-        self.keep(question, &kept, signature.octets());
+        // Somebody may be writing a newer one: that stays.
+        if !top.has(question) {
+            self.keep(question, &kept, signature.octets());
+            top.note_asked(question);
+        }
         Some(kept)
     }
 
     /// Keeps a signature: in the place of the one before it, in a free one, or in that of the
-    /// oldest of its bucket.
+    /// oldest of its bucket, first of those that were not asked for again.
     pub(super) fn keep(&self, question: &Question, kept: &Kept, signature: &[u8]) {
         let highest = self.highest.load(Ordering::Acquire);
         let Some(level) = self.levels.get(highest) else { return };
         let next = highest + 1;
         let room = level.has_room(question);
-        if let Some(level) = self.levels.get(next).filter(|_| !room) {
+        if let Some(level) = self.levels.get(next).filter(|next| !room && next.is_there()) {
             level.keep(question, kept, signature);
             // Whoever finds it open already has nothing to do.
             let _ = self.highest.compare_exchange(highest, next, Ordering::AcqRel, Ordering::Relaxed);
@@ -160,8 +164,7 @@ impl Table {
 
 impl Level {
     fn find(&self, question: &Question, signature: &mut Signature) -> Option<Kept> {
-        let mut slots = ways(self.first_place(question)).map_while(|place| self.slot(place));
-        let slot = slots.find(|slot| slot.holds(question))?;
+        let slot = self.slots(question).find(|slot| slot.holds(question))?;
         let kept = slot.read(question, signature)?;
         if slot.asked.load(Ordering::Relaxed) == 0 {
             slot.asked.store(1, Ordering::Relaxed);
@@ -170,14 +173,16 @@ impl Level {
     }
 
     fn keep(&self, question: &Question, kept: &Kept, signature: &[u8]) {
-        let len = self.buckets * WAYS * self.slot_words;
-        self.words.get_or_init(|| words(len));
-        let first = self.first_place(question);
+        if !self.is_there() {
+            return;
+        }
         for _ in 0..TRIES {
-            // A slot never written has a producedAt of zero.
-            let oldest_first =
-                |slot: &Slot<'_>| (!slot.holds(question)).then(|| slot.produced.load(Ordering::Relaxed));
-            let slot = ways(first).filter_map(|place| self.slot(place)).min_by_key(oldest_first);
+            // Its own; one never written, which has no producedAt; one that nobody asked for again.
+            let place = |slot: &Slot<'_>| {
+                let age = || [slot.asked, slot.produced].map(|word| word.load(Ordering::Relaxed));
+                (!slot.holds(question)).then(age)
+            };
+            let slot = self.slots(question).min_by_key(place);
             let before = slot.and_then(|slot| slot.write(question, kept, signature));
             if before == Some(0) {
                 self.taken.fetch_add(1, Ordering::Relaxed);
@@ -188,11 +193,32 @@ impl Level {
         }
     }
 
+    /// Whether a slot is this question's, also one that is being written.
+    fn has(&self, question: &Question) -> bool {
+        self.slots(question).any(|slot| slot.holds(question))
+    }
+
+    /// Notes that it was asked for.
+    fn note_asked(&self, question: &Question) {
+        if let Some(slot) = self.slots(question).find(|slot| slot.holds(question)) {
+            slot.asked.store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether there is memory for it.
+    fn is_there(&self) -> bool {
+        !self.words.get_or_init(|| words(self.buckets * WAYS * self.slot_words)).is_empty()
+    }
+
+    fn slots(&self, question: &Question) -> impl Iterator<Item = Slot<'_>> {
+        ways(self.first_place(question)).map_while(|place| self.slot(place))
+    }
+
     /// Whether a question can be kept without another one's being lost.
     fn has_room(&self, question: &Question) -> bool {
-        let mut slots = ways(self.first_place(question)).filter_map(|place| self.slot(place));
+        let free = |slot: Slot<'_>| slot.is_free() || slot.holds(question);
         self.taken.load(Ordering::Relaxed) < self.buckets * WAYS / 2
-            && (self.words.get().is_none() || slots.any(|slot| slot.is_free() || slot.holds(question)))
+            && (self.words.get().is_none() || self.slots(question).any(free))
     }
 
     /// None before the level's first signature.
@@ -383,10 +409,12 @@ mod tests {
         for at in 0..ways {
             table.keep(&question(1, at), &kept(100 - i64::try_from(at).unwrap()), &[1]);
         }
+        // The oldest has been asked for again, and stays.
+        find(&table, question(1, ways - 1)).unwrap();
         table.keep(&question(1, 99), &kept(200), &[1]);
         let there: Vec<u64> =
             (0..100).filter(|serial| find(&table, question(1, *serial)).is_some()).collect();
-        assert_eq!(there, (0..ways - 1).chain([99]).collect::<Vec<_>>());
+        assert_eq!(there, (0..ways - 2).chain([ways - 1, 99]).collect::<Vec<_>>());
     }
 
     #[test]

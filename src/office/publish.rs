@@ -112,7 +112,9 @@ impl Office {
         let own = Catalogue::new(&plan, &head, rows);
         let own_json = to_json(&own)?;
         write_file(&building.join(CATALOGUE), &own_json)?;
-        let signer = self.signing_generation(*authorities.first().ok_or(OfficeError::NothingToPublish)?)?;
+        // Also one whose certificate is revoked: that is what its CRLs have to say.
+        let newest = authorities.iter().find_map(|authority| self.live_generations(*authority).pop());
+        let signer = newest.ok_or(OfficeError::NothingToPublish)?;
         let (own_json, signature) = self.sign_catalogue(&signer, own_json)?;
         write_file(&building.join(CATALOGUE_SIGNATURE), &signature)?;
         sync_filesystem(&building)?;

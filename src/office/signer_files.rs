@@ -89,7 +89,7 @@ impl Office {
             tracing::error!(%error, "the OCSP signers were not reloaded; those before go on");
             return Err(error);
         }
-        if self.is_rebuilding() {
+        if self.is_rebuilding() || self.watch_clock().is_some() {
             self.install_signers_there();
         } else if let Err(error) = self.renew_signers() {
             // Those reloaded are in use; what else is missing stands in unready().

@@ -143,9 +143,12 @@ impl Office {
         for record in &self.store.facts().issuers {
             let issued = &record.issued;
             if issued.kind == CertificateKind::OcspSigner && issued.not_after < now {
-                let key_id = key_id_of(&archived_certificate(&self.store, issued)?)?;
-                if self.data.key(&key_id).exists() {
-                    self.data.remove_key(&key_id)?;
+                // A certificate that cannot be read costs a key that stays, no start.
+                let key_id = archived_certificate(&self.store, issued).and_then(|read| key_id_of(&read));
+                match key_id {
+                    Ok(key_id) if self.data.key(&key_id).exists() => self.data.remove_key(&key_id)?,
+                    Ok(_) => {}
+                    Err(error) => tracing::warn!(%error, "the key of an expired OCSP signer stays"),
                 }
                 self.signers.seen().made.remove(&issued.certificate);
             }
