@@ -54,6 +54,9 @@ struct Inner {
     source: Source,
     /// Microseconds to be added to the monotonic clock.
     offset: AtomicI64,
+    /// Microseconds since 1970: the time stands still here until it has passed. A wall clock that
+    /// is followed back must not date a revocation before an answer that was given already.
+    floor: AtomicI64,
     /// Whether `state` says so.
     frozen: AtomicBool,
     state: Mutex<State>,
@@ -118,16 +121,21 @@ impl Clock {
         let anchor = wall - boot;
         let state = State { anchor, looked_at: boot, frozen: None };
         let (offset, frozen) = (AtomicI64::new(anchor), AtomicBool::new(false));
-        Self(Arc::new(Inner { source, offset, frozen, state: Mutex::new(state) }))
+        let floor = AtomicI64::new(0);
+        Self(Arc::new(Inner { source, offset, floor, frozen, state: Mutex::new(state) }))
     }
 
     /// The time now, in whole seconds: the wall clock's while it is believed, what it would be
-    /// without its step while it is not. One reading of one clock and one atomic load.
+    /// without its step while it is not. One reading of one clock and two
+    /// atomic loads.
     #[must_use]
     pub fn now(&self) -> UnixTime {
         match &self.0.source {
             Source::Simulated(seconds) => UnixTime::from_seconds(seconds.load(Ordering::SeqCst)),
-            source => at(source.boot().saturating_add(self.0.offset.load(Ordering::Acquire))),
+            source => {
+                let time = source.boot().saturating_add(self.0.offset.load(Ordering::Acquire));
+                at(time.max(self.0.floor.load(Ordering::Acquire)))
+            }
         }
     }
 
@@ -209,6 +217,8 @@ impl Clock {
         state.anchor = reading.offset();
         state.looked_at = reading.boot;
         self.thaw(&mut state, reading);
+        // Whoever vouches for it may let the time go back.
+        self.0.floor.store(0, Ordering::Release);
         self.now()
     }
 
@@ -226,8 +236,15 @@ impl Clock {
     /// A step that is too small to be one is left out: readings waver, and seconds would go back.
     fn follow(&self, reading: Reading) {
         if (reading.offset() - self.0.offset.load(Ordering::Acquire)).abs() > READING_APART_MAX {
-            self.0.offset.store(reading.offset(), Ordering::Release);
+            self.set(reading);
         }
+    }
+
+    /// Goes on by the wall clock, without going back.
+    fn set(&self, reading: Reading) {
+        let shown = reading.boot.saturating_add(self.0.offset.load(Ordering::Acquire));
+        self.0.floor.fetch_max(shown, Ordering::AcqRel);
+        self.0.offset.store(reading.offset(), Ordering::Release);
     }
 
     fn freeze(&self, state: &mut State, frozen: Frozen) {
@@ -237,7 +254,7 @@ impl Clock {
 
     fn thaw(&self, state: &mut State, reading: Reading) {
         state.frozen = None;
-        self.0.offset.store(reading.offset(), Ordering::Release);
+        self.set(reading);
         self.0.frozen.store(false, Ordering::Release);
     }
 
@@ -357,7 +374,11 @@ mod tests {
             hands.step(step);
             assert_eq!(after(&clock), 100, "in no answer before somebody has looked");
             assert_eq!(clock.watch(), None);
-            assert_eq!(after(&clock), 100 + step);
+            assert_eq!(after(&clock), 100 + step.max(0), "it stands still, and does not go back");
+            hands.pass(Duration::from_secs(60));
+            assert_eq!(after(&clock), 160 + step.max(-60));
+            hands.pass(Duration::from_secs(60));
+            assert_eq!(after(&clock), 220 + step);
         }
     }
 
