@@ -17,3 +17,12 @@ pub use shuttle::sync::{
 };
 #[cfg(feature = "shuttle")]
 pub use shuttle::{sync::mpsc, thread};
+
+/// Lowers the priority of this thread, and of those it will start, as Linux has it. Where the
+/// system refuses, its work competes with answering, and is as right.
+pub fn lower_priority(nice: i32) {
+    if cfg!(feature = "shuttle") {
+        return;
+    }
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), nice);
+}

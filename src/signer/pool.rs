@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::lanes::{Lane, Lanes, Limits};
 use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{Condvar, Mutex, MutexGuard, mpsc};
+use crate::sync::{Condvar, Mutex, MutexGuard, lower_priority, mpsc};
 
 /// Something to be done on a signing thread. Dropped, not done, when the pool stops first.
 pub type Work = Box<dyn FnOnce() + Send>;
@@ -65,7 +65,7 @@ impl Pool {
         for number in 0..limits.threads.get() {
             let shared = Arc::clone(&shared);
             let work = move || {
-                lower_priority();
+                lower_priority(NICE);
                 shared.work();
             };
             let thread = thread::Builder::new().name(format!("sign-{number}")).spawn(work)?;
@@ -209,15 +209,6 @@ impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Of this thread alone, as Linux has it. Where the system refuses, signing competes with
-/// answering, and is as right.
-fn lower_priority() {
-    if cfg!(feature = "shuttle") {
-        return;
-    }
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! The few things the store asks of a disk, so that a simulated one can stand in.
+//! The few things asked of a disk, by the store and by who publishes CRLs, so that a simulated one
+//! can stand in.
 //!
 //! Contents are durable after [`DiskFile::sync_data`], names after [`Disk::sync_dir`] of
-//! their directory; nothing is assumed of anything unsynced.
+//! their directory, both after [`Disk::sync_file_system`]; nothing is assumed of anything unsynced.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -36,8 +37,23 @@ impl Disk {
         self.sync_dir(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
     }
 
-    /// Names of the files in a directory, sorted.
-    pub(super) fn list(&self, dir: &Path) -> Result<Vec<String>, DiskFault> {
+    /// Makes a directory and those above it, none of their names durable.
+    ///
+    /// # Errors
+    /// [`DiskFault`].
+    pub fn create_dirs(&self, path: &Path) -> Result<(), DiskFault> {
+        let made = match self {
+            Self::File => fs::create_dir_all(path),
+            Self::Simulated(disk) => disk.create_dirs(path),
+        };
+        made.map_err(DiskFault::at("create", path))
+    }
+
+    /// Names of the files in a directory, sorted; none when it is absent.
+    ///
+    /// # Errors
+    /// [`DiskFault`].
+    pub fn list(&self, dir: &Path) -> Result<Vec<String>, DiskFault> {
         let names: io::Result<Vec<String>> = match self {
             Self::File => fs::read_dir(dir).and_then(|entries| {
                 entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
@@ -77,7 +93,10 @@ impl Disk {
     }
 
     /// The octets of a whole file; nothing when it is absent.
-    pub(super) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, DiskFault> {
+    ///
+    /// # Errors
+    /// [`DiskFault`].
+    pub fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, DiskFault> {
         match self.open_read(path) {
             Ok(file) => file.read_all().map(Some),
             Err(fault) if fault.error.kind() == ErrorKind::NotFound => Ok(None),
@@ -85,7 +104,74 @@ impl Disk {
         }
     }
 
-    pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskFault> {
+    /// Octets of a file; nothing when it is absent.
+    ///
+    /// # Errors
+    /// [`DiskFault`].
+    pub fn len_of(&self, path: &Path) -> Result<Option<u64>, DiskFault> {
+        match self.open_read(path) {
+            Ok(file) => file.len().map(Some),
+            Err(fault) if fault.error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// A new file to be written from its beginning; what was there is gone. Not durable before
+    /// [`Self::sync_file_system`].
+    ///
+    /// # Errors
+    /// [`DiskFault`].
+    pub fn create(&self, path: &Path) -> Result<NewFile, DiskFault> {
+        let file = self.open(path, true)?;
+        file.truncate(0)?;
+        Ok(NewFile { file, at: 0 })
+    }
+
+    /// A file to be read from its beginning.
+    ///
+    /// # Errors
+    /// [`DiskFault`].
+    pub fn reader(&self, path: &Path) -> Result<impl io::Read + use<>, DiskFault> {
+        let file = self.open_read(path)?;
+        let left = file.len()?;
+        Ok(FileReader { file, at: 0, left })
+    }
+
+    /// Removes a directory with all that is in it, if it is there.
+    ///
+    /// # Errors
+    /// [`DiskFault`].
+    pub fn remove_dir(&self, path: &Path) -> Result<(), DiskFault> {
+        let removed = match self {
+            Self::File => fs::remove_dir_all(path),
+            Self::Simulated(disk) => disk.remove_dir(path),
+        };
+        match removed {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(DiskFault::at("remove", path)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes everything on the file system of `path` durable: for thousands of small files that
+    /// takes less than a sync of each.
+    ///
+    /// # Errors
+    /// [`DiskFault`].
+    pub fn sync_file_system(&self, path: &Path) -> Result<(), DiskFault> {
+        let synced = match self {
+            Self::File => {
+                File::open(path).and_then(|file| rustix::fs::syncfs(&file).map_err(io::Error::from))
+            }
+            Self::Simulated(disk) => disk.sync_file_system(),
+        };
+        synced.map_err(DiskFault::at("sync", path))
+    }
+
+    /// Gives a file or directory another name, also over a file that has it.
+    ///
+    /// # Errors
+    /// [`DiskFault`].
+    pub fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskFault> {
         let renamed = match self {
             Self::File => fs::rename(from, to),
             Self::Simulated(disk) => disk.rename(from, to),
@@ -106,7 +192,10 @@ impl Disk {
     }
 
     /// Makes the names in a directory durable.
-    pub(super) fn sync_dir(&self, dir: &Path) -> Result<(), DiskFault> {
+    ///
+    /// # Errors
+    /// [`DiskFault`].
+    pub fn sync_dir(&self, dir: &Path) -> Result<(), DiskFault> {
         let synced = match self {
             Self::File => File::open(dir).and_then(|dir| dir.sync_all()),
             Self::Simulated(disk) => disk.sync_dir(dir),
@@ -115,7 +204,10 @@ impl Disk {
     }
 
     /// Puts a whole file in place at once: readers and crashes see the old one or the new one.
-    pub(super) fn replace(&self, path: &Path, octets: &[u8]) -> Result<(), DiskFault> {
+    ///
+    /// # Errors
+    /// [`DiskFault`].
+    pub fn replace(&self, path: &Path, octets: &[u8]) -> Result<(), DiskFault> {
         let temporary = path.with_extension(TEMPORARY);
         let file = self.open(&temporary, true)?;
         file.truncate(0)?;
@@ -134,6 +226,43 @@ pub(super) const TEMPORARY: &str = "tmp";
 pub(super) struct DiskFile {
     path: PathBuf,
     kind: Kind,
+}
+
+/// A file being written.
+#[derive(Debug)]
+pub struct NewFile {
+    file: DiskFile,
+    at: u64,
+}
+
+impl Write for NewFile {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.file.write_at(octets, self.at).map_err(|fault| io::Error::new(fault.error.kind(), fault))?;
+        self.at = self.at.saturating_add(u64::try_from(octets.len()).map_err(io::Error::other)?);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A file being read.
+struct FileReader {
+    file: DiskFile,
+    at: u64,
+    left: u64,
+}
+
+impl io::Read for FileReader {
+    fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> {
+        let len = usize::try_from(self.left).unwrap_or(usize::MAX).min(octets.len());
+        let part = octets.get_mut(..len).unwrap_or_default();
+        self.file.read_at(part, self.at).map_err(|fault| io::Error::new(fault.error.kind(), fault))?;
+        let len_64 = u64::try_from(len).map_err(io::Error::other)?;
+        (self.at, self.left) = (self.at + len_64, self.left - len_64);
+        Ok(len)
+    }
 }
 
 #[derive(Debug)]

@@ -40,6 +40,7 @@ struct State {
     crash_at: Option<u64>,
     fail_sync_at: Option<u64>,
     failed_syncs: u64,
+    full: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +57,8 @@ struct Inode {
     length_dirty: bool,
 }
 
-/// A change of names within one directory; both sides are there in a rename.
+/// A change of names; both sides are there in a rename. That of a directory takes along what is in
+/// it.
 #[derive(Debug)]
 struct Rename {
     gone: Option<PathBuf>,
@@ -75,7 +77,20 @@ impl Rename {
             return;
         }
         if let Some((path, node)) = self.there {
+            if let (Some(gone), Node::Dir) = (&self.gone, node) {
+                move_inside(names, gone, &path);
+            }
             names.insert(path, node);
+        }
+    }
+}
+
+/// Names under `from` stand under `to` from now on.
+fn move_inside(names: &mut BTreeMap<PathBuf, Node>, from: &Path, to: &Path) {
+    let inside: Vec<PathBuf> = names.keys().filter(|path| path.starts_with(from)).cloned().collect();
+    for path in inside {
+        if let (Some(node), Ok(rest)) = (names.remove(&path), path.strip_prefix(from)) {
+            names.insert(to.join(rest), node);
         }
     }
 }
@@ -105,6 +120,12 @@ impl SimDisk {
     pub fn fail_sync_after(&self, syncs: u64) {
         let mut state = self.state();
         state.fail_sync_at = Some(state.syncs + syncs);
+    }
+
+    /// Lets the disk be full, or have room again: nothing new is written meanwhile, and what is there
+    /// can be read, renamed and removed.
+    pub fn set_full(&self, full: bool) {
+        self.state().full = full;
     }
 
     /// True from the crash to the restart: every call fails.
@@ -168,8 +189,47 @@ impl SimDisk {
             if state.names.contains_key(path) {
                 return Err(ErrorKind::AlreadyExists.into());
             }
+            state.room()?;
             state.rename(None, Some((path.to_owned(), Node::Dir)));
             Ok(())
+        })
+    }
+
+    pub(super) fn create_dirs(&self, path: &Path) -> io::Result<()> {
+        let above: Vec<&Path> = path.ancestors().collect();
+        for dir in above.into_iter().rev() {
+            match self.create_dir(dir) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut inside: Vec<PathBuf> = {
+            let state = self.reading()?;
+            if !state.names.contains_key(dir) {
+                return Err(ErrorKind::NotFound.into());
+            }
+            state.names.keys().filter(|path| path.starts_with(dir)).cloned().collect()
+        };
+        // What is deepest first.
+        inside.sort_unstable_by_key(|path| std::cmp::Reverse(path.components().count()));
+        inside.iter().try_for_each(|path| self.remove(path))
+    }
+
+    /// Contents and names of everything.
+    pub(super) fn sync_file_system(&self) -> io::Result<()> {
+        self.sync(|state, failing| {
+            for inode in &mut state.inodes {
+                inode.sync(failing);
+            }
+            if !failing {
+                for rename in std::mem::take(&mut state.pending) {
+                    rename.apply(&mut state.durable_names);
+                }
+            }
         })
     }
 
@@ -193,6 +253,7 @@ impl SimDisk {
                 if parent != Some(&Node::Dir) {
                     return Err(ErrorKind::NotFound.into());
                 }
+                state.room()?;
                 let inode = state.inodes.len();
                 state.inodes.push(Inode::default());
                 state.rename(None, Some((path.to_owned(), Node::File(inode))));
@@ -269,6 +330,7 @@ impl SimDisk {
 impl SimFile {
     pub(super) fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
         let mut state = self.disk.reading()?;
+        state.room()?;
         let crashing = state.count_call();
         let whole = octets.len();
         let cut = if crashing { state.below(whole + 1) } else { whole };
@@ -304,23 +366,28 @@ impl SimFile {
 
     pub(super) fn sync_data(&self) -> io::Result<()> {
         self.disk.sync(|state, failing| {
-            let Ok(inode) = state.inode(self.inode) else { return };
-            let dirty = std::mem::take(&mut inode.dirty);
-            let resized = std::mem::take(&mut inode.length_dirty);
-            if failing {
-                return;
-            }
-            if resized {
-                inode.durable.resize(inode.cached.len(), 0);
-            }
-            for sector in dirty {
-                inode.keep(sector);
+            if let Ok(inode) = state.inode(self.inode) {
+                inode.sync(failing);
             }
         })
     }
 }
 
 impl Inode {
+    fn sync(&mut self, failing: bool) {
+        let dirty = std::mem::take(&mut self.dirty);
+        let resized = std::mem::take(&mut self.length_dirty);
+        if failing {
+            return;
+        }
+        if resized {
+            self.durable.resize(self.cached.len(), 0);
+        }
+        for sector in dirty {
+            self.keep(sector);
+        }
+    }
+
     fn write(&mut self, octets: &[u8], start: usize) {
         if octets.is_empty() {
             return;
@@ -382,11 +449,18 @@ impl State {
         crashing
     }
 
+    fn room(&self) -> io::Result<()> {
+        if self.full { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
     fn rename(&mut self, gone: Option<PathBuf>, there: Option<(PathBuf, Node)>) {
         if let Some(gone) = &gone {
             self.names.remove(gone);
         }
         if let Some((path, node)) = &there {
+            if let (Some(gone), Node::Dir) = (&gone, node) {
+                move_inside(&mut self.names, gone, path);
+            }
             self.names.insert(path.clone(), *node);
         }
         self.pending.push(Rename { gone, there });
