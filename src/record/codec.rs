@@ -68,6 +68,8 @@ mod event_tag {
     pub(super) const CRL_SET_PUBLISHED: u8 = 10;
     pub(super) const CRL_SET_ABANDONED: u8 = 11;
     pub(super) const CLOCK_RELEASED: u8 = 12;
+    pub(super) const CRL_DELTAS_BEGUN: u8 = 13;
+    pub(super) const CRL_SET_RELEASED: u8 = 14;
     pub(super) const VERIFIER_REGISTERED: u8 = 20;
     pub(super) const VERIFIER_SUSPENDED: u8 = 21;
 }
@@ -128,6 +130,8 @@ impl Event {
             Self::Released(_) => event_tag::RELEASED,
             Self::RequestSeen => event_tag::REQUEST_SEEN,
             Self::CrlSetBegun { .. } => event_tag::CRL_SET_BEGUN,
+            Self::CrlDeltasBegun { .. } => event_tag::CRL_DELTAS_BEGUN,
+            Self::CrlSetReleased { .. } => event_tag::CRL_SET_RELEASED,
             Self::CrlSetPublished { .. } => event_tag::CRL_SET_PUBLISHED,
             Self::CrlSetAbandoned { .. } => event_tag::CRL_SET_ABANDONED,
             Self::ClockReleased { .. } => event_tag::CLOCK_RELEASED,
@@ -162,6 +166,18 @@ impl Event {
                 out.push(u8::try_from(authorities.len()).unwrap_or(u8::MAX));
                 out.extend(authorities.iter().take(usize::from(u8::MAX)).map(|authority| authority.0));
                 out.push(u8::from(*scheduled));
+            }
+            Self::CrlDeltasBegun { bases } => {
+                out.push(u8::try_from(bases.len()).unwrap_or(u8::MAX));
+                for (authority, base) in bases.iter().take(usize::from(u8::MAX)) {
+                    out.push(authority.0);
+                    out.extend(base.0.to_be_bytes());
+                }
+            }
+            Self::CrlSetReleased { begun, finding, reason } => {
+                out.extend(begun.0.to_be_bytes());
+                put_text(out, finding);
+                put_text(out, reason);
             }
             Self::CrlSetPublished { begun, catalogue_sha256 } => {
                 out.extend(begun.0.to_be_bytes());
@@ -204,6 +220,16 @@ impl Event {
                 let authorities = body.take(count)?.iter().copied().map(AuthorityId).collect();
                 Self::CrlSetBegun { authorities, scheduled: body.boolean()? }
             }
+            event_tag::CRL_DELTAS_BEGUN => {
+                let count = body.one()?;
+                let base = |_| Ok((AuthorityId(body.one()?), Position(body.number()?)));
+                Self::CrlDeltasBegun { bases: (0..count).map(base).collect::<Result<_, CodecError>>()? }
+            }
+            event_tag::CRL_SET_RELEASED => Self::CrlSetReleased {
+                begun: Position(body.number()?),
+                finding: body.text()?,
+                reason: body.text()?,
+            },
             event_tag::CRL_SET_PUBLISHED => {
                 Self::CrlSetPublished { begun: Position(body.number()?), catalogue_sha256: body.array()? }
             }
@@ -502,6 +528,13 @@ mod tests {
                 catalogue_sha256
             }),
             any::<u64>().prop_map(|begun| Event::CrlSetAbandoned { begun: Position(begun) }),
+            prop::collection::vec((any::<u8>(), any::<u64>()), 0..4).prop_map(|bases| {
+                let bases = bases.into_iter().map(|(id, base)| (AuthorityId(id), Position(base))).collect();
+                Event::CrlDeltasBegun { bases }
+            }),
+            (any::<u64>(), "\\PC{0,60}", "\\PC{1,60}").prop_map(|(begun, finding, reason)| {
+                Event::CrlSetReleased { begun: Position(begun), finding, reason }
+            }),
             time().prop_map(|until| Event::ClockReleased { until }),
             ("\\PC{1,20}", prop::collection::vec(any::<u8>(), 0..600))
                 .prop_map(|(name, certificate)| Event::VerifierRegistered { name, certificate }),

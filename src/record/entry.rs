@@ -65,7 +65,22 @@ pub enum Event {
         /// True for a set of the daily schedule: only those let expired certificates leave.
         scheduled: bool,
     },
-    /// A CRL set passed the gate and is being served.
+    /// A set of delta CRLs is about to be built: what changed between the set begun at each base
+    /// and this entry.
+    CrlDeltasBegun {
+        /// The authorities it covers, each with the position of its base's [`Event::CrlSetBegun`].
+        bases: Vec<(AuthorityId, Position)>,
+    },
+    /// A CRL set that the gate held back is let go by an operator.
+    CrlSetReleased {
+        /// The position of its [`Event::CrlSetBegun`].
+        begun: Position,
+        /// What the gate said.
+        finding: String,
+        /// Why it is let go all the same.
+        reason: String,
+    },
+    /// A CRL set passed the gate, or was let go, and is being served.
     CrlSetPublished {
         /// The position of its [`Event::CrlSetBegun`].
         begun: Position,

@@ -202,6 +202,7 @@ fn check_with_tip(disk: &Disk, dir: &Path) -> Result<(CheckReport, Tip), CheckEr
         head: end.head,
         recorded_at,
         archived: places.last().map_or(0, |place| place + 1),
+        changed: Position(end.next - 1),
         facts: Arc::new(facts),
     };
     let report = CheckReport {

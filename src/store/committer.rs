@@ -44,6 +44,8 @@ pub struct Committer {
     pub(super) position: Position,
     pub(super) head: Head,
     pub(super) archived: u64,
+    /// The last change of a status.
+    pub(super) changed: Position,
     /// Position of the newest snapshot.
     pub(super) snapshot_at: Position,
     pub(super) rebuild: Option<Rebuild>,
@@ -174,8 +176,10 @@ impl Committer {
     pub(super) fn fold(&mut self, numbered: &Numbered) {
         let event = &numbered.entry.event;
         self.recorded_at = numbered.entry.recorded_at;
-        if let Event::Issued(issued) = event {
-            self.archived = self.archived.max(issued.archive.0.saturating_add(1));
+        match event {
+            Event::Issued(issued) => self.archived = self.archived.max(issued.archive.0.saturating_add(1)),
+            Event::Revoked(_) | Event::Released(_) => self.changed = numbered.position,
+            _ => {}
         }
         if self.facts.concerns(event) {
             Arc::make_mut(&mut self.facts).apply(numbered);
@@ -205,6 +209,7 @@ impl Committer {
             head: self.head,
             recorded_at: self.recorded_at,
             archived: self.archived,
+            changed: self.changed,
             facts: Arc::clone(&self.facts),
         }
     }

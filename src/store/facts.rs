@@ -8,13 +8,13 @@
 //! | reserved | 1 + 9 n | count, then each: authority 1, last serial 8 |
 //! | issuers | 4 + n | count, then each: length 4, record |
 //! | open CRL sets | 4 + n | count, then each: set, count 1, authority ids |
-//! | CRL sets | 1 + n | count, then each: authority 1, three times option 1 and set |
+//! | CRL sets | 1 + n | count, then each: authority 1, four times option 1 and set |
 //! | partitions | 1 + n | count, then each: authority 1, count 4, partitions 4 each |
 //! | clock released | 0 or 8 | position; 0 if the clock was never released and verifiers follow |
 //! | verifiers | 0 or 4 + n | if any: count, then each: state 1 (1: suspended), since 8, length 1, name, length 4, certificate |
 //!
-//! A set is: position 8, recorded_at 8, scheduled 1, SHA-256 of its catalogue 32 (zeros before
-//! it is published). Numbers are big-endian. This is the form in a snapshot.
+//! A set is: position 8, recorded_at 8, kind 1 (0 on demand, 1 scheduled, 2 deltas), SHA-256 of its
+//! catalogue 32 (zeros before it is published). Numbers are big-endian. This is the form in a snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -54,12 +54,25 @@ pub struct Facts {
 /// The last CRL sets of an authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CrlSets {
-    /// The last begun, whatever became of it.
+    /// The last complete one begun, whatever became of it.
     pub begun: Option<CrlSet>,
-    /// The last published.
+    /// The last complete one published.
     pub published: Option<CrlSet>,
-    /// The last published of the daily schedule.
+    /// The last published of the daily schedule: the base of deltas.
     pub published_scheduled: Option<CrlSet>,
+    /// The last deltas published.
+    pub published_deltas: Option<CrlSet>,
+}
+
+/// What a CRL set is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrlSetKind {
+    /// Complete, of the daily schedule.
+    Scheduled,
+    /// Complete, at somebody's wish or for a new partition.
+    OnDemand,
+    /// Deltas alone.
+    Deltas,
 }
 
 /// A CRL set.
@@ -69,8 +82,8 @@ pub struct CrlSet {
     pub position: Position,
     /// When it was begun.
     pub recorded_at: UnixTime,
-    /// Of the daily schedule.
-    pub scheduled: bool,
+    /// What it is.
+    pub kind: CrlSetKind,
     /// SHA-256 of its catalogue; zeros before it is published.
     pub catalogue_sha256: [u8; 32],
 }
@@ -97,7 +110,7 @@ impl Facts {
     /// shared.
     pub(super) fn concerns(&self, event: &Event) -> bool {
         match event {
-            Event::RequestSeen => false,
+            Event::RequestSeen | Event::CrlSetReleased { .. } => false,
             Event::Issued(issued) => {
                 let known = self.partitions.get(&issued.certificate.authority);
                 let is_new = |partition| !known.is_some_and(|known| known.contains(&partition));
@@ -144,25 +157,31 @@ impl Facts {
             }
             Event::RequestSeen => {}
             Event::CrlSetBegun { authorities, scheduled } => {
-                let set = CrlSet {
-                    position: *position,
-                    recorded_at: entry.recorded_at,
-                    scheduled: *scheduled,
-                    catalogue_sha256: [0; 32],
-                };
+                let kind = if *scheduled { CrlSetKind::Scheduled } else { CrlSetKind::OnDemand };
+                let set = CrlSet::begun(numbered, kind);
                 for authority in authorities {
                     self.crl_sets.entry(*authority).or_default().begun = Some(set);
                 }
                 self.open_crl_sets.insert(*position, (set, authorities.clone()));
             }
+            Event::CrlDeltasBegun { bases } => {
+                let authorities = bases.iter().map(|(authority, _)| *authority).collect();
+                let set = CrlSet::begun(numbered, CrlSetKind::Deltas);
+                self.open_crl_sets.insert(*position, (set, authorities));
+            }
+            // What became of it is said by the entry that follows.
+            Event::CrlSetReleased { .. } => {}
             Event::CrlSetPublished { begun, catalogue_sha256 } => {
                 let Some((mut set, authorities)) = self.open_crl_sets.remove(begun) else { return };
                 set.catalogue_sha256 = *catalogue_sha256;
                 for authority in authorities {
                     let sets = self.crl_sets.entry(authority).or_default();
-                    sets.published = Some(set);
-                    if set.scheduled {
-                        sets.published_scheduled = Some(set);
+                    match set.kind {
+                        CrlSetKind::Deltas => sets.published_deltas = Some(set),
+                        CrlSetKind::OnDemand => sets.published = Some(set),
+                        CrlSetKind::Scheduled => {
+                            (sets.published, sets.published_scheduled) = (Some(set), Some(set));
+                        }
                     }
                 }
             }
@@ -209,7 +228,7 @@ impl Facts {
         put_small_count(&mut out, self.crl_sets.len());
         for (authority, sets) in &self.crl_sets {
             out.push(authority.0);
-            for set in [&sets.begun, &sets.published, &sets.published_scheduled] {
+            for set in [&sets.begun, &sets.published, &sets.published_scheduled, &sets.published_deltas] {
                 out.push(u8::from(set.is_some()));
                 if let Some(set) = set {
                     set.write(&mut out);
@@ -262,7 +281,12 @@ impl Facts {
                 1 => CrlSet::read(&mut octets).map(Some),
                 _ => None,
             };
-            let sets = CrlSets { begun: set()?, published: set()?, published_scheduled: set()? };
+            let sets = CrlSets {
+                begun: set()?,
+                published: set()?,
+                published_scheduled: set()?,
+                published_deltas: set()?,
+            };
             facts.crl_sets.insert(authority, sets);
         }
         for _ in 0..octets.one()? {
@@ -283,10 +307,19 @@ impl Facts {
 }
 
 impl CrlSet {
+    const fn begun(numbered: &Numbered, kind: CrlSetKind) -> Self {
+        let Numbered { position, entry } = numbered;
+        Self { position: *position, recorded_at: entry.recorded_at, kind, catalogue_sha256: [0; 32] }
+    }
+
     fn write(&self, out: &mut Vec<u8>) {
         out.extend(self.position.0.to_be_bytes());
         out.extend(self.recorded_at.seconds().to_be_bytes());
-        out.push(u8::from(self.scheduled));
+        out.push(match self.kind {
+            CrlSetKind::OnDemand => 0,
+            CrlSetKind::Scheduled => 1,
+            CrlSetKind::Deltas => 2,
+        });
         out.extend(self.catalogue_sha256);
     }
 
@@ -294,7 +327,12 @@ impl CrlSet {
         Some(Self {
             position: Position(octets.u64()?),
             recorded_at: UnixTime::from_seconds(octets.array().map(i64::from_be_bytes)?),
-            scheduled: octets.one()? == 1,
+            kind: match octets.one()? {
+                0 => CrlSetKind::OnDemand,
+                1 => CrlSetKind::Scheduled,
+                2 => CrlSetKind::Deltas,
+                _ => return None,
+            },
             catalogue_sha256: octets.array()?,
         })
     }
@@ -364,6 +402,10 @@ mod tests {
             begun(true),
             Event::CrlSetAbandoned { begun: Position(8) },
             begun(true),
+            Event::CrlDeltasBegun { bases: vec![(authority, Position(4))] },
+            published(11),
+            Event::CrlDeltasBegun { bases: vec![(authority, Position(4))] },
+            Event::CrlSetAbandoned { begun: Position(13) },
             Event::EpochBegun,
             Event::VerifierRegistered { name: "kiosk".to_owned(), certificate: vec![1; 1000] },
             Event::VerifierRegistered { name: "clinic".to_owned(), certificate: vec![2; 10] },
@@ -380,6 +422,7 @@ mod tests {
             (position(sets.begun), position(sets.published), position(sets.published_scheduled)),
             (10, 6, 4)
         );
+        assert_eq!(position(sets.published_deltas), 11);
         assert_eq!(facts.open_crl_sets.keys().copied().collect::<Vec<_>>(), [Position(10)]);
         assert_eq!((facts.epoch, facts.reserved[&authority]), (Epoch(2), 1024));
         let states: Vec<_> = facts.verifiers.iter().map(|(_, one)| (one.name.as_str(), one.state)).collect();

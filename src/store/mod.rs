@@ -37,7 +37,7 @@ pub use clock::{Clock, Distrust, Frozen, Hands, STEP_MAX};
 pub use committer::Committer;
 pub use disk::Disk;
 pub use error::{Damage, DiskFault, NotReady, OpenError, Progress, StoreError, SubmitError};
-pub use facts::{CrlSet, CrlSets, Facts};
+pub use facts::{CrlSet, CrlSetKind, CrlSets, Facts};
 pub use frame::Head;
 pub use open::Opened;
 pub use options::{Listener, Options};

@@ -67,6 +67,7 @@ struct Fold {
     facts: Facts,
     recorded_at: UnixTime,
     archived: u64,
+    changed: Position,
     replayed: u64,
 }
 
@@ -113,6 +114,7 @@ impl Committer {
             head: end.head,
             recorded_at: fold.recorded_at,
             archived: fold.archived,
+            changed: fold.changed,
             facts: Arc::new(fold.facts),
         };
         let mut committer = Self {
@@ -121,6 +123,7 @@ impl Committer {
             position: tip.position,
             head: tip.head,
             archived: tip.archived,
+            changed: tip.changed,
             shared: Arc::new(Shared::new(segments, archive, tip)),
             listener,
             tail,
@@ -258,10 +261,16 @@ fn fold_tail(
     listener: &Listener,
 ) -> Result<(End, Fold), OpenError> {
     let known = snapshot.as_ref().map(|snapshot| snapshot.held);
-    let mut fold = snapshot.map_or_else(
-        || Fold { facts: Facts::default(), recorded_at: UnixTime::default(), archived: 0, replayed: 0 },
-        |Snapshot { recorded_at, archived, facts, .. }| Fold { facts, recorded_at, archived, replayed: 0 },
-    );
+    let mut fold = Fold {
+        facts: Facts::default(),
+        recorded_at: UnixTime::default(),
+        archived: 0,
+        changed: known.map_or(Position(0), |held| held.position),
+        replayed: 0,
+    };
+    if let Some(Snapshot { recorded_at, archived, facts, .. }) = snapshot {
+        fold = Fold { facts, recorded_at, archived, ..fold };
+    }
     let from = known.map_or(Position(0), |held| held.position).next();
     let end = segments.walk(FIRST, from.0, known.map(|held| held.head), &mut |frame| {
         if frame.first < from.0 {
@@ -290,8 +299,10 @@ impl Fold {
             return Err("an entry is dated before the one it follows");
         }
         self.recorded_at = numbered.entry.recorded_at;
-        if let Event::Issued(issued) = &numbered.entry.event {
-            self.archived = self.archived.max(issued.archive.0.saturating_add(1));
+        match &numbered.entry.event {
+            Event::Issued(issued) => self.archived = self.archived.max(issued.archive.0.saturating_add(1)),
+            Event::Revoked(_) | Event::Released(_) => self.changed = numbered.position,
+            _ => {}
         }
         if self.facts.concerns(&numbered.entry.event) {
             self.facts.apply(numbered);

@@ -45,6 +45,9 @@ pub(super) struct Tip {
     pub(super) recorded_at: UnixTime,
     /// One more than the highest archive place an entry names.
     pub(super) archived: u64,
+    /// The last entry that changed a certificate's status; after a start from a snapshot, at the
+    /// earliest the snapshot's.
+    pub(super) changed: Position,
     pub(super) facts: Arc<Facts>,
 }
 

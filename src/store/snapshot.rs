@@ -5,7 +5,7 @@
 //! | field | offset | octets | |
 //! |---|---|---|---|
 //! | magic | 0 | 4 | `SKSS` |
-//! | version | 4 | 4 | 1 |
+//! | version | 4 | 4 | 2 |
 //! | journal id | 8 | 16 | |
 //! | position | 24 | 8 | the last entry that all of it holds; single slots may be newer |
 //! | head | 32 | 32 | of the frame that ends there |
@@ -40,7 +40,10 @@ use crate::record::Position;
 
 const SNAPSHOT_MAGIC: &[u8; 4] = b"SKSS";
 const MARKER_MAGIC: &[u8; 4] = b"SKCM";
-const VERSION: u32 = 1;
+/// Of snapshots. One of another version counts as absent: the journal is folded from its beginning.
+const SNAPSHOT_VERSION: u32 = 2;
+/// Of markers.
+const MARKER_VERSION: u32 = 1;
 
 /// Snapshots kept: the newest, and one in case it cannot be read.
 const SNAPSHOTS_KEPT: usize = 2;
@@ -76,7 +79,7 @@ impl Snapshot {
     }
 
     fn octets(&self) -> Vec<u8> {
-        let mut out = begin(SNAPSHOT_MAGIC, &self.held);
+        let mut out = begin(SNAPSHOT_MAGIC, SNAPSHOT_VERSION, &self.held);
         out.extend(self.recorded_at.seconds().to_be_bytes());
         out.extend(self.archived.to_be_bytes());
         put_counted(&mut out, &self.facts.write());
@@ -86,7 +89,7 @@ impl Snapshot {
     }
 
     fn read(octets: &[u8]) -> Option<Self> {
-        let (held, mut rest) = checked(SNAPSHOT_MAGIC, octets)?;
+        let (held, mut rest) = checked(SNAPSHOT_MAGIC, SNAPSHOT_VERSION, octets)?;
         let recorded_at = UnixTime::from_seconds(rest.array().map(i64::from_be_bytes)?);
         let archived = rest.u64()?;
         let facts = Facts::read(rest.counted()?)?;
@@ -97,7 +100,7 @@ impl Snapshot {
 
 /// Writes the marker of a clean stop.
 pub(super) fn write_marker(disk: &Disk, path: &Path, held: &Held) -> Result<(), DiskFault> {
-    let mut octets = begin(MARKER_MAGIC, held);
+    let mut octets = begin(MARKER_MAGIC, MARKER_VERSION, held);
     octets.extend(crc32fast::hash(&octets).to_be_bytes());
     disk.replace(path, &octets)
 }
@@ -105,7 +108,7 @@ pub(super) fn write_marker(disk: &Disk, path: &Path, held: &Held) -> Result<(), 
 /// The marker, when there is one that can be read.
 pub(super) fn find_marker(disk: &Disk, path: &Path) -> Result<Option<Held>, DiskFault> {
     Ok(disk.read(path)?.and_then(|octets| {
-        let (held, rest) = checked(MARKER_MAGIC, &octets)?;
+        let (held, rest) = checked(MARKER_MAGIC, MARKER_VERSION, &octets)?;
         rest.0.is_empty().then_some(held)
     }))
 }
@@ -120,18 +123,18 @@ fn list(disk: &Disk, dir: &Path) -> Result<Vec<Position>, DiskFault> {
     Ok(names.iter().filter_map(|name| name.strip_suffix(".snapshot")?.parse().ok()).map(Position).collect())
 }
 
-fn begin(magic: &[u8; 4], held: &Held) -> Vec<u8> {
+fn begin(magic: &[u8; 4], version: u32, held: &Held) -> Vec<u8> {
     let Held { journal_id, position, head } = held;
-    [&magic[..], &VERSION.to_be_bytes(), journal_id, &position.0.to_be_bytes(), head].concat()
+    [&magic[..], &version.to_be_bytes(), journal_id, &position.0.to_be_bytes(), head].concat()
 }
 
-fn checked<'a>(magic: &[u8; 4], octets: &'a [u8]) -> Option<(Held, Octets<'a>)> {
+fn checked<'a>(magic: &[u8; 4], version: u32, octets: &'a [u8]) -> Option<(Held, Octets<'a>)> {
     let (covered, checksum) = octets.split_last_chunk()?;
     if crc32fast::hash(covered) != u32::from_be_bytes(*checksum) {
         return None;
     }
     let mut rest = Octets(covered);
-    if rest.take(4)? != magic || rest.u32()? != VERSION {
+    if rest.take(4)? != magic || rest.u32()? != version {
         return None;
     }
     let held = Held { journal_id: rest.array()?, position: Position(rest.u64()?), head: rest.array()? };

@@ -185,6 +185,13 @@ impl Store {
         self.0.shared.tip().recorded_at
     }
 
+    /// The last entry that changed a certificate's status, or one after it: a start from a snapshot
+    /// knows no earlier ones.
+    #[must_use]
+    pub fn changed(&self) -> Position {
+        self.0.shared.tip().changed
+    }
+
     /// The life of the journal.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
