@@ -25,7 +25,9 @@ use rcgen::{
     CertificateParams, CertificateRevocationListParams, Issuer as RcgenIssuer, KeyPair, RevokedCertParams,
 };
 use ring::digest;
-use sekisho::crl::{Collector, CrlNumber, Expected, Listing, Scope, SetPlan, gate, tbs_cert_list};
+use sekisho::crl::{
+    Audit, CrlNumber, Entries, Expected, Layout, Scope, Selection, SetPlan, SignedCrl, gate, tbs_cert_list,
+};
 use sekisho::der::UnixTime;
 use sekisho::pki::{
     AuthorityId, CertStatus, CertificateKind, Generation, Issuer, Partition, Revocation, RevocationReason,
@@ -147,29 +149,26 @@ impl Ca {
     fn full(&self, entries: u64) -> (Duration, usize) {
         let start = Instant::now();
         let crl = self.full_crl(entries);
-        (start.elapsed(), crl.len())
+        (start.elapsed(), crl.der().len())
     }
 
-    fn full_crl(&self, entries: u64) -> Vec<u8> {
-        let plan = plan();
-        let collector = collector(&plan, entries);
-        let entries = collector.entries(Scope::Full);
-        tbs_cert_list(&self.issuer, self.key.algorithm(), Scope::Full, &plan, &entries)
-            .sign(&self.key)
-            .unwrap()
+    fn full_crl(&self, entries: u64) -> SignedCrl {
+        self.sign(Scope::FULL, encoded(entries))
+    }
+
+    fn sign(&self, scope: Scope<'_>, entries: Entries) -> SignedCrl {
+        let tbs = tbs_cert_list(&self.issuer, self.key.algorithm(), scope, &plan(), entries);
+        tbs.sign(&self.key).unwrap()
     }
 
     /// From records to the signed CRL of every partition, one after another.
     fn set(&self, entries: u64) -> (Duration, usize) {
         let start = Instant::now();
-        let plan = plan();
-        let collector = collector(&plan, entries);
+        let entries = encoded(entries);
         let mut octets = 0;
-        for partition in collector.partitions() {
+        for partition in entries.partitions() {
             let scope = Scope::Partition { partition, distribution_point: &self.issuer.name };
-            let entries = collector.entries(scope);
-            let tbs = tbs_cert_list(&self.issuer, self.key.algorithm(), scope, &plan, &entries);
-            octets += tbs.sign(&self.key).unwrap().len();
+            octets += self.sign(scope, entries.of(scope)).der().len();
         }
         (start.elapsed(), octets)
     }
@@ -178,12 +177,13 @@ impl Ca {
     fn gate(&self, entries: u64) -> (Duration, usize) {
         let (crl, plan) = (self.full_crl(entries), plan());
         let start = Instant::now();
-        let mut listing = Listing::new(AuthorityId(1), plan, None);
-        each_record(entries, |record| listing.add(record));
-        let expected = Expected { plan: &plan, scope: Scope::Full, previous: None, departed: 0 };
-        let facts = gate(&crl, &self.issuer, &expected, listing.rows(Scope::Full)).unwrap();
+        let selection = Selection::complete(plan);
+        let mut audit = Audit::begin(crl.der(), AuthorityId(1), Scope::FULL, selection, None).unwrap();
+        each_record(entries, |record| audit.add(record));
+        let expected = Expected { plan: &plan, scope: Scope::FULL, previous: None };
+        let facts = gate(crl.der(), &self.issuer, &expected, &audit.finish().unwrap()).unwrap();
         assert_eq!(facts.entries(), entries);
-        (start.elapsed(), crl.len())
+        (start.elapsed(), crl.der().len())
     }
 
     /// rcgen, from its own parameters to the signed CRL.
@@ -245,10 +245,13 @@ fn plan() -> SetPlan {
     }
 }
 
-fn collector(plan: &SetPlan, entries: u64) -> Collector {
-    let mut collector = Collector::new(AuthorityId(1), *plan);
-    each_record(entries, |record| collector.add(record));
-    collector
+/// The records read twice: to measure, and to write.
+fn encoded(entries: u64) -> Entries {
+    let mut layout = Layout::new(AuthorityId(1), Selection::complete(plan()));
+    each_record(entries, |record| layout.add(record));
+    let mut encoder = layout.begin();
+    each_record(entries, |record| encoder.add(record).unwrap());
+    encoder.finish().unwrap()
 }
 
 /// As a scan of the store gives them: one at a time, in the order of their serials, four-octet

@@ -160,6 +160,12 @@ pub struct Crl {
     pub daily_at: String,
     /// nextUpdate minus thisUpdate.
     pub validity_hours: u32,
+    /// Minutes between delta CRLs; 0: none.
+    pub delta_minutes: u32,
+    /// Whether a delta is also cut within a minute of a revocation, hold or release.
+    pub delta_after_change: bool,
+    /// Days for which past sets are kept.
+    pub keep_days: u32,
 }
 
 /// `[operations]`.
@@ -218,7 +224,13 @@ impl Default for Ocsp {
 
 impl Default for Crl {
     fn default() -> Self {
-        Self { daily_at: "00:00".to_owned(), validity_hours: 48 }
+        Self {
+            daily_at: "00:00".to_owned(),
+            validity_hours: 48,
+            delta_minutes: 60,
+            delta_after_change: false,
+            keep_days: 35,
+        }
     }
 }
 
@@ -291,6 +303,13 @@ impl Config {
             return Err(ConfigError::Value { field: "ocsp.signature", advice });
         }
         within("crl.validity_hours", self.crl.validity_hours, 25, 24 * 30)?;
+        within("crl.delta_minutes", self.crl.delta_minutes, 0, 24 * 60)?;
+        if self.crl.delta_after_change && self.crl.delta_minutes == 0 {
+            let advice = "means deltas, and crl.delta_minutes is 0: give the minutes between them".to_owned();
+            return Err(ConfigError::Value { field: "crl.delta_after_change", advice });
+        }
+        // What is still valid must not go.
+        within("crl.keep_days", self.crl.keep_days, self.crl.validity_hours.div_ceil(24) + 1, 3650)?;
         let connections = u32::try_from(self.public.connections_max).unwrap_or(u32::MAX);
         within("public.connections_max", connections, 1, 1_000_000)?;
         within("public.workers", u32::try_from(self.public.workers).unwrap_or(u32::MAX), 0, 1024)?;
@@ -378,6 +397,12 @@ access = "open"
 daily_at = "{daily_at}"
 # Hours from thisUpdate to nextUpdate.
 validity_hours = {validity_hours}
+# Minutes between delta CRLs, each of what changed since the last day's full CRL. 0: none.
+delta_minutes = {delta_minutes}
+# Also cut one within a minute of a revocation, hold or release.
+delta_after_change = {delta_after_change}
+# Days for which past CRL sets are kept, and served under their own addresses.
+keep_days = {keep_days}
 
 [operations]
 # Address for the operator: /metrics (Prometheus), /healthz, /readyz; loopback or private only. Empty: none.
@@ -397,6 +422,9 @@ listen = "{operations_listen}"
             cache_megabytes = ocsp.cache_megabytes,
             daily_at = crl.daily_at,
             validity_hours = crl.validity_hours,
+            delta_minutes = crl.delta_minutes,
+            delta_after_change = crl.delta_after_change,
+            keep_days = crl.keep_days,
         )
     }
 }

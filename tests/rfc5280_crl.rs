@@ -11,6 +11,8 @@
 
 #[path = "rfc5280_crl/content.rs"]
 mod content;
+#[path = "rfc5280_crl/delta.rs"]
+mod delta;
 #[path = "rfc5280_crl/gate.rs"]
 mod gate;
 #[path = "rfc5280_crl/oracles.rs"]

@@ -3,7 +3,11 @@
 //! Times are RFC 3339, serials `0x` hex, certificates PEM. An answer with a status other than
 //! 200 is a [`Problem`].
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
+
+use crate::crl::Catalogue;
 
 /// Addresses on the admin socket.
 pub mod path {
@@ -21,6 +25,10 @@ pub mod path {
     pub const CRL_PUBLISH: &str = "/v1/crl/publish";
     /// `{}` → the catalogue.
     pub const CRL_LIST: &str = "/v1/crl/list";
+    /// [`ReleaseSet`](super::ReleaseSet) → [`Published`](super::Published).
+    pub const CRL_RELEASE: &str = "/v1/crl/release";
+    /// [`RebuildSet`](super::RebuildSet) → [`RebuiltSet`](super::RebuiltSet).
+    pub const CRL_REBUILD: &str = "/v1/crl/rebuild";
     /// `{}` → [`Reloaded`](super::Reloaded).
     pub const RELOAD: &str = "/v1/reload";
     /// [`RegisterVerifier`](super::RegisterVerifier) → [`VerifierChange`](super::VerifierChange).
@@ -245,6 +253,65 @@ pub struct Published {
     pub this_update: String,
     /// nextUpdate.
     pub next_update: String,
+}
+
+/// The CRLs being served, and what does not come out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrlList {
+    /// The catalogue of what is served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalogue: Option<Catalogue>,
+    /// The set that waits for an operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_back: Option<HeldBackSet>,
+    /// Why sets did not come out, or what is overdue.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<String>,
+}
+
+/// A CRL set that the gate held back and an operator may let go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBackSet {
+    /// The set.
+    pub set: String,
+    /// thisUpdate of its CRLs.
+    pub this_update: String,
+    /// nextUpdate: until then it may be let go.
+    pub next_update: String,
+    /// What the gate found.
+    pub findings: Vec<String>,
+}
+
+/// Publish the set that was held back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseSet {
+    /// The set that was looked at.
+    pub set: String,
+    /// Why it is right; recorded.
+    pub reason: String,
+}
+
+/// Make a past set again from the journal, and compare.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RebuildSet {
+    /// The set.
+    pub set: String,
+    /// Where to write its CRLs; absolute, of the service's file system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<PathBuf>,
+}
+
+/// What became of the CRLs of a set made again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebuiltSet {
+    /// Octet for octet what was published.
+    pub same: u64,
+    /// The same but for a signature made with random numbers, which is good.
+    pub same_content: u64,
+    /// Address and difference of every other one.
+    pub different: Vec<String>,
 }
 
 /// The signers of `signers/` were read and are in use.

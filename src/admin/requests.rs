@@ -34,7 +34,13 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
         }
         path::STATUS => reply(&status(office, &parse(body)?)?),
         path::CRL_PUBLISH => reply(&publish(office, &parse(body)?)?),
-        path::CRL_LIST => reply(&office.served_catalogue()?),
+        path::CRL_LIST => reply(&crl_list(office)?),
+        path::CRL_RELEASE => {
+            let asked: api::ReleaseSet = parse(body)?;
+            let origin = origin(actor, None, address, body);
+            reply(&published(&office.release_set(&asked.set, &asked.reason, origin)?))
+        }
+        path::CRL_REBUILD => reply(&rebuild(office, &parse(body)?)?),
         path::RELOAD => reply(&reload(office)?),
         path::VERIFIER_ADD => reply(&verifiers::register(office, &parse(body)?, actor)?),
         path::VERIFIER_SUSPEND => reply(&verifiers::suspend(office, parse(body)?, actor)?),
@@ -134,14 +140,39 @@ fn publish(office: &Office, asked: &api::Publish) -> Result<api::Published, Prob
         Some(name) => vec![office.authority(name)?],
         None => office.profile().authorities.iter().map(|authority| authority.id).collect(),
     };
-    let set = office.publish(&authorities, false)?;
-    Ok(api::Published {
+    Ok(published(&office.publish(&authorities, false)?))
+}
+
+fn published(set: &office::PublishedSet) -> api::Published {
+    api::Published {
         set: set.number.to_string(),
         crls: set.crls,
         entries: set.entries,
         this_update: set.this_update.to_string(),
         next_update: set.next_update.to_string(),
-    })
+    }
+}
+
+fn crl_list(office: &Office) -> Result<api::CrlList, Problem> {
+    let held_back = office.held_back().map(|held| api::HeldBackSet {
+        set: held.set,
+        this_update: held.this_update,
+        next_update: held.next_update,
+        findings: held.findings,
+    });
+    Ok(api::CrlList { catalogue: office.served_catalogue()?, held_back, alarms: office.crl_alarms() })
+}
+
+fn rebuild(office: &Office, asked: &api::RebuildSet) -> Result<api::RebuiltSet, Problem> {
+    let mut rebuilt = api::RebuiltSet { same: 0, same_content: 0, different: Vec::new() };
+    for office::Rebuilt { url, outcome } in office.rebuild(&asked.set, asked.directory.as_deref())? {
+        match outcome {
+            office::Comparison::Same => rebuilt.same += 1,
+            office::Comparison::SameContent => rebuilt.same_content += 1,
+            office::Comparison::Differs(what) => rebuilt.different.push(format!("{url}: {what}")),
+        }
+    }
+    Ok(rebuilt)
 }
 
 fn reload(office: &Office) -> Result<api::Reloaded, Problem> {

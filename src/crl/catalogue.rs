@@ -21,6 +21,12 @@ pub struct Catalogue {
     pub head: String,
     /// True for a set of the daily schedule.
     pub scheduled: bool,
+    /// What its deltas are made for, by authority.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bases: Vec<Base>,
+    /// What the gate held it back for; an operator let it go all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_back_for: Vec<String>,
     /// thisUpdate of the newest scheduled set published before this one.
     pub last_scheduled: Option<String>,
     /// thisUpdate of every CRL of the set.
@@ -29,6 +35,24 @@ pub struct Catalogue {
     pub next_update: String,
     /// cRLNumber of every CRL of the set.
     pub number: CrlNumber,
+}
+
+/// The set whose full CRL of an authority a delta changes: as much of its plan as the delta's
+/// content depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// The authority's name.
+    pub authority: String,
+    /// cRLNumber of the base.
+    pub number: CrlNumber,
+    /// The journal position it is made from.
+    pub position: u64,
+    /// Its thisUpdate.
+    pub this_update: String,
+    /// Its nextUpdate.
+    pub next_update: String,
+    /// thisUpdate of the scheduled set published before it.
+    pub last_scheduled: Option<String>,
 }
 
 /// One CRL. Times are RFC 3339, octets lowercase hex.
@@ -46,6 +70,9 @@ pub struct Row {
     pub number: CrlNumber,
     /// The number of the base, for a delta.
     pub base_number: Option<CrlNumber>,
+    /// Where its deltas are: the URL in its freshestCRL.
+    #[serde(default)]
+    pub freshest_crl: Option<String>,
     /// The CA's DN.
     pub issuer: NameText,
     /// The name in issuingDistributionPoint; none for the full CRL.
@@ -66,6 +93,20 @@ pub struct Row {
     pub sha256: String,
     /// Its immutable address, relative to the service's root.
     pub url: String,
+    /// The other forms it is kept in.
+    #[serde(default)]
+    pub stored: Stored,
+}
+
+/// Octets of the files beside that of a CRL, `X.crl`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Stored {
+    /// Of `X.pem`.
+    pub pem: u64,
+    /// Of `X.crl.gz`; none where compressing gains nothing.
+    pub gzip: Option<u64>,
+    /// Of `X.crl.zst`; none where compressing gains nothing.
+    pub zstd: Option<u64>,
 }
 
 /// What a CRL is.
@@ -94,10 +135,12 @@ pub struct NameText {
 impl Catalogue {
     /// The catalogue of the set of `plan`; `head` is the journal's chain head at its position.
     #[must_use]
-    pub fn new(plan: &SetPlan, head: &[u8], crls: Vec<Row>) -> Self {
+    pub fn new(plan: &SetPlan, head: &[u8], crls: Vec<Row>, bases: Vec<Base>) -> Self {
         Self {
             set: plan.number.to_string(),
             crls,
+            bases,
+            held_back_for: Vec::new(),
             position: plan.position.0,
             head: hex(head),
             scheduled: plan.scheduled,
@@ -112,18 +155,20 @@ impl Catalogue {
     /// when a time in it cannot be read.
     #[must_use]
     pub fn plan(&self) -> Option<SetPlan> {
-        let last_scheduled = match &self.last_scheduled {
-            Some(text) => Some(text.parse::<UnixTime>().ok()?),
-            None => None,
-        };
         Some(SetPlan {
             number: self.number,
             position: Position(self.position),
             this_update: self.this_update.parse().ok()?,
             next_update: self.next_update.parse().ok()?,
             scheduled: self.scheduled,
-            last_scheduled,
+            last_scheduled: optional_time(self.last_scheduled.as_deref())?,
         })
+    }
+
+    /// True when there is nothing but deltas in it.
+    #[must_use]
+    pub fn is_deltas_alone(&self) -> bool {
+        self.crls.iter().all(|row| row.kind == CrlKind::Delta)
     }
 
     /// The row of a CRL.
@@ -153,10 +198,17 @@ impl Row {
             partition,
             kind,
             number: facts.number(),
-            base_number: None,
+            base_number: match scope {
+                Scope::Delta { base } => Some(base),
+                _ => None,
+            },
+            freshest_crl: match scope {
+                Scope::Full { freshest_crl } => freshest_crl.map(ToOwned::to_owned),
+                _ => None,
+            },
             issuer: NameText::new(&issuer.name),
             distribution_point: match scope {
-                Scope::Full => None,
+                Scope::Full { .. } | Scope::Delta { .. } => None,
                 Scope::Partition { distribution_point, .. } => Some(NameText::new(distribution_point)),
                 Scope::Authority => Some(NameText::new(&issuer.name)),
             },
@@ -168,14 +220,53 @@ impl Row {
             entries: facts.entries(),
             bytes: facts.bytes(),
             sha256: hex(&facts.sha256()),
+            stored: Stored::default(),
         }
     }
 
     /// What the next gate must know of this CRL.
     #[must_use]
     pub fn previous(&self) -> Previous {
-        Previous { number: self.number, entries: self.entries, this_update: self.this_update.parse().ok() }
+        Previous {
+            number: self.number,
+            entries: Some(self.entries),
+            this_update: self.this_update.parse().ok(),
+        }
     }
+}
+
+impl Base {
+    /// Of the CRLs of `plan`.
+    #[must_use]
+    pub fn new(authority: &str, plan: &SetPlan) -> Self {
+        Self {
+            authority: authority.to_owned(),
+            number: plan.number,
+            position: plan.position.0,
+            this_update: plan.this_update.to_string(),
+            next_update: plan.next_update.to_string(),
+            last_scheduled: plan.last_scheduled.map(|time| time.to_string()),
+        }
+    }
+
+    /// The plan it was made by; none when a time in it cannot be read.
+    #[must_use]
+    pub fn plan(&self) -> Option<SetPlan> {
+        Some(SetPlan {
+            number: self.number,
+            position: Position(self.position),
+            this_update: self.this_update.parse().ok()?,
+            next_update: self.next_update.parse().ok()?,
+            scheduled: true,
+            last_scheduled: optional_time(self.last_scheduled.as_deref())?,
+        })
+    }
+}
+
+/// None when it cannot be read.
+#[expect(clippy::option_option, reason = "a time may be absent, and it may be damaged")]
+fn optional_time(text: Option<&str>) -> Option<Option<UnixTime>> {
+    text.map_or(Some(None), |text| text.parse().ok().map(Some))
 }
 
 impl NameText {
@@ -186,7 +277,8 @@ impl NameText {
 
 fn kind_and_partition(scope: Scope<'_>) -> (CrlKind, Option<String>) {
     match scope {
-        Scope::Full => (CrlKind::Full, None),
+        Scope::Full { .. } => (CrlKind::Full, None),
+        Scope::Delta { .. } => (CrlKind::Delta, None),
         Scope::Partition { partition, .. } => (CrlKind::Partition, Some(partition.to_string())),
         Scope::Authority => (CrlKind::Authority, None),
     }

@@ -23,6 +23,15 @@ pub(super) struct CertificateList<'a> {
     pub(super) signature_value: &'a [u8],
 }
 
+/// What is signed in a CRL, and its signature; neither is checked.
+///
+/// # Errors
+/// [`GateError`] when it is no CRL.
+pub fn signed_part(crl: &[u8]) -> Result<(&[u8], &[u8]), GateError> {
+    let list = CertificateList::from_der(crl)?;
+    Ok((list.tbs_cert_list, list.signature_value))
+}
+
 /// ```text
 /// Extension  ::=  SEQUENCE  {
 ///      extnID      OBJECT IDENTIFIER,

@@ -21,15 +21,9 @@ pub(super) const OCTETS_MAX: usize = 22 + 17 + 12 + 26 + 2 * 2;
 ///
 /// Lengths are known beforehand: a million entries take their time here, and nothing else does.
 pub(super) fn write(w: &mut Writer, serial: &SerialNumber, revocation: &Revocation) {
-    let reason = Some(revocation.reason).filter(|reason| *reason != RevocationReason::Unspecified);
-    let extensions_len = reason.map_or(0, |_| REASON_LEN + 2)
-        + revocation.invalidity_date.map_or(0, |_| INVALIDITY_DATE_LEN + 2);
-    let padded = serial.magnitude().first().is_some_and(|first| first & 0x80 != 0);
-    let serial_len = serial.magnitude().len() + usize::from(padded);
-    let date_len = if revocation.revoked_at < UnixTime::YEAR_2050 { UTC_LEN } else { GENERALIZED_LEN };
-    let in_front = if extensions_len > 0 { 2 } else { 0 };
-
-    w.header(tag::SEQUENCE, serial_len + 2 + date_len + 2 + in_front + extensions_len);
+    let reason = written_reason(revocation);
+    let extensions_len = extensions_len(revocation);
+    w.header(tag::SEQUENCE, content_len(serial, revocation));
     serial.write(w);
     w.time(revocation.revoked_at);
     if extensions_len > 0 {
@@ -49,6 +43,30 @@ pub(super) fn write(w: &mut Writer, serial: &SerialNumber, revocation: &Revocati
     }
 }
 
+/// Octets of an entry.
+pub(super) fn len(serial: &SerialNumber, revocation: &Revocation) -> usize {
+    // At most OCTETS_MAX, whose length takes one octet.
+    2 + content_len(serial, revocation)
+}
+
+fn content_len(serial: &SerialNumber, revocation: &Revocation) -> usize {
+    let padded = serial.magnitude().first().is_some_and(|first| first & 0x80 != 0);
+    let serial_len = serial.magnitude().len() + usize::from(padded);
+    let date_len = if revocation.revoked_at < UnixTime::YEAR_2050 { UTC_LEN } else { GENERALIZED_LEN };
+    let extensions_len = extensions_len(revocation);
+    let in_front = if extensions_len > 0 { 2 } else { 0 };
+    serial_len + 2 + date_len + 2 + in_front + extensions_len
+}
+
+fn extensions_len(revocation: &Revocation) -> usize {
+    written_reason(revocation).map_or(0, |_| REASON_LEN + 2)
+        + revocation.invalidity_date.map_or(0, |_| INVALIDITY_DATE_LEN + 2)
+}
+
+fn written_reason(revocation: &Revocation) -> Option<RevocationReason> {
+    Some(revocation.reason).filter(|reason| *reason != RevocationReason::Unspecified)
+}
+
 /// Content octets of UTCTime and GeneralizedTime.
 const UTC_LEN: usize = 13;
 const GENERALIZED_LEN: usize = 15;
@@ -57,13 +75,13 @@ const REASON_LEN: usize = 5 + 2 + 3;
 const INVALIDITY_DATE_LEN: usize = 5 + 2 + GENERALIZED_LEN + 2;
 
 /// Reads an entry as strictly as it is written.
-pub(super) fn read(r: &mut Reader<'_>) -> Result<(SerialNumber, Revocation), GateError> {
+pub(super) fn read(r: &mut Reader<'_>, is_delta: bool) -> Result<(SerialNumber, Revocation), GateError> {
     r.sequence(|r| {
         let serial = SerialNumber::read(r)?;
         let mut revocation =
             Revocation { revoked_at: time(r)?, reason: RevocationReason::Unspecified, invalidity_date: None };
         if !r.is_empty() {
-            r.sequence(|r| read_extensions(r, serial, &mut revocation))?;
+            r.sequence(|r| read_extensions(r, serial, &mut revocation, is_delta))?;
         }
         Ok((serial, revocation))
     })
@@ -73,6 +91,7 @@ fn read_extensions(
     r: &mut Reader<'_>,
     serial: SerialNumber,
     revocation: &mut Revocation,
+    is_delta: bool,
 ) -> Result<(), GateError> {
     let refused = GateError::EntryExtension(serial);
     if r.is_empty() {
@@ -85,7 +104,7 @@ fn read_extensions(
         if extension.critical {
             return Err(refused);
         } else if extension.is(&oid::REASON_CODE) && reason.is_none() {
-            reason = Some(listed_reason(&mut value)?.ok_or(GateError::Reason(serial))?);
+            reason = Some(listed_reason(&mut value, is_delta)?.ok_or(GateError::Reason(serial))?);
         } else if extension.is(&oid::INVALIDITY_DATE) && revocation.invalidity_date.is_none() {
             revocation.invalidity_date = Some(value.generalized_time()?);
         } else {
@@ -97,12 +116,15 @@ fn read_extensions(
     Ok(())
 }
 
-/// A reason that may be written into a complete CRL: not unspecified (0), which is said by
-/// silence, and not removeFromCRL (8), which only deltas know (RFC 5280 §5.3.1).
-fn listed_reason(r: &mut Reader<'_>) -> Result<Option<RevocationReason>, DerError> {
+/// A reason that may be written: not unspecified (0), which is said by silence, and
+/// removeFromCRL (8) in deltas only (RFC 5280 §5.3.1).
+fn listed_reason(r: &mut Reader<'_>, is_delta: bool) -> Result<Option<RevocationReason>, DerError> {
     let reason = RevocationReason::from_code(r.small(tag::ENUMERATED)?);
-    let barred = [RevocationReason::Unspecified, RevocationReason::RemoveFromCrl];
-    Ok(reason.filter(|reason| !barred.contains(reason)))
+    Ok(reason.filter(|reason| match reason {
+        RevocationReason::Unspecified => false,
+        RevocationReason::RemoveFromCrl => is_delta,
+        _ => true,
+    }))
 }
 
 #[cfg(test)]
@@ -121,6 +143,7 @@ mod tests {
         let serial = SerialNumber::from_magnitude(&[0x7f; 20]).unwrap();
         let der = Writer::to_der(|w| write(w, &serial, &longest));
         assert_eq!(der.len(), OCTETS_MAX);
-        assert_eq!(read(&mut Reader::new(&der)).unwrap(), (serial, longest));
+        assert_eq!(len(&serial, &longest), OCTETS_MAX);
+        assert_eq!(read(&mut Reader::new(&der), false).unwrap(), (serial, longest));
     }
 }

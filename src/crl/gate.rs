@@ -1,14 +1,10 @@
 //! The last look at a CRL before anybody may have it.
 
-use std::cmp::Ordering;
-
-use ring::digest;
-
+use super::audit::{Share, sha256};
 use super::certificate_list::{CertificateList, Extension};
-use super::listed::Listed;
-use super::{CrlNumber, GateError, Scope, SetPlan, extensions};
-use crate::der::{Reader, UnixTime, Writer};
-use crate::pki::{Issuer, PublicKey, Revocation, SerialNumber, oid};
+use super::{Audited, CrlNumber, GateError, Scope, SetPlan, extensions};
+use crate::der::{Oid, Reader, UnixTime, Writer};
+use crate::pki::{Issuer, PublicKey, oid};
 
 /// What the CRL is to be.
 #[derive(Debug, Clone, Copy)]
@@ -19,8 +15,6 @@ pub struct Expected<'a> {
     pub scope: Scope<'a>,
     /// The CRL published before it in this scope.
     pub previous: Option<Previous>,
-    /// How many of that one's entries have rightly left: [`Listing::departed`](super::Listing::departed).
-    pub departed: u64,
 }
 
 /// What is known of the CRL published before.
@@ -28,8 +22,9 @@ pub struct Expected<'a> {
 pub struct Previous {
     /// Its number.
     pub number: CrlNumber,
-    /// How many entries it had.
-    pub entries: u64,
+    /// How many entries it had; none where a fall means nothing: of a delta, and of a CRL that an
+    /// operator lets go although it is smaller.
+    pub entries: Option<u64>,
     /// Its thisUpdate; none when the clock was released since, and time may have gone back.
     pub this_update: Option<UnixTime>,
 }
@@ -45,10 +40,9 @@ pub struct CrlFacts {
     sha256: [u8; 32],
 }
 
-/// Reads a finished CRL and compares every field with what it is to be, and its entries both
-/// ways with `records`: the serials and revocations of the scope at the plan's position, in
-/// the order of the serials, read from the records anew ([`Listing::rows`](super::Listing::rows)).
-/// Records in another order, or one twice, are a difference like any other.
+/// Reads a finished CRL and compares every field with what it is to be, and its entries with those
+/// that were found to be the records': [`Audit`](super::Audit) has read them in this very CRL, or,
+/// for a partition or another key's, in the full one of the same set.
 ///
 /// # Errors
 /// [`GateError`]; the CRL must not be published then.
@@ -56,25 +50,26 @@ pub fn gate(
     bytes: &[u8],
     issuer: &Issuer,
     expected: &Expected<'_>,
-    records: impl IntoIterator<Item = (SerialNumber, Revocation)>,
+    audited: &Audited,
 ) -> Result<CrlFacts, GateError> {
     let list = CertificateList::from_der(bytes)?;
     check_signature(&list, issuer)?;
     check_issuer_and_times(&list, issuer, expected.plan)?;
     let number = check_extensions(&list.crl_extensions, issuer, expected)?;
-    let entries = check_entries(&list, records)?;
-    if let Some(previous) = expected.previous {
-        check_succession(number, entries, list.this_update, previous, expected.departed)?;
+    let share = audited.share(expected.scope);
+    if sha256(list.revoked_certificates) != share.sha256 {
+        return Err(GateError::Altered);
     }
-    let mut sha256 = [0; 32];
-    sha256.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    if let Some(previous) = expected.previous {
+        check_succession(number, list.this_update, previous, share)?;
+    }
     Ok(CrlFacts {
         number,
         this_update: list.this_update,
         next_update: list.next_update,
-        entries,
+        entries: share.count,
         bytes: count(bytes.len()),
-        sha256,
+        sha256: sha256(bytes),
     })
 }
 
@@ -152,7 +147,7 @@ fn check_extensions(
     issuer: &Issuer,
     expected: &Expected<'_>,
 ) -> Result<CrlNumber, GateError> {
-    let find = |oid| {
+    let find = |oid: &Oid| {
         let mut matching = found.iter().filter(|extension| extension.is(oid));
         (matching.next(), matching.next().is_some())
     };
@@ -172,53 +167,49 @@ fn check_extensions(
         return Err(wrong_number);
     }
 
-    let wanted = extensions::issuing_distribution_point(issuer, expected.scope);
-    let (point, again) = find(&oid::ISSUING_DISTRIBUTION_POINT);
-    if point.map(|it| (it.value, it.critical)) != wanted.as_deref().map(|value| (value, true)) || again {
-        return Err(GateError::IssuingDistributionPoint);
-    }
-    if found.len() == 2 + usize::from(wanted.is_some()) { Ok(number) } else { Err(GateError::Extension) }
-}
-
-/// RFC 5280 §5.1.2.6: reads every entry, then walks list and records side by side.
-fn check_entries(
-    list: &CertificateList<'_>,
-    records: impl IntoIterator<Item = (SerialNumber, Revocation)>,
-) -> Result<u64, GateError> {
-    let listed = Listed::read(list)?;
-    let mut records = records.into_iter();
-    for found in listed.iter() {
-        let (serial, revocation) = found?;
-        let Some((recorded, became)) = records.next() else { return Err(GateError::Extra(serial)) };
-        match serial.cmp(&recorded) {
-            Ordering::Less => return Err(GateError::Extra(serial)),
-            Ordering::Greater => return Err(GateError::Missing(recorded)),
-            Ordering::Equal if revocation != became => return Err(GateError::Differs(serial)),
-            Ordering::Equal => {}
+    let optional = [
+        (
+            oid::DELTA_CRL_INDICATOR,
+            true,
+            extensions::delta_crl_indicator(expected.scope),
+            GateError::DeltaCrlIndicator,
+        ),
+        (
+            oid::ISSUING_DISTRIBUTION_POINT,
+            true,
+            extensions::issuing_distribution_point(issuer, expected.scope),
+            GateError::IssuingDistributionPoint,
+        ),
+        (oid::FRESHEST_CRL, false, extensions::freshest_crl(expected.scope), GateError::FreshestCrl),
+    ];
+    let mut wanted = 2;
+    for (oid, critical, value, refusal) in optional {
+        let (one, again) = find(&oid);
+        if one.map(|it| (it.value, it.critical)) != value.as_deref().map(|value| (value, critical)) || again {
+            return Err(refusal);
         }
+        wanted += usize::from(value.is_some());
     }
-    match records.next() {
-        Some((serial, _)) => Err(GateError::Missing(serial)),
-        None => Ok(count(listed.len())),
-    }
+    if found.len() == wanted { Ok(number) } else { Err(GateError::Extension) }
 }
 
 /// The number rises, time does not go back, and the size falls no further than explained.
 fn check_succession(
     number: CrlNumber,
-    entries: u64,
     this_update: UnixTime,
     previous: Previous,
-    departed: u64,
+    share: Share,
 ) -> Result<(), GateError> {
+    let Share { count: entries, departed, .. } = share;
     if number <= previous.number {
         return Err(GateError::NumberNotRising { number, previous: previous.number });
     }
     if let Some(before) = previous.this_update.filter(|before| this_update < *before) {
         return Err(GateError::Earlier { this_update, previous: before });
     }
-    if entries.saturating_add(departed) < previous.entries {
-        return Err(GateError::Shrunk { entries, previous: previous.entries, departed });
+    if previous.entries.is_some_and(|before| entries.saturating_add(departed) < before) {
+        let previous = previous.entries.unwrap_or_default();
+        return Err(GateError::Shrunk { entries, previous, departed });
     }
     Ok(())
 }

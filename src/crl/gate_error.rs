@@ -58,6 +58,12 @@ pub enum GateError {
         /// That of the one published before.
         previous: UnixTime,
     },
+    /// The delta CRL indicator is missing, superfluous, not critical or names another base.
+    #[error("the delta CRL indicator is not the one of this scope")]
+    DeltaCrlIndicator,
+    /// freshestCRL is missing, superfluous, critical or names another address.
+    #[error("freshestCRL is not the one of this scope")]
+    FreshestCrl,
     /// The issuing distribution point is missing, superfluous, not critical or another's.
     #[error("the issuing distribution point is not the one of this scope")]
     IssuingDistributionPoint,
@@ -82,6 +88,18 @@ pub enum GateError {
     /// Listed, and not revoked by the records.
     #[error("serial {0} is listed and not revoked")]
     Extra(SerialNumber),
+    /// Revoked, not expired, and by a mistake in the rules not to be listed.
+    #[error("serial {0} is revoked, has not expired, and would not be listed: a rule is broken")]
+    LeftEarly(SerialNumber),
+    /// The entries are not those that were held against the records.
+    #[error("the entries are not, octet for octet, those that the records were held against")]
+    Altered,
+    /// The entries are in no order.
+    #[error("the entries are in no order")]
+    Order,
+    /// The records changed between two readings of them.
+    #[error("the records read twice were not the same")]
+    Layout,
     /// Listed with another date, reason or invalidity date than recorded.
     #[error("serial {0} is listed otherwise than it is recorded")]
     Differs(SerialNumber),
@@ -95,4 +113,13 @@ pub enum GateError {
         /// How many have rightly left.
         departed: u64,
     },
+}
+
+impl GateError {
+    /// True for what may be right all the same, and an operator may let go with a reason: the CRL
+    /// says what the records say, and nothing here can explain why that is less than before.
+    #[must_use]
+    pub const fn is_releasable(&self) -> bool {
+        matches!(self, Self::Shrunk { .. })
+    }
 }

@@ -26,6 +26,12 @@ impl CrlNumber {
         Self((u128::from(epoch.0) << Self::POSITION_BITS) + u128::from(begun.0))
     }
 
+    /// The position of the entry that began its set.
+    #[must_use]
+    pub fn position(self) -> Position {
+        Position(u64::try_from(self.0 & ((1 << Self::POSITION_BITS) - 1)).unwrap_or(u64::MAX))
+    }
+
     /// Reads an INTEGER.
     ///
     /// # Errors
@@ -61,6 +67,7 @@ mod tests {
         assert!(number(1, 8) > number(1, 7));
         assert!(number(2, 1) > number(1, (1 << 48) - 1));
         assert_eq!(number(1, 7).to_string(), "281474976710663");
+        assert_eq!(number(u32::MAX, (1 << 48) - 1).position(), Position((1 << 48) - 1));
         let last = Writer::to_der(|w| number(u32::MAX, (1 << 48) - 1).write(w));
         assert!(last.len() - 2 <= 20, "RFC 5280 §5.2.3: at most 20 octets");
     }

@@ -1,5 +1,7 @@
 //! What a CRL set is made from, and who stands in it.
 
+use std::time::Duration;
+
 use super::CrlNumber;
 use crate::der::UnixTime;
 use crate::pki::{CertStatus, Revocation};
@@ -43,6 +45,17 @@ impl SetPlan {
             _ => revocation,
         };
         (!may_go).then_some(shown)
+    }
+
+    /// The plan of a delta of this set for who has the CRL of `base`. Cut `alone`, not beside a new
+    /// full CRL, it leaves the expired to the base: only regular CRLs decide who may go.
+    #[must_use]
+    pub fn of_delta(&self, base: &Self, alone: bool, valid: Duration) -> Self {
+        Self {
+            next_update: self.this_update.plus(valid).min(base.next_update),
+            last_scheduled: if alone { base.last_scheduled } else { self.last_scheduled },
+            ..*self
+        }
     }
 
     fn dated_now(&self, revocation: Revocation) -> Revocation {

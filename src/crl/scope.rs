@@ -1,5 +1,6 @@
 //! Which certificates a CRL speaks for.
 
+use super::CrlNumber;
 use crate::pki::{CertificateKind, Name, Partition};
 use crate::record::Issued;
 
@@ -8,7 +9,15 @@ use crate::record::Issued;
 pub enum Scope<'a> {
     /// Every certificate, those of CAs and OCSP signers included: the list says nothing about
     /// its scope, so it may leave nothing out.
-    Full,
+    Full {
+        /// The URL of its deltas, where there are any.
+        freshest_crl: Option<&'a str>,
+    },
+    /// What changed since a full CRL.
+    Delta {
+        /// The number of that one.
+        base: CrlNumber,
+    },
     /// The residents' certificates of one partition.
     Partition {
         /// Which.
@@ -24,7 +33,8 @@ pub enum Scope<'a> {
 #[must_use]
 pub fn file_name(scope: Scope<'_>) -> String {
     match scope {
-        Scope::Full => "full.crl".to_owned(),
+        Scope::Full { .. } => "full.crl".to_owned(),
+        Scope::Delta { .. } => "delta.crl".to_owned(),
         Scope::Partition { partition, .. } => format!("{partition}.crl"),
         Scope::Authority => "authority.crl".to_owned(),
     }
@@ -52,10 +62,13 @@ impl Group {
 }
 
 impl Scope<'_> {
-    /// The one group it covers; none for the full CRL, which covers all.
+    /// The full CRL of an authority without deltas.
+    pub const FULL: Self = Self::Full { freshest_crl: None };
+
+    /// The one group it covers; none for the full CRL and its deltas, which cover all.
     pub(super) const fn group(&self) -> Option<Group> {
         match self {
-            Self::Full => None,
+            Self::Full { .. } | Self::Delta { .. } => None,
             Self::Partition { partition, .. } => Some(Group::Partition(*partition)),
             Self::Authority => Some(Group::Authority),
         }
@@ -71,7 +84,7 @@ mod tests {
         let name = Name::new(&[]);
         let partition = Scope::Partition { partition: Partition(1361), distribution_point: &name };
         assert_eq!(file_name(partition), "01361.crl");
-        assert_eq!(file_name(Scope::Full), "full.crl");
+        assert_eq!(file_name(Scope::FULL), "full.crl");
         assert_eq!(file_name(Scope::Authority), "authority.crl");
     }
 }

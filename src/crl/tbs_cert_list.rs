@@ -1,5 +1,8 @@
 //! TBSCertList and CertificateList (RFC 5280 §5.1).
 
+use std::ops::Range;
+use std::{iter, mem};
+
 use super::{Entries, Scope, SetPlan, extensions};
 use crate::der::{Writer, tag};
 use crate::pki::{Issuer, SignatureAlgorithm};
@@ -16,28 +19,37 @@ use crate::signer::{Key, SignError};
 ///      crlExtensions           [0] Extensions OPTIONAL }
 /// ```
 ///
-/// Its octets stand behind the room the header of the CertificateList will take, and before
-/// room for the signature: signing moves nothing, and a CRL is in memory once.
+/// Its entries stay where the [`Encoder`](super::Encoder) put them: what precedes and follows them
+/// is written around them. So a CRL is in memory once, whoever signs it.
 #[derive(Debug)]
 pub struct TbsCertList {
     algorithm: SignatureAlgorithm,
-    /// The CertificateList as far as it is known; its header is zeros.
     octets: Vec<u8>,
-    /// Octets of that header.
-    header_len: usize,
+    /// Where it begins in `octets`; before it is room for the header of the CertificateList.
+    begin: usize,
+    /// Where the entries are, and what they are.
+    entries: Entries,
+}
+
+/// A signed CertificateList (RFC 5280 §5.1), and the entries to make another one of.
+#[derive(Debug)]
+pub struct SignedCrl {
+    octets: Vec<u8>,
+    begin: usize,
+    entries: Entries,
 }
 
 /// Puts the CRL of `scope` together, to be signed with `issuer`'s key by `algorithm`.
 ///
-/// `entries` are those the [`Collector`](super::Collector) of the same plan gives for `scope`;
-/// [`gate`](super::gate) checks that they are.
+/// `entries` are those of `scope` ([`Entries::of`]), by the [`Selection`](super::Selection) of the
+/// same plan; [`gate`](super::gate) checks that they are.
 #[must_use]
 pub fn tbs_cert_list(
     issuer: &Issuer,
     algorithm: SignatureAlgorithm,
     scope: Scope<'_>,
     plan: &SetPlan,
-    entries: &Entries<'_>,
+    mut entries: Entries,
 ) -> TbsCertList {
     let before = Writer::to_der(|w| {
         w.integer(VERSION_2);
@@ -46,34 +58,30 @@ pub fn tbs_cert_list(
         w.time(plan.this_update);
         w.time(plan.next_update);
         // revokedCertificates is absent, not empty (RFC 5280 §5.1.2.6).
-        if entries.count() > 0 {
-            w.header(tag::SEQUENCE, entries.octets());
+        if !entries.is_empty() {
+            w.header(tag::SEQUENCE, entries.len());
         }
     });
     let after = Writer::to_der(|w| extensions::write(w, issuer, plan.number, scope));
-    let content_len = before.len() + entries.octets() + after.len();
-    let tbs_header = Writer::to_der(|w| w.header(tag::SEQUENCE, content_len));
-    let tbs_len = tbs_header.len() + content_len;
-
-    let trailer_len = trailer(algorithm, &[0; SIGNATURE_OCTETS_MAX]).len();
-    let header_len = Writer::to_der(|w| w.header(tag::SEQUENCE, tbs_len + trailer_len)).len();
-    let mut octets = Vec::with_capacity(header_len + tbs_len + trailer_len);
-    octets.resize(header_len, 0);
-    octets.extend(tbs_header);
-    octets.extend(before);
-    entries.parts().iter().for_each(|part| octets.extend_from_slice(part));
+    let header = Writer::to_der(|w| w.header(tag::SEQUENCE, before.len() + entries.len() + after.len()));
+    let mut octets = mem::take(&mut entries.octets);
+    octets.truncate(entries.place.end);
     octets.extend(after);
-    TbsCertList { algorithm, octets, header_len }
+    let mut begin = entries.place.start;
+    for part in [before, header] {
+        begin = put_before(&mut octets, begin, &part, &mut entries.place);
+    }
+    TbsCertList { algorithm, octets, begin, entries }
 }
 
 impl TbsCertList {
     /// The DER of the TBSCertList: what is signed.
     #[must_use]
     pub fn der(&self) -> &[u8] {
-        self.octets.get(self.header_len..).unwrap_or_default()
+        self.octets.get(self.begin..).unwrap_or_default()
     }
 
-    /// The signed CertificateList, DER:
+    /// Signs it:
     /// ```text
     /// CertificateList  ::=  SEQUENCE  {
     ///      tbsCertList          TBSCertList,
@@ -83,15 +91,45 @@ impl TbsCertList {
     ///
     /// # Errors
     /// [`SignError`]; the signature has been verified otherwise.
-    pub fn sign(self, key: &Key) -> Result<Vec<u8>, SignError> {
+    pub fn sign(self, key: &Key) -> Result<SignedCrl, SignError> {
         let signature = key.sign(self.der())?;
-        let Self { algorithm, mut octets, header_len } = self;
+        let Self { algorithm, mut octets, begin, mut entries } = self;
         octets.extend(trailer(algorithm, &signature));
-        let header = Writer::to_der(|w| w.header(tag::SEQUENCE, octets.len() - header_len));
-        // Of the length foreseen unless a shorter signature crosses a length boundary.
-        octets.splice(..header_len, header);
-        Ok(octets)
+        let header = Writer::to_der(|w| w.header(tag::SEQUENCE, octets.len() - begin));
+        let begin = put_before(&mut octets, begin, &header, &mut entries.place);
+        Ok(SignedCrl { octets, begin, entries })
     }
+}
+
+impl SignedCrl {
+    /// Its DER.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        self.octets.get(self.begin..).unwrap_or_default()
+    }
+
+    /// Its entries, for the CRL of another key.
+    #[must_use]
+    pub fn into_entries(self) -> Entries {
+        let Self { octets, mut entries, .. } = self;
+        entries.octets = octets;
+        entries
+    }
+}
+
+/// Writes `part` so that it ends at `begin`, and gives its beginning. Where there is no room,
+/// everything moves, the entries' place too.
+fn put_before(octets: &mut Vec<u8>, begin: usize, part: &[u8], entries: &mut Range<usize>) -> usize {
+    let missing = part.len().saturating_sub(begin);
+    if missing > 0 {
+        octets.splice(..0, iter::repeat_n(0, missing));
+        *entries = entries.start + missing..entries.end + missing;
+    }
+    let start = (begin + missing) - part.len();
+    if let Some(room) = octets.get_mut(start..begin + missing) {
+        room.copy_from_slice(part);
+    }
+    start
 }
 
 /// What follows the TBSCertList.
@@ -104,6 +142,3 @@ fn trailer(algorithm: SignatureAlgorithm, signature: &[u8]) -> Vec<u8> {
 
 /// Version v2(1) (RFC 5280 §5.1.2.1).
 pub(super) const VERSION_2: u64 = 1;
-
-/// An RSA-2048 signature has 256 octets, an ECDSA one fewer.
-const SIGNATURE_OCTETS_MAX: usize = 256;

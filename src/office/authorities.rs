@@ -66,6 +66,29 @@ impl Office {
         all.filter(|live| live.issuer.not_after > now).cloned().collect()
     }
 
+    /// What a key of an authority is known by, also when it may no longer sign.
+    pub(super) fn issuer_of(
+        &self,
+        authority: AuthorityId,
+        generation: u8,
+    ) -> Result<Option<Arc<Issuer>>, OfficeError> {
+        let generations = self.generations.load();
+        let mut live = generations.get(&authority).into_iter().flatten();
+        if let Some(live) = live.find(|live| live.issuer.generation.number() == generation) {
+            return Ok(Some(Arc::clone(&live.issuer)));
+        }
+        let facts = self.store.facts();
+        let mut issued = facts.issuers.iter().map(|record| &record.issued);
+        let found = issued.find(|issued| {
+            let certificate = issued.certificate;
+            issued.kind == CertificateKind::Ca
+                && (certificate.authority, certificate.generation.number()) == (authority, generation)
+        });
+        let Some(issued) = found else { return Ok(None) };
+        let certificate = archived_certificate(&self.store, issued)?;
+        Ok(Some(Arc::new(issuer(authority, issued.certificate.generation, &certificate)?)))
+    }
+
     /// Those of all authorities.
     pub(super) fn all_live_generations(&self) -> Vec<Arc<LiveGeneration>> {
         self.profile.authorities.iter().flat_map(|authority| self.live_generations(authority.id)).collect()

@@ -1,58 +1,269 @@
-//! The CRLs of a set: built, signed, checked and written, on all cores.
+//! The CRLs of one authority in a set: encoded, signed, held against the records, written.
+//!
+//! The records are read three times: to measure, to write, and, when the first key has signed,
+//! to be held against what was signed. What every other key and every partition lists must then
+//! be, octet for octet, what was found right.
 
-use std::fs::{self, File};
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::data::DataError;
+use super::stored;
 use super::{LiveGeneration, Office, OfficeError};
 use crate::crl::{
-    Catalogue, Collector, Expected, Listing, Row, Scope, SetPlan, file_name, gate, tbs_cert_list,
+    Audit, Audited, Catalogue, CrlKind, CrlNumber, Encoder, Entries, Expected, GateError, Layout, Previous,
+    Row, Scope, Selection, SetPlan, SignedCrl, file_name, gate, tbs_cert_list,
 };
-
-/// Ending of the PEM beside each CRL.
-pub(super) const PEM_ENDING: &str = "pem";
+use crate::pki::{AuthorityId, Name, Partition};
 
 /// What the CRLs of one authority in one set are made from and checked against.
 pub(super) struct OfAuthority<'a> {
     pub(super) office: &'a Office,
-    pub(super) plan: &'a SetPlan,
-    pub(super) collector: &'a Collector,
-    pub(super) listing: &'a Listing,
+    pub(super) authority: AuthorityId,
+    /// The keys that sign, oldest first; one at least.
+    pub(super) live: &'a [Arc<LiveGeneration>],
+    /// The partitions it has, by the names in certificates.
+    pub(super) points: &'a [(Partition, Name)],
+    /// The set that was published before.
     pub(super) previous: Option<&'a Catalogue>,
-    pub(super) directory: &'a Path,
+    /// Everything being served.
+    pub(super) served: Option<&'a Catalogue>,
     /// True when the clock was released since `previous`: thisUpdate may go back.
     pub(super) set_back: bool,
+    /// Where the files go, before anybody is served from there.
+    pub(super) directory: &'a Path,
+    /// What the gate found that an operator may let go.
+    pub(super) findings: &'a Mutex<Vec<String>>,
+}
+
+/// What is listed together: everything, or what changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Content {
+    pub(super) selection: Selection,
+    /// The base's number, of deltas.
+    pub(super) base: Option<CrlNumber>,
+}
+
+impl Content {
+    /// Of complete CRLs.
+    pub(super) const fn complete(plan: SetPlan) -> Self {
+        Self { selection: Selection::complete(plan), base: None }
+    }
+
+    /// Of deltas by `plan` for who has the CRL of `base`.
+    pub(super) const fn delta(plan: SetPlan, base: SetPlan) -> Self {
+        Self { selection: Selection::delta(plan, base), base: Some(base.number) }
+    }
+
+    /// The scope of the CRL that lists all of it.
+    pub(super) const fn whole<'a>(&self, freshest_crl: Option<&'a str>) -> Scope<'a> {
+        match self.base {
+            Some(base) => Scope::Delta { base },
+            None => Scope::Full { freshest_crl },
+        }
+    }
 }
 
 impl OfAuthority<'_> {
-    /// Builds, signs and checks one CRL, and writes it where nobody is served from yet.
-    pub(super) fn build_crl(&self, live: &LiveGeneration, scope: Scope<'_>) -> Result<Row, OfficeError> {
-        let Self { office, plan, collector, listing, previous, directory, set_back } = *self;
-        let issuer = &live.issuer;
-        let entries = collector.entries(scope);
-        let tbs = tbs_cert_list(issuer, live.key.algorithm(), scope, plan, &entries);
-        let crl = office.sign_crl(live, tbs)?;
-        let before = previous.and_then(|set| set.find(&live.authority, issuer.generation.number(), scope));
-        let mut before = before.map(Row::previous);
-        if let Some(before) = before.as_mut().filter(|_| set_back) {
-            before.this_update = None;
+    /// Makes every CRL of these contents; the rows of what was written.
+    pub(super) fn build(&self, contents: &[Content]) -> Result<Vec<Row>, OfficeError> {
+        let Some((first, others)) = self.live.split_first() else {
+            return Err(OfficeError::NoGeneration(self.office.authority_name(self.authority)));
+        };
+        let position = contents.first().map(|content| content.selection.plan().position).unwrap_or_default();
+        let selections: Vec<Selection> = contents.iter().map(|content| content.selection).collect();
+        let entries = self.office.encode(self.authority, position, &selections)?;
+        let signed =
+            contents.iter().zip(entries).map(|(content, entries)| self.sign(first, content, entries));
+        let signed = signed.collect::<Result<Vec<_>, _>>()?;
+        let audited = self.audit(contents, &signed)?;
+        let mut rows = Vec::new();
+        for ((content, signed), audited) in contents.iter().zip(signed).zip(&audited) {
+            rows.push(self.place_whole(first, content, signed.der(), audited)?);
+            let mut entries = signed.into_entries();
+            for live in others {
+                let signed = self.sign(live, content, entries)?;
+                rows.push(self.place_whole(live, content, signed.der(), audited)?);
+                entries = signed.into_entries();
+            }
+            if content.base.is_none() {
+                rows.extend(self.build_parts(content, &entries, audited)?);
+            }
         }
-        let expected = Expected { plan, scope, previous: before, departed: listing.departed(scope) };
-        let facts = gate(&crl, issuer, &expected, listing.rows(scope)).map_err(|error| {
-            let generation = issuer.generation;
-            OfficeError::Gate(format!("{}/{generation}/{}: {error}", live.authority, file_name(scope)))
-        })?;
-        let directory = directory.join(&live.authority).join(issuer.generation.to_string());
-        fs::create_dir_all(&directory).map_err(at(&directory))?;
-        let path = directory.join(file_name(scope));
-        write_file(&path, &crl)?;
-        let pem = pem::encode(&pem::Pem::new("X509 CRL", crl));
-        write_file(&path.with_extension(PEM_ENDING), pem.as_bytes())?;
-        Ok(Row::new(&live.authority, issuer, scope, &facts))
+        Ok(rows)
     }
+
+    /// The CRL of the CA certificates and those of the partitions, each by every key.
+    fn build_parts(
+        &self,
+        content: &Content,
+        entries: &Entries,
+        audited: &Audited,
+    ) -> Result<Vec<Row>, OfficeError> {
+        let partitions = self
+            .points
+            .iter()
+            .map(|(partition, name)| Scope::Partition { partition: *partition, distribution_point: name });
+        let scopes: Vec<Scope<'_>> = [Scope::Authority].into_iter().chain(partitions).collect();
+        let crls: Vec<(&LiveGeneration, Scope<'_>)> = self
+            .live
+            .iter()
+            .flat_map(|live| scopes.iter().map(move |scope| (live.as_ref(), *scope)))
+            .collect();
+        in_parallel(&crls, |(live, scope)| {
+            let plan = content.selection.plan();
+            let tbs = tbs_cert_list(&live.issuer, live.key.algorithm(), *scope, plan, entries.of(*scope));
+            let signed = self.office.sign_crl(live, tbs)?;
+            self.place(live, *scope, content, signed.der(), audited)
+        })
+    }
+
+    fn sign(
+        &self,
+        live: &LiveGeneration,
+        content: &Content,
+        entries: Entries,
+    ) -> Result<SignedCrl, OfficeError> {
+        let url = self.office.freshest_crl(live);
+        let scope = content.whole(url.as_deref());
+        let plan = content.selection.plan();
+        let tbs = tbs_cert_list(&live.issuer, live.key.algorithm(), scope, plan, entries);
+        Ok(self.office.sign_crl(live, tbs)?)
+    }
+
+    /// Holds what the first key signed against the records, read anew.
+    fn audit(&self, contents: &[Content], signed: &[SignedCrl]) -> Result<Vec<Audited>, OfficeError> {
+        let previous = self.previous.and_then(Catalogue::plan);
+        let begun = contents.iter().zip(signed).map(|(content, signed)| {
+            let (scope, selection) = (content.whole(None), content.selection);
+            // A delta has no size to fall from.
+            let previous = previous.filter(|_| content.base.is_none());
+            Audit::begin(signed.der(), self.authority, scope, selection, previous)
+        });
+        let refused = |error| self.refusal(&contents_file(contents), error);
+        let mut audits = begun.collect::<Result<Vec<_>, _>>().map_err(refused)?;
+        let position = contents.first().map(|content| content.selection.plan().position).unwrap_or_default();
+        self.office.store.scan(self.authority, position, &mut |_, record| {
+            audits.iter_mut().for_each(|audit| audit.add(&record));
+        })?;
+        audits.into_iter().map(|audit| audit.finish().map_err(refused)).collect()
+    }
+
+    fn place_whole(
+        &self,
+        live: &LiveGeneration,
+        content: &Content,
+        der: &[u8],
+        audited: &Audited,
+    ) -> Result<Row, OfficeError> {
+        let url = self.office.freshest_crl(live);
+        self.place(live, content.whole(url.as_deref()), content, der, audited)
+    }
+
+    /// Lets the gate look at a CRL, and writes it where nobody is served from yet.
+    fn place(
+        &self,
+        live: &LiveGeneration,
+        scope: Scope<'_>,
+        content: &Content,
+        der: &[u8],
+        audited: &Audited,
+    ) -> Result<Row, OfficeError> {
+        let issuer = &live.issuer;
+        let plan = content.selection.plan();
+        let mut expected = Expected { plan, scope, previous: self.previous_of(live, scope) };
+        let file = format!("{}/{}/{}", live.authority, issuer.generation, file_name(scope));
+        let facts = match gate(der, issuer, &expected, audited) {
+            // An operator may let it go: it is made all the same, and laid aside.
+            Err(error) if error.is_releasable() => {
+                self.findings.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{file}: {error}"));
+                expected.previous = expected.previous.map(|before| Previous { entries: None, ..before });
+                gate(der, issuer, &expected, audited)
+            }
+            gated => gated,
+        };
+        let facts = facts.map_err(|error| self.refusal(&file, error))?;
+        let path: PathBuf = self.directory.join(file);
+        let stored = stored::write(&self.office.disk, &path, der)?;
+        Ok(Row { stored, ..Row::new(&live.authority, issuer, scope, &facts) })
+    }
+
+    /// The CRL that this one follows: of its scope, and of the full CRL and its deltas the later,
+    /// since they share their numbers.
+    fn previous_of(&self, live: &LiveGeneration, scope: Scope<'_>) -> Option<Previous> {
+        let generation = live.issuer.generation.number();
+        let of = |scope| {
+            self.served.and_then(|set| set.find(&live.authority, generation, scope)).map(Row::previous)
+        };
+        let mut previous = of(scope);
+        if matches!(scope, Scope::Full { .. } | Scope::Delta { .. }) {
+            let whole = [CrlKind::Full, CrlKind::Delta].into_iter().filter_map(|kind| {
+                let rows = self.served.into_iter().flat_map(|set| &set.crls);
+                rows.filter(|row| (row.kind, row.generation) == (kind, generation))
+                    .find(|row| row.authority == live.authority)
+                    .map(|row| row.number)
+            });
+            let entries = of(scope).and_then(|before| before.entries);
+            previous = whole.max().map(|number| Previous {
+                number,
+                entries: entries.filter(|_| matches!(scope, Scope::Full { .. })),
+                this_update: of(scope).and_then(|before| before.this_update),
+            });
+        }
+        if self.set_back {
+            previous = previous.map(|before| Previous { this_update: None, ..before });
+        }
+        previous
+    }
+
+    fn refusal(&self, file: &str, error: GateError) -> OfficeError {
+        let authority = self.office.authority_name(self.authority);
+        let file = file.strip_prefix(&format!("{authority}/")).unwrap_or(file);
+        OfficeError::Gate(format!("{authority}/{file}: {error}"))
+    }
+}
+
+impl Office {
+    /// What each selection lists of an authority, encoded; all from one reading.
+    pub(super) fn encode(
+        &self,
+        authority: AuthorityId,
+        position: crate::record::Position,
+        selections: &[Selection],
+    ) -> Result<Vec<Entries>, OfficeError> {
+        let mut layouts: Vec<Layout> =
+            selections.iter().map(|selection| Layout::new(authority, *selection)).collect();
+        self.store.scan(authority, position, &mut |_, record| {
+            layouts.iter_mut().for_each(|layout| layout.add(&record));
+        })?;
+        let mut encoders: Vec<Encoder> = layouts.into_iter().map(Layout::begin).collect();
+        let mut added = Ok(());
+        self.store.scan(authority, position, &mut |_, record| {
+            for encoder in &mut encoders {
+                if added.is_ok() {
+                    added = encoder.add(&record);
+                }
+            }
+        })?;
+        let refused =
+            |error: GateError| OfficeError::Gate(format!("{}: {error}", self.authority_name(authority)));
+        added.map_err(refused)?;
+        encoders.into_iter().map(|encoder| encoder.finish().map_err(refused)).collect()
+    }
+
+    /// Where the deltas by a key are found: in the freshestCRL of its full CRLs. None where no
+    /// deltas are cut.
+    pub(super) fn freshest_crl(&self, live: &LiveGeneration) -> Option<String> {
+        let generation = live.issuer.generation;
+        (self.config.crl.delta_minutes > 0)
+            .then(|| format!("{}/crl/{}/{generation}/delta.crl", self.public_url, live.authority))
+    }
+}
+
+fn contents_file(contents: &[Content]) -> String {
+    let scope = contents.first().map_or(Scope::FULL, |content| content.whole(None));
+    file_name(scope)
 }
 
 /// Does `work` for each item on all cores, and gives the results in order, or the first error.
@@ -64,7 +275,7 @@ pub(super) fn in_parallel<T: Sync, R: Send>(
     let done = Mutex::new(Vec::with_capacity(items.len()));
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     std::thread::scope(|scope| {
-        for _ in 0..threads {
+        for _ in 0..threads.min(items.len()) {
             scope.spawn(|| {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
@@ -81,21 +292,4 @@ pub(super) fn in_parallel<T: Sync, R: Send>(
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(at, _)| *at);
     done.into_iter().map(|(_, result)| result).collect()
-}
-
-/// Writes a file; [`sync_filesystem`] makes it durable.
-pub(super) fn write_file(path: &Path, octets: &[u8]) -> Result<(), DataError> {
-    fs::write(path, octets).map_err(at(path))
-}
-
-/// Makes everything on the file system of `path` durable: a set has thousands of small files, and
-/// one sync of all takes less than a sync of each.
-pub(super) fn sync_filesystem(path: &Path) -> Result<(), DataError> {
-    let directory = File::open(path).map_err(at(path))?;
-    rustix::fs::syncfs(&directory).map_err(|error| at(path)(error.into()))
-}
-
-pub(super) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> DataError {
-    let path = path.to_owned();
-    move |error| DataError::Io { path, error }
 }

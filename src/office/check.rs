@@ -1,18 +1,16 @@
 //! Self-examination: does everything here agree with the journal?
 
-use std::collections::BTreeMap;
 use std::fs;
 
 use data_encoding::HEXLOWER;
 
 use super::authorities::sha256;
+use super::catalogues::{CATALOGUE, read_catalogue};
 use super::data::DataDir;
-use super::publish::{CATALOGUE, read_catalogue};
 use super::{Office, OfficeError};
-use crate::crl::{Catalogue, Expected, Listing, Row, Scope, SetPlan, gate};
-use crate::pki::{CertStatus, Partition};
+use crate::pki::CertStatus;
 use crate::record::Position;
-use crate::store::{self, Clock};
+use crate::store::{self, Clock, Disk};
 
 /// The condition of a data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +54,7 @@ impl Condition {
 
 impl Office {
     /// Examines the running service: every record against the status index, and every CRL
-    /// served against the records at its position. Reads only.
+    /// that is kept against what the journal makes. Reads only.
     ///
     /// # Errors
     /// When something cannot be read at all.
@@ -74,9 +72,7 @@ impl Office {
                 }
             })?;
         }
-        if let Some(catalogue) = self.served_catalogue()? {
-            findings.extend(self.examine_crls(&catalogue)?);
-        }
+        findings.extend(self.examine_sets()?);
         let head = HEXLOWER.encode(&head);
         Ok(Condition { position, head, epoch: self.store.epoch().0, certificates, findings })
     }
@@ -87,61 +83,15 @@ impl Office {
         record
             .is_some_and(|record| !agree(self.status.find(authority, serial).cert_status(), record.status()))
     }
-
-    fn examine_crls(&self, catalogue: &Catalogue) -> Result<Vec<String>, OfficeError> {
-        let mut findings = Vec::new();
-        let mut sets: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
-        for row in &catalogue.crls {
-            sets.entry(&row.set).or_default().push(row);
-        }
-        for (set, rows) in sets {
-            let Some(plan) = self.set_catalogue(set)?.as_ref().and_then(Catalogue::plan) else {
-                findings.push(format!("CRL set {set}: its catalogue is missing or damaged"));
-                continue;
-            };
-            for authority in &self.profile.authorities {
-                let rows: Vec<&&Row> = rows.iter().filter(|row| row.authority == authority.name).collect();
-                if rows.is_empty() {
-                    continue;
-                }
-                let mut listing = Listing::new(authority.id, plan, None);
-                self.store.scan(authority.id, plan.position, &mut |_, record| listing.add(&record))?;
-                findings.extend(rows.iter().filter_map(|row| self.examine_crl(row, &plan, &listing)));
-            }
-        }
-        Ok(findings)
-    }
-
-    fn examine_crl(&self, row: &Row, plan: &SetPlan, listing: &Listing) -> Option<String> {
-        let wrong = |what: &str| Some(format!("{}: {what}", row.url));
-        let path = self.crl_path(row)?;
-        let Ok(octets) = fs::read(&path) else { return wrong("the file is missing: publish a new set") };
-        if HEXLOWER.encode(&sha256(&octets)) != row.sha256 {
-            return wrong("the file is not the one in the catalogue: publish a new set");
-        }
-        let authority = self.profile.authority_named(&row.authority)?;
-        let generations = self.generations.load();
-        let mut live = generations.get(&authority.id).into_iter().flatten();
-        let live = live.find(|live| live.issuer.generation.number() == row.generation)?;
-        let partition = row.partition.as_ref().and_then(|code| code.parse::<Partition>().ok());
-        let name = partition.and_then(|partition| self.profile.distribution_point(authority.id, partition));
-        let scope = match (row.kind, partition, &name) {
-            (crate::crl::CrlKind::Full, ..) => Scope::Full,
-            (crate::crl::CrlKind::Authority, ..) => Scope::Authority,
-            (_, Some(partition), Some(name)) => Scope::Partition { partition, distribution_point: name },
-            _ => return wrong("its municipality is unknown"),
-        };
-        let expected = Expected { plan, scope, previous: None, departed: 0 };
-        gate(&octets, &live.issuer, &expected, listing.rows(scope))
-            .err()
-            .and_then(|error| wrong(&error.to_string()))
-    }
 }
 
 /// CRLs of the catalogue whose files are missing or others, and CA certificates without key.
 fn published_files(data: &DataDir) -> Result<Vec<String>, OfficeError> {
     let mut findings = Vec::new();
-    for row in read_catalogue(&data.crl().join(CATALOGUE))?.map(|served| served.crls).unwrap_or_default() {
+    for row in read_catalogue(&Disk::File, &data.crl().join(CATALOGUE))?
+        .map(|served| served.crls)
+        .unwrap_or_default()
+    {
         let file = row.url.strip_prefix("/crl/").map(|path| data.crl().join(path));
         let octets = file.as_ref().and_then(|file| fs::read(file).ok());
         match octets {

@@ -3,20 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::authorities::sha256;
-use super::build::PEM_ENDING;
+use super::catalogues::{CATALOGUE, CATALOGUE_SIGNATURE, ServedSet};
 use super::data::DataError;
-use super::publish::{CATALOGUE, CATALOGUE_SIGNATURE, ServedSet};
 use super::{Office, OfficeError};
-use crate::crl::{Catalogue, Row};
+use crate::crl::{Catalogue, CrlKind, Row};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, Generation, Partition};
-use crate::record::{Event, Position};
+use crate::record::Position;
 
 /// A file of the public listener.
 #[derive(Debug, Clone)]
@@ -116,34 +115,21 @@ impl Office {
         Ok(())
     }
 
-    /// Sets that a crash left open: the one being served was published, the others were not.
-    pub(super) fn settle_open_sets(&self) -> Result<(), OfficeError> {
-        let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-        let served = self.served.load();
-        for begun in self.store.facts().open_crl_sets.keys().copied() {
-            match served.sets.values().find(|set| set.position == begun) {
-                Some(set) => {
-                    let own = self.set_directory(&set.number.to_string()).join(CATALOGUE);
-                    let octets = self.read_published(&own)?;
-                    self.journal(Event::CrlSetPublished { begun, catalogue_sha256: sha256(&octets) })?;
-                }
-                None => self.journal(Event::CrlSetAbandoned { begun })?,
-            }
-        }
-        drop(publishing);
-        Ok(())
-    }
-
     /// What is served of each authority that has lost nothing.
     fn served_of(&self, catalogue: &Catalogue, lost: &BTreeSet<&str>) -> Result<Served, OfficeError> {
         let mut served = Served::default();
         for row in catalogue.crls.iter().filter(|row| !lost.contains(row.authority.as_str())) {
             let Some(authority) = self.profile.authority_named(&row.authority) else { continue };
+            if row.kind == CrlKind::Delta {
+                served.deltas.insert(authority.id);
+                continue;
+            }
             if !served.sets.contains_key(&authority.id)
                 && let Some(set) = self.set_catalogue(&row.set)?
             {
                 let position = Position(set.position);
-                served.sets.insert(authority.id, ServedSet { number: row.number, position });
+                let next_update = set.next_update.parse().unwrap_or_default();
+                served.sets.insert(authority.id, ServedSet { number: row.number, position, next_update });
             }
             let partition = row.partition.as_ref().and_then(|code| code.parse().ok());
             if let (Some(generation), Some(partition)) = (Generation::new(row.generation), partition) {
@@ -175,7 +161,7 @@ impl Office {
             max_age: IMMUTABLE_MAX_AGE,
             immutable: true,
         };
-        let pem_path = path.with_extension(PEM_ENDING);
+        let pem_path = path.with_extension("pem");
         let missing = |error| DataError::Io { path: pem_path.clone(), error };
         let pem_len = fs::metadata(&pem_path).map_err(missing)?.len();
         let pem = PublicFile {
@@ -280,4 +266,6 @@ impl PublicFile {
 pub(super) struct Served {
     pub(super) sets: BTreeMap<AuthorityId, ServedSet>,
     pub(super) partitions: BTreeSet<(AuthorityId, Generation, Partition)>,
+    /// The authorities that have deltas.
+    pub(super) deltas: BTreeSet<AuthorityId>,
 }

@@ -1,5 +1,7 @@
 //! Why a use case did not come off.
 
+use std::path::PathBuf;
+
 use super::SignerFileError;
 use super::data::DataError;
 use crate::config::ConfigError;
@@ -9,7 +11,7 @@ use crate::profile::ProfileError;
 use crate::record::Refusal;
 use crate::registry::{CertificateError, NameError};
 use crate::signer::{KeyError, SignError};
-use crate::store::{CheckError, Distrust, OpenError, StoreError, SubmitError};
+use crate::store::{CheckError, DiskFault, Distrust, OpenError, StoreError, SubmitError};
 
 /// What stands against a use case.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +76,17 @@ pub enum OfficeError {
     /// The store cannot be examined.
     #[error(transparent)]
     Check(#[from] CheckError),
+    /// The disk refused something.
+    #[error(transparent)]
+    Disk(#[from] DiskFault),
+    /// A file could not be written or read back.
+    #[error("{}: {error}", .path.display())]
+    Written {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: String,
+    },
     /// The data directory.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -131,6 +144,23 @@ pub enum OfficeError {
     /// A CRL did not pass the gate.
     #[error("the CRL set was held back, the last one stays: {0}")]
     Gate(String),
+    /// A set is smaller than can be explained, and waits for an operator.
+    #[error(
+        "CRL set {set} was held back, the last one stays: {finding}; look at it, and if it is right, run \
+         `sekisho crl release --set {set} --reason …`"
+    )]
+    HeldBack {
+        /// The set.
+        set: String,
+        /// What the gate found first.
+        finding: String,
+    },
+    /// There is no such set to be let go.
+    #[error("{0}")]
+    NotHeldBack(String),
+    /// There is no set of that name any more.
+    #[error("there is no CRL set {0} here: look at `sekisho crl list`; sets are kept for crl.keep_days")]
+    NoSet(String),
     /// What stands in the archive or catalogue is not what was put there.
     #[error("{0}")]
     Damaged(String),
@@ -170,7 +200,12 @@ impl OfficeError {
     pub const fn blame(&self) -> Blame {
         match self {
             Self::Refused(Refusal::Records(_)) => Blame::Service,
-            Self::Refused(_) | Self::ForeignCertificate | Self::Gate(_) => Blame::Refused,
+            Self::Refused(_)
+            | Self::ForeignCertificate
+            | Self::Gate(_)
+            | Self::HeldBack { .. }
+            | Self::NotHeldBack(_)
+            | Self::NoSet(_) => Blame::Refused,
             Self::Submit(SubmitError::KeyReused) => Blame::Refused,
             Self::UnknownAuthority(..)
             | Self::NotACertificate
@@ -200,6 +235,8 @@ impl OfficeError {
             | Self::Open(_)
             | Self::Check(_)
             | Self::Data(_)
+            | Self::Disk(_)
+            | Self::Written { .. }
             | Self::Key { .. }
             | Self::KeyMissing { .. }
             | Self::NoGeneration(_)

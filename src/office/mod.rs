@@ -6,6 +6,7 @@
 mod archived;
 mod authorities;
 mod build;
+mod catalogues;
 mod change;
 mod check;
 mod clock;
@@ -13,23 +14,29 @@ pub mod data;
 mod documents;
 mod error;
 mod explain;
+mod held_back;
 mod inquiry;
 mod issue;
 mod manifest;
 mod presign;
 mod publish;
+mod rebuild;
 mod refresh;
+mod retention;
 mod schedule;
+mod settle;
 mod signer_alarm;
 mod signer_files;
 mod signer_made;
 mod signers;
 mod signing;
 mod start;
+mod stored;
 mod verifiers;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
@@ -42,16 +49,18 @@ use documents::Served;
 pub use documents::{PublicContent, PublicFile, Watcher};
 pub use error::{Blame, OfficeError};
 pub use explain::{Explanation, KeptBy, Use};
+pub use held_back::HeldBack;
 pub use inquiry::{CertificateState, Selector};
 pub use issue::{Application, IssuedCertificate, IssuedPair, SubjectKeySource};
 pub use manifest::{FilesWanted, Listed, ListedAuthority, Manifest};
 pub use presign::{Presigning, Progress, Stage, Tell};
 pub use publish::PublishedSet;
+pub use rebuild::{Comparison, Rebuilt};
 pub use refresh::Sign;
-pub use schedule::Schedule;
+pub use schedule::{Overdue, Schedule};
 pub use signer_files::{GivenSigner, SignerFileError};
 pub use signers::SignerInUse;
-pub use start::{init, init_at};
+pub use start::{Machine, init, init_at, init_on};
 pub use verifiers::{VerifierChange, VerifierNamed, VerifierState};
 
 use crate::config::Config;
@@ -60,12 +69,14 @@ use crate::pki::{AuthorityId, Generation, Partition};
 use crate::profile::Profile;
 use crate::signer::Pool;
 use crate::status::StatusIndex;
-use crate::store::{Clock, Frozen, Store};
+use crate::store::{Clock, Disk, Frozen, Store};
 
 /// A running service without its listeners.
 pub struct Office {
     config: Config,
     data: DataDir,
+    /// Where CRL sets are.
+    disk: Disk,
     clock: Clock,
     profile: Profile,
     store: Store,
@@ -91,8 +102,12 @@ pub struct Office {
     keeping: Mutex<()>,
     /// Held while the responder is told who may ask.
     admitting: Mutex<()>,
-    /// Why the last CRL set was not published, until one is.
-    held_back: ArcSwap<Option<String>>,
+    /// Why the last CRL set, or the last deltas, did not come out, until one of the kind does.
+    alarms: Mutex<BTreeMap<&'static str, String>>,
+    /// Sets that did not come out since the start.
+    builds_failed: AtomicU64,
+    /// When the schedule last looked.
+    heartbeat: schedule::Heartbeat,
     /// The signers the responder has.
     installed: ArcSwap<Vec<SigningIdentity>>,
     /// Whether the clock is believed, as the responder was last told.
@@ -155,9 +170,23 @@ impl Office {
         if let Some(frozen) = self.clock.frozen() {
             reasons.push(OfficeError::Clock(frozen.why).to_string());
         }
-        reasons.extend(self.held_back.load().as_ref().clone());
+        reasons.extend(self.crl_alarms());
         reasons.extend(self.signers.faults());
         reasons
+    }
+
+    /// Why CRLs that should be there are not, a line each.
+    #[must_use]
+    pub fn crl_alarms(&self) -> Vec<String> {
+        let failed = self.alarms.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let overdue = self.overdue();
+        Vec::into_iter(failed).chain(overdue.iter().map(ToString::to_string)).collect()
+    }
+
+    /// CRL sets and deltas that did not come out since the start.
+    #[must_use]
+    pub fn builds_failed(&self) -> u64 {
+        self.builds_failed.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// An authority's name, for people.

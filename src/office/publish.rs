@@ -1,25 +1,33 @@
 //! A CRL set: built from one journal position, gated, published as a whole by renaming.
 //!
 //! Until every CRL of a set is signed, read again and found right, the last set is served. The
-//! order is: SetBegun in the journal (its position is the number) → files in a directory that
+//! order is: begun in the journal (its position is the number) → files in a directory that
 //! nobody is served from → the directory renamed into place → the catalogue renamed into place
-//! → SetPublished in the journal → served. A crash in between leaves a number spent and the
-//! last set standing.
+//! → published in the journal → served. A crash in between leaves a number spent and the last set
+//! standing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::authorities::sha256;
-use super::build::{OfAuthority, at, in_parallel, sync_filesystem, write_file};
-use super::data::{DataDir, DataError, sync_directory};
-use super::{LiveGeneration, Office, OfficeError};
-use crate::crl::{Catalogue, Collector, CrlNumber, Listing, Row, Scope, SetPlan};
+use super::build::{Content, OfAuthority};
+use super::catalogues::{CATALOGUE, CATALOGUE_SIGNATURE, SETS, to_json};
+use super::{Office, OfficeError};
+use crate::crl::{Base, Catalogue, CrlKind, CrlNumber, Row, SetPlan};
 use crate::der::UnixTime;
 use crate::issue::IssueError;
 use crate::pki::{AuthorityId, Name, Partition};
 use crate::record::{Event, Origin, Position};
+use crate::sync::lower_priority;
+
+/// Niceness of building: on a core that answering needs, a tenth of it (weight 110 beside 1024).
+const NICE: i32 = 10;
+
+/// A delta is valid for so many of the intervals it is cut in: two cuts may fail.
+const DELTA_INTERVALS: u32 = 3;
 
 /// A set that was published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +36,7 @@ pub struct PublishedSet {
     pub number: CrlNumber,
     /// CRLs in it.
     pub crls: usize,
-    /// Entries in its full CRLs, one generation of each authority.
+    /// Entries in its full CRLs, one generation of each authority; of deltas, in them.
     pub entries: u64,
     /// thisUpdate.
     pub this_update: UnixTime,
@@ -36,17 +44,69 @@ pub struct PublishedSet {
     pub next_update: UnixTime,
 }
 
+/// What a set is to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// Everything, by the daily schedule; with deltas for those who have the last such set.
+    Scheduled,
+    /// Everything, at somebody's wish.
+    OnDemand,
+    /// Deltas to the last scheduled set.
+    Deltas,
+}
+
+/// A set begun in the journal.
+#[derive(Debug, Clone)]
+pub(super) struct Begun {
+    pub(super) kind: Kind,
+    pub(super) plan: SetPlan,
+    pub(super) authorities: Vec<AuthorityId>,
+    /// The plans of the scheduled sets that its deltas are for.
+    bases: BTreeMap<AuthorityId, SetPlan>,
+}
+
+impl Begun {
+    /// A set that was made before.
+    pub(super) const fn again(kind: Kind, plan: SetPlan, authorities: Vec<AuthorityId>) -> Self {
+        Self { kind, plan, authorities, bases: BTreeMap::new() }
+    }
+}
+
+impl Kind {
+    /// As alarms name it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Deltas => "delta CRLs",
+            Self::Scheduled | Self::OnDemand => "CRL set",
+        }
+    }
+}
+
 impl Office {
-    /// Builds, checks and publishes a set for these authorities. One at a time.
+    /// Builds, checks and publishes a set for these authorities. One at a time, at low priority.
     ///
     /// # Errors
     /// Nothing has changed for verifiers then: the last set is still served, and `/readyz`
     /// tells why until the next one comes out. [`OfficeError::Clock`] while the clock is not
     /// believed.
     pub fn publish(&self, authorities: &[AuthorityId], scheduled: bool) -> Result<PublishedSet, OfficeError> {
+        let kind = if scheduled { Kind::Scheduled } else { Kind::OnDemand };
+        self.publish_kind(kind, authorities)
+    }
+
+    /// The same with deltas (RFC 5280 §5.2.4): what changed since each authority's last scheduled
+    /// set. Those that have none are left out.
+    ///
+    /// # Errors
+    /// As [`Self::publish`]; [`OfficeError::NothingToPublish`] when none has one.
+    pub fn publish_deltas(&self, authorities: &[AuthorityId]) -> Result<PublishedSet, OfficeError> {
+        self.publish_kind(Kind::Deltas, authorities)
+    }
+
+    fn publish_kind(&self, kind: Kind, authorities: &[AuthorityId]) -> Result<PublishedSet, OfficeError> {
         self.believed_clock()?;
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-        let published = self.publish_set(authorities, scheduled);
+        let published = self.publish_set(kind, authorities);
         drop(publishing);
         published
     }
@@ -70,7 +130,7 @@ impl Office {
         if !self.are_open(wanted)? {
             self.coming.lock().unwrap_or_else(PoisonError::into_inner).extend(wanted);
             let authorities: BTreeSet<AuthorityId> = wanted.iter().map(|(authority, _)| *authority).collect();
-            self.publish_set(&Vec::from_iter(authorities), false)?;
+            self.publish_set(Kind::OnDemand, &Vec::from_iter(authorities))?;
         }
         drop(publishing);
         Ok(())
@@ -88,149 +148,167 @@ impl Office {
     }
 
     /// The caller holds `publishing`.
-    fn publish_set(&self, authorities: &[AuthorityId], scheduled: bool) -> Result<PublishedSet, OfficeError> {
-        let published = self.begin_set(authorities, scheduled).and_then(|plan| {
-            let placed = self.place_set(authorities, plan);
-            placed.inspect_err(|_| self.give_up(plan)).and_then(|placed| self.announce(placed, plan))
+    fn publish_set(&self, kind: Kind, authorities: &[AuthorityId]) -> Result<PublishedSet, OfficeError> {
+        let publish = || {
+            lower_priority(NICE);
+            let begun = self.begin_set(kind, authorities)?;
+            let made = self.make_set(&begun);
+            let made = made.inspect_err(|_| self.give_up(&begun))?;
+            if let Some(finding) = made.held_back_for.first() {
+                self.hold_back(&begun, &made)?;
+                return Err(OfficeError::HeldBack { set: made.set.clone(), finding: finding.clone() });
+            }
+            self.put_in_place(&self.building(&begun.plan), &made)
+                .inspect_err(|_| self.give_up(&begun))
+                .and_then(|()| self.announce(&begun, &made))
+        };
+        // Its priority is its thread's.
+        let published = std::thread::scope(|scope| match scope.spawn(publish).join() {
+            Ok(published) => published,
+            Err(panic) => std::panic::resume_unwind(panic),
         });
-        let held_back = published.as_ref().err();
-        let held_back = held_back.map(|error| format!("the last CRL set did not come out: {error}"));
-        self.held_back.store(Arc::new(held_back));
+        self.note_outcome(kind, &published);
         published
     }
 
-    /// Builds the set and renames it, then the catalogue, into place.
-    fn place_set(&self, authorities: &[AuthorityId], plan: SetPlan) -> Result<Placed, OfficeError> {
-        let building = self.building(plan);
-        let rows = self.build_set(authorities, plan, &building)?;
-        let crls = rows.len();
-        let full = |row: &&Row| {
-            row.kind == crate::crl::CrlKind::Full && row.generation == newest(&rows, &row.authority)
-        };
-        let entries = rows.iter().filter(full).map(|row| row.entries).sum();
-        let head = self.store.head_at(plan.position)?;
-        let own = Catalogue::new(&plan, &head, rows);
-        let own_json = to_json(&own)?;
-        write_file(&building.join(CATALOGUE), &own_json)?;
-        // Also one whose certificate is revoked: that is what its CRLs have to say.
-        let newest = authorities.iter().find_map(|authority| self.live_generations(*authority).pop());
-        let signer = newest.ok_or(OfficeError::NothingToPublish)?;
-        let (own_json, signature) = self.sign_catalogue(&signer, own_json)?;
-        write_file(&building.join(CATALOGUE_SIGNATURE), &signature)?;
-        sync_filesystem(&building)?;
-        let sets = self.data.crl().join(SETS);
-        fs::create_dir_all(&sets).map_err(at(&sets))?;
-        let place = sets.join(plan.number.to_string());
-        fs::rename(&building, &place).map_err(at(&place))?;
-        sync_directory(&sets)?;
-        let served = self.merged(own)?;
-        self.data.write(&self.data.crl().join(CATALOGUE), &to_json(&served)?)?;
-        Ok(Placed { crls, entries, catalogue_sha256: sha256(&own_json) })
-    }
-
-    /// The set is in place: says so in the journal, and serves it.
-    fn announce(&self, placed: Placed, plan: SetPlan) -> Result<PublishedSet, OfficeError> {
-        let Placed { crls, entries, catalogue_sha256 } = placed;
-        self.journal(Event::CrlSetPublished { begun: plan.position, catalogue_sha256 })?;
-        self.serve_files()?;
-        tracing::info!(set = %plan.number, crls, entries, scheduled = plan.scheduled, "CRL set published");
-        let SetPlan { number, this_update, next_update, .. } = plan;
-        Ok(PublishedSet { number, crls, entries, this_update, next_update })
-    }
-
-    /// Removes what there is of a set that will not come out; its number is spent. One whose
-    /// catalogue stands, because the very last step failed after it took effect, is left open:
-    /// the next start settles it.
-    fn give_up(&self, plan: SetPlan) {
-        let set = plan.number.to_string();
-        let took_effect =
-            self.served_catalogue().map_or(true, |served| served.is_some_and(|served| served.set == set));
-        if took_effect {
-            return;
-        }
-        for left in [self.building(plan), self.set_directory(&set)] {
-            drop(fs::remove_dir_all(left));
-        }
-        if let Err(error) = self.journal(Event::CrlSetAbandoned { begun: plan.position }) {
-            tracing::warn!(%error, "a CRL set that was given up stays open in the journal");
-        }
-    }
-
-    fn building(&self, plan: SetPlan) -> PathBuf {
-        self.data.crl().join(format!("building-{}", plan.number))
-    }
-
     /// Journals the beginning: position, number and thisUpdate of the set.
-    fn begin_set(&self, authorities: &[AuthorityId], scheduled: bool) -> Result<SetPlan, OfficeError> {
-        let event = Event::CrlSetBegun { authorities: authorities.to_vec(), scheduled };
-        let begun =
-            self.store.submit_wait(Origin::service(), Box::new(move |_, _| Ok(vec![event.clone()])))?;
+    fn begin_set(&self, kind: Kind, authorities: &[AuthorityId]) -> Result<Begun, OfficeError> {
+        let mut authorities = authorities.to_vec();
+        let mut bases = BTreeMap::new();
+        if kind != Kind::OnDemand && self.config.crl.delta_minutes > 0 {
+            for authority in &authorities {
+                bases.extend(self.base(*authority)?.map(|base| (*authority, base)));
+            }
+        }
+        if kind == Kind::Deltas {
+            authorities.retain(|authority| bases.contains_key(authority));
+        }
+        if authorities.is_empty() {
+            return Err(OfficeError::NothingToPublish);
+        }
+        let event = match kind {
+            Kind::Deltas => {
+                let position = |(authority, base): (&AuthorityId, &SetPlan)| (*authority, base.position);
+                Event::CrlDeltasBegun { bases: bases.iter().map(position).collect() }
+            }
+            Kind::Scheduled | Kind::OnDemand => {
+                Event::CrlSetBegun { authorities: authorities.clone(), scheduled: kind == Kind::Scheduled }
+            }
+        };
+        let begun = self.submit(Origin::service(), event)?;
         let facts = self.store.facts();
         let last = authorities
             .iter()
             .map(|id| facts.crl_sets.get(id)?.published_scheduled.map(|set| set.recorded_at));
-        Ok(SetPlan {
+        let mut plan = SetPlan {
             number: CrlNumber::new(self.store.epoch(), begun.position),
             position: begun.position,
             this_update: begun.recorded_at,
             next_update: begun.recorded_at.plus(self.config.crl.validity()),
-            scheduled,
+            scheduled: kind == Kind::Scheduled,
             // The earliest: an authority that missed a set keeps its expired entries a turn longer.
             last_scheduled: last.min().flatten(),
-        })
+        };
+        // A delta to a base from a time that is yet to come, or gone by, would be of no use.
+        bases.retain(|_, base| base.this_update <= plan.this_update && plan.this_update < base.next_update);
+        if kind == Kind::Deltas {
+            let ends =
+                bases.values().map(|base| plan.of_delta(base, true, self.delta_validity()).next_update);
+            plan.next_update = ends.min().unwrap_or(plan.next_update);
+        }
+        Ok(Begun { kind, plan, authorities, bases })
     }
 
-    fn build_set(
-        &self,
-        authorities: &[AuthorityId],
-        plan: SetPlan,
-        directory: &Path,
-    ) -> Result<Vec<Row>, OfficeError> {
+    /// The plan of the last scheduled set of an authority.
+    fn base(&self, authority: AuthorityId) -> Result<Option<SetPlan>, OfficeError> {
+        let facts = self.store.facts();
+        let set = facts.crl_sets.get(&authority).and_then(|sets| sets.published_scheduled);
+        let plan = set.map(|set| self.published_plan(&set)).transpose();
+        Ok(plan
+            .inspect_err(|error| tracing::warn!(%error, "no deltas until the next day's set"))
+            .unwrap_or_default()
+            .flatten())
+    }
+
+    fn delta_validity(&self) -> Duration {
+        Duration::from_secs(u64::from(self.config.crl.delta_minutes * DELTA_INTERVALS) * 60)
+    }
+
+    /// Builds the set where nobody is served from, with its catalogue, and makes it durable.
+    fn make_set(&self, begun: &Begun) -> Result<Catalogue, OfficeError> {
+        let Begun { plan, authorities, bases, .. } = begun;
+        let building = self.building(plan);
+        self.disk.create_dirs(&building)?;
+        let findings = Mutex::new(Vec::new());
         let mut rows = Vec::new();
         for authority in authorities {
-            let previous = self.served_catalogues()?;
-            let previous = previous.get(authority);
-            let mut collector = Collector::new(*authority, plan);
-            self.store.scan(*authority, plan.position, &mut |_, record| collector.add(&record))?;
-            let mut listing = Listing::new(*authority, plan, previous.and_then(Catalogue::plan));
-            self.store.scan(*authority, plan.position, &mut |_, record| listing.add(&record))?;
-            let points = self.distribution_points(*authority, &collector)?;
-            let live = self.live_generations(*authority);
-            if live.is_empty() {
-                return Err(OfficeError::NoGeneration(self.authority_name(*authority)));
-            }
-            let partitions = points.iter().map(|(partition, name)| Scope::Partition {
-                partition: *partition,
-                distribution_point: name,
-            });
-            let scopes: Vec<Scope<'_>> =
-                [Scope::Full, Scope::Authority].into_iter().chain(partitions).collect();
-            let crls: Vec<(&LiveGeneration, Scope<'_>)> = live
-                .iter()
-                .flat_map(|live| scopes.iter().map(move |scope| (live.as_ref(), *scope)))
-                .collect();
-            let released = self.store.facts().clock_released;
-            let set_back = previous.is_some_and(|set| released > Some(Position(set.position)));
-            let (collector, listing) = (&collector, &listing);
-            let of =
-                OfAuthority { office: self, plan: &plan, collector, listing, previous, directory, set_back };
-            rows.extend(in_parallel(&crls, |(live, scope)| of.build_crl(live, *scope))?);
+            rows.extend(self.build_authority(begun, *authority, &building, &findings)?);
         }
-        Ok(rows)
+        let named =
+            |(authority, base): (&AuthorityId, &SetPlan)| Base::new(&self.authority_name(*authority), base);
+        let head = self.store.head_at(plan.position)?;
+        let mut own = Catalogue::new(plan, &head, rows, bases.iter().map(named).collect());
+        own.held_back_for = findings.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let json = to_json(&own)?;
+        self.disk.replace(&building.join(CATALOGUE), &json)?;
+        // Also one whose certificate is revoked: that is what its CRLs have to say.
+        let newest = authorities.iter().find_map(|authority| self.live_generations(*authority).pop());
+        let signer = newest.ok_or(OfficeError::NothingToPublish)?;
+        let (_, signature) = self.sign_catalogue(&signer, json)?;
+        self.disk.replace(&building.join(CATALOGUE_SIGNATURE), &signature)?;
+        self.disk.sync_file_system(&building)?;
+        Ok(own)
+    }
+
+    fn build_authority(
+        &self,
+        begun: &Begun,
+        authority: AuthorityId,
+        directory: &Path,
+        findings: &Mutex<Vec<String>>,
+    ) -> Result<Vec<Row>, OfficeError> {
+        let Begun { kind, plan, bases, .. } = begun;
+        let alone = *kind == Kind::Deltas;
+        let mut contents = Vec::new();
+        if !alone {
+            contents.push(Content::complete(*plan));
+        }
+        if let Some(base) = bases.get(&authority) {
+            let mut delta = plan.of_delta(base, alone, self.delta_validity());
+            if alone {
+                delta.next_update = plan.next_update;
+            }
+            contents.push(Content::delta(delta, *base));
+        }
+        let (previous, served) = (self.served_catalogues()?, self.served_catalogue()?);
+        let previous = previous.get(&authority);
+        let released = self.store.facts().clock_released;
+        let set_back = previous.is_some_and(|set| released > Some(Position(set.position)));
+        let points = self.distribution_points(authority)?;
+        let live = self.live_generations(authority);
+        let of = OfAuthority {
+            office: self,
+            authority,
+            live: &live,
+            points: &points,
+            previous,
+            served: served.as_ref(),
+            set_back,
+            directory,
+            findings,
+        };
+        of.build(&contents)
     }
 
     /// Every partition that ever had a certificate or is about to have its first, by the name in
     /// its certificates.
-    fn distribution_points(
-        &self,
-        authority: AuthorityId,
-        collector: &Collector,
-    ) -> Result<BTreeMap<Partition, Name>, OfficeError> {
+    fn distribution_points(&self, authority: AuthorityId) -> Result<Vec<(Partition, Name)>, OfficeError> {
         let facts = self.store.facts();
         let known = facts.partitions.get(&authority).into_iter().flat_map(|known| known.iter().copied());
         let coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let coming = coming.into_iter().filter(|(of, _)| *of == authority).map(|(_, partition)| partition);
-        let named = known.chain(collector.partitions()).chain(coming).map(|partition| {
+        let all: BTreeSet<Partition> = known.chain(coming).collect();
+        let named = all.into_iter().map(|partition| {
             let name = self.profile.distribution_point(authority, partition).ok_or_else(|| {
                 OfficeError::Damaged(format!("no municipality {partition} in the table: put its row back"))
             })?;
@@ -239,104 +317,92 @@ impl Office {
         named.collect()
     }
 
-    /// The rows being served: those of `own`, and of other authorities what stands.
-    fn merged(&self, own: Catalogue) -> Result<Catalogue, OfficeError> {
-        let covered: Vec<String> = own.crls.iter().map(|row| row.authority.clone()).collect();
-        let standing = self.served_catalogue()?.map(|served| served.crls).unwrap_or_default();
-        let stands = |row: &Row| {
-            !covered.contains(&row.authority) && self.crl_path(row).is_some_and(|path| path.exists())
+    /// Renames a set made in `from`, then the catalogue of what is served, into place.
+    pub(super) fn put_in_place(&self, from: &Path, own: &Catalogue) -> Result<(), OfficeError> {
+        let sets = self.data.crl().join(SETS);
+        self.disk.create_dirs(&sets)?;
+        self.disk.rename(from, &sets.join(&own.set))?;
+        self.disk.sync_dir(&sets)?;
+        let served = self.merged(own)?;
+        Ok(self.disk.replace(&self.data.crl().join(CATALOGUE), &to_json(&served)?)?)
+    }
+
+    /// The set is in place: says so in the journal, and serves it.
+    pub(super) fn announce(&self, begun: &Begun, own: &Catalogue) -> Result<PublishedSet, OfficeError> {
+        let catalogue_sha256 = sha256(&to_json(own)?);
+        self.journal(Event::CrlSetPublished { begun: begun.plan.position, catalogue_sha256 })?;
+        self.serve_files()?;
+        if begun.kind != Kind::Deltas {
+            self.drop_held_back(&begun.authorities);
+        }
+        let newest = |authority: &str| {
+            let of = own.crls.iter().filter(|row| row.authority == authority);
+            of.map(|row| row.generation).max()
         };
-        let mut merged = own;
-        merged.crls.extend(standing.into_iter().filter(stands));
-        merged.crls.sort_by(|a, b| (&a.authority, a.generation).cmp(&(&b.authority, b.generation)));
-        Ok(merged)
+        let whole = if begun.kind == Kind::Deltas { CrlKind::Delta } else { CrlKind::Full };
+        let counted =
+            own.crls.iter().filter(|row| row.kind == whole && Some(row.generation) == newest(&row.authority));
+        let SetPlan { number, this_update, next_update, .. } = begun.plan;
+        let (crls, entries) = (own.crls.len(), counted.map(|row| row.entries).sum());
+        tracing::info!(set = %number, crls, entries, kind = ?begun.kind, "CRL set published");
+        Ok(PublishedSet { number, crls, entries, this_update, next_update })
     }
 
-    /// The catalogue of what is served; none before the first set.
-    ///
-    /// # Errors
-    /// When it is there and cannot be read.
-    pub fn served_catalogue(&self) -> Result<Option<Catalogue>, OfficeError> {
-        read_catalogue(&self.data.crl().join(CATALOGUE))
-    }
-
-    /// For each authority the catalogue of the set it is served from.
-    fn served_catalogues(&self) -> Result<BTreeMap<AuthorityId, Catalogue>, OfficeError> {
-        let mut found = BTreeMap::new();
-        let Some(served) = self.served_catalogue()? else { return Ok(found) };
-        for authority in &self.profile.authorities {
-            let Some(row) = served.crls.iter().find(|row| row.authority == authority.name) else { continue };
-            if let Some(set) = self.set_catalogue(&row.set)? {
-                found.insert(authority.id, set);
+    /// Removes what there is of a set that will not come out; its number is spent. One whose
+    /// catalogue stands, because the very last step failed after it took effect, is left open:
+    /// the next start settles it.
+    fn give_up(&self, begun: &Begun) {
+        let set = begun.plan.number.to_string();
+        let took_effect = self
+            .served_catalogue()
+            .map_or(true, |served| served.is_some_and(|served| served.crls.iter().any(|row| row.set == set)));
+        if took_effect {
+            return;
+        }
+        for left in [self.building(&begun.plan), self.set_directory(&set)] {
+            if let Err(error) = self.disk.remove_dir(&left) {
+                tracing::warn!(%error, "what is left of a CRL set that was given up cannot be removed");
             }
         }
-        Ok(found)
+        if let Err(error) = self.journal(Event::CrlSetAbandoned { begun: begun.plan.position }) {
+            tracing::warn!(%error, "a CRL set that was given up stays open in the journal");
+        }
     }
 
-    /// The set an authority is served from.
-    pub(super) fn served_set(&self, authority: AuthorityId) -> Option<ServedSet> {
-        self.served.load().sets.get(&authority).copied()
+    pub(super) fn building(&self, plan: &SetPlan) -> PathBuf {
+        self.data.crl().join(format!("{BUILDING}{}", plan.number))
     }
 
-    /// The catalogue of one set.
-    pub(super) fn set_catalogue(&self, set: &str) -> Result<Option<Catalogue>, OfficeError> {
-        read_catalogue(&self.set_directory(set).join(CATALOGUE))
-    }
-
-    /// Where the files of a set lie.
-    pub(super) fn set_directory(&self, set: &str) -> PathBuf {
-        self.data.crl().join(SETS).join(set)
+    fn submit(&self, origin: Origin, event: Event) -> Result<crate::store::Outcome, OfficeError> {
+        Ok(self.store.submit_wait(origin, Box::new(move |_, _| Ok(vec![event.clone()])))?)
     }
 
     pub(super) fn journal(&self, event: Event) -> Result<(), OfficeError> {
-        self.store.submit_wait(Origin::service(), Box::new(move |_, _| Ok(vec![event.clone()])))?;
-        Ok(())
+        self.submit(Origin::service(), event).map(drop)
+    }
+
+    pub(super) fn journal_by(&self, origin: Origin, event: Event) -> Result<(), OfficeError> {
+        self.submit(origin, event).map(drop)
+    }
+
+    /// What came of an attempt: the alarm stays until one of the same kind comes out.
+    fn note_outcome(&self, kind: Kind, published: &Result<PublishedSet, OfficeError>) {
+        match published {
+            Ok(_) => self.clear_alarm(kind),
+            // There is no base yet: the day's set is what is missing, and has its own alarm.
+            Err(OfficeError::NothingToPublish) => {}
+            Err(error) => {
+                let alarm = format!("the last {} did not come out: {error}", kind.name());
+                self.alarms.lock().unwrap_or_else(PoisonError::into_inner).insert(kind.name(), alarm);
+                self.builds_failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(super) fn clear_alarm(&self, kind: Kind) {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner).remove(kind.name());
     }
 }
 
-/// A set whose files are in place.
-struct Placed {
-    crls: usize,
-    entries: u64,
-    catalogue_sha256: [u8; 32],
-}
-
-/// A set by its number and the position it is made from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ServedSet {
-    pub(super) number: CrlNumber,
-    pub(super) position: Position,
-}
-
-/// Name of a catalogue file.
-pub(super) const CATALOGUE: &str = "index.json";
-
-/// Name of the detached signature (CMS) over a set's catalogue.
-pub(super) const CATALOGUE_SIGNATURE: &str = "index.p7s";
-
-/// Directory of the published sets.
-const SETS: &str = "sets";
-
-/// The position of the newest set being served; 0 before the first.
-pub(super) fn published_position(data: &DataDir) -> Result<Position, OfficeError> {
-    let served = read_catalogue(&data.crl().join(CATALOGUE))?;
-    Ok(Position(served.map_or(0, |catalogue| catalogue.position)))
-}
-
-fn newest(rows: &[Row], authority: &str) -> u8 {
-    rows.iter().filter(|row| row.authority == authority).map(|row| row.generation).max().unwrap_or(0)
-}
-
-fn to_json(catalogue: &Catalogue) -> Result<Vec<u8>, OfficeError> {
-    serde_json::to_vec_pretty(catalogue).map_err(|error| OfficeError::Damaged(error.to_string()))
-}
-
-pub(super) fn read_catalogue(path: &Path) -> Result<Option<Catalogue>, OfficeError> {
-    match fs::read(path) {
-        Ok(octets) => serde_json::from_slice(&octets).map(Some).map_err(|error| {
-            OfficeError::Damaged(format!("{}: {error}; remove it, a new set is cut at start", path.display()))
-        }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(DataError::Io { path: path.to_owned(), error }.into()),
-    }
-}
+/// Begins the name of a directory in which a set is being made.
+pub(super) const BUILDING: &str = "building-";

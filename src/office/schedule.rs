@@ -1,8 +1,10 @@
 //! What happens by itself: the day's CRL set, the renewal of signers, the watch over the clock,
 //! and the refreshing of what is asked.
 
-use std::sync::Arc;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,21 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// A build that failed is tried again after this long (domain rule: every ten minutes).
 const RETRY: Duration = Duration::from_secs(600);
+
+/// Deltas that failed are tried again after this long.
+const DELTA_RETRY: Duration = Duration::from_secs(60);
+
+/// What changed is gathered for so long: a delta comes out within a minute of the first change.
+const DELTA_GAP: Duration = Duration::from_secs(30);
+
+/// How often old sets are looked for.
+const RETIREMENT: Duration = Duration::from_secs(3600);
+
+/// A day's set may take so long, with one failure, before readiness says so.
+const OVERDUE: Duration = Duration::from_secs(15 * 60);
+
+/// The schedule may be busy with one set for so long.
+const SILENCE_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// How often signers are looked after: far more often than the third of a day the shortest
 /// permitted one has left when it is due.
@@ -78,36 +95,67 @@ impl Drop for Schedule {
     }
 }
 
-/// Cuts the day's CRLs and renews signers; neither while the clock is not believed.
+/// When what is next to be tried.
+struct Due {
+    /// What the last stop left open has been closed.
+    settled: bool,
+    set: Option<Instant>,
+    deltas: Option<Instant>,
+    signers: Instant,
+    retirement: Instant,
+}
+
+/// Cuts CRLs and renews signers; neither while the clock is not believed. What panics is tried
+/// again like what failed: the day's set must not depend on one bad pass.
 fn keep(office: &Office, stopped: &Receiver<()>) {
-    let mut settled = false;
-    let mut retry_at: Option<Instant> = None;
-    let mut signers_at = Instant::now() + SIGNERS;
+    let now = Instant::now();
+    let mut due = Due { settled: false, set: None, deltas: None, signers: now + SIGNERS, retirement: now };
     loop {
-        if !settled && !office.is_rebuilding() {
-            settled = true;
-            if let Err(error) = office.settle() {
-                tracing::error!(%error, "what the last stop left open is still open");
-            }
-        }
-        if office.watch_clock().is_some() {
-            // As soon as it is believed again.
-            (retry_at, signers_at) = (None, Instant::now());
-        } else {
-            if settled && retry_at.is_none_or(|at| Instant::now() >= at) {
-                retry_at = publish_if_due(office).err().map(|error| {
-                    tracing::error!(%error, retry_seconds = RETRY.as_secs(), "the day's CRL set is not out");
-                    Instant::now() + RETRY
-                });
-            }
-            if Instant::now() >= signers_at || office.answers_for_expired() {
-                signers_at = Instant::now() + SIGNERS;
-                // What fails is logged there, once a level of urgency, and stands in unready().
-                drop(office.renew_signers());
-            }
+        office.heartbeat.beat();
+        let passed = catch_unwind(AssertUnwindSafe(|| pass(office, &mut due)));
+        if passed.is_err() {
+            tracing::error!(retry_seconds = RETRY.as_secs(), "a pass of the schedule panicked");
+            (due.set, due.deltas) = (Some(Instant::now() + RETRY), Some(Instant::now() + RETRY));
         }
         if !wait(stopped, TICK) {
+            office.heartbeat.stop();
             return;
+        }
+    }
+}
+
+fn pass(office: &Office, due: &mut Due) {
+    if !due.settled && !office.is_rebuilding() {
+        due.settled = true;
+        if let Err(error) = office.settle() {
+            tracing::error!(%error, "what the last stop left open is still open");
+        }
+    }
+    let now = Instant::now();
+    if office.watch_clock().is_some() {
+        // As soon as it is believed again.
+        (due.set, due.deltas, due.signers) = (None, None, now);
+        return;
+    }
+    let failed = |what: &str, error: &OfficeError, retry: Duration| {
+        tracing::error!(%error, retry_seconds = retry.as_secs(), "{what} not out");
+        Instant::now() + retry
+    };
+    if due.settled && due.set.is_none_or(|at| now >= at) {
+        due.set = publish_if_due(office).err().map(|error| failed("the day's CRL set is", &error, RETRY));
+    }
+    if due.settled && due.deltas.is_none_or(|at| now >= at) {
+        due.deltas = cut_deltas_if_due(office).err().map(|error| failed("deltas are", &error, DELTA_RETRY));
+    }
+    if now >= due.signers || office.answers_for_expired() {
+        due.signers = Instant::now() + SIGNERS;
+        // What fails is logged there, once a level of urgency, and stands in unready().
+        drop(office.renew_signers());
+    }
+    if due.settled && now >= due.retirement {
+        due.retirement = Instant::now() + RETIREMENT;
+        if let Err(error) = office.retire_sets() {
+            tracing::warn!(%error, "old CRL sets are still there");
         }
     }
 }
@@ -142,6 +190,109 @@ fn publish_if_due(office: &Office) -> Result<(), OfficeError> {
         return Ok(());
     }
     office.publish(&authorities, true).map(|_| ())
+}
+
+/// Publishes deltas for every authority whose last ones, or base, are older than the interval, or
+/// whose certificates changed since; and at once where the base names deltas that are not there.
+fn cut_deltas_if_due(office: &Office) -> Result<(), OfficeError> {
+    let crl = &office.config.crl;
+    if crl.delta_minutes == 0 {
+        return Ok(());
+    }
+    let (now, recorded_at) = (office.clock.now(), office.store.recorded_at());
+    let interval = Duration::from_secs(u64::from(crl.delta_minutes) * 60);
+    let (facts, served) = (office.store.facts(), office.served.load());
+    let due = |id: &AuthorityId| {
+        let sets = facts.crl_sets.get(id).copied().unwrap_or_default();
+        let Some(base) = sets.published_scheduled else { return false };
+        if !served.deltas.contains(id) {
+            return true;
+        }
+        let last = sets.published_deltas.filter(|deltas| deltas.position > base.position).unwrap_or(base);
+        let passed = now.since(last.recorded_at);
+        let changed = crl.delta_after_change && office.store.changed() > last.position;
+        passed >= interval || changed && passed >= DELTA_GAP || last.recorded_at > recorded_at
+    };
+    let authorities: Vec<_> = office.profile.authorities.iter().map(|a| a.id).filter(due).collect();
+    if authorities.is_empty() {
+        return Ok(());
+    }
+    match office.publish_deltas(&authorities) {
+        // The base is of a former life, or lost: the next day's set will be one.
+        Ok(_) | Err(OfficeError::NothingToPublish) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A CRL that should be there and is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Overdue {
+    /// The day's set of an authority, cut at this time, has not come out.
+    Set(String, UnixTime),
+    /// The CRLs of an authority that are served have expired.
+    Expired(String, UnixTime),
+    /// The schedule has not looked for so long.
+    Schedule(Duration),
+}
+
+impl fmt::Display for Overdue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Set(authority, cut) => {
+                write!(f, "the CRL set of {authority} due at {cut} has not come out: look at the log")
+            }
+            Self::Expired(authority, at) => write!(f, "the CRLs of {authority} expired at {at}"),
+            Self::Schedule(silent) => {
+                write!(f, "the schedule has not looked for {} s: restart the service", silent.as_secs())
+            }
+        }
+    }
+}
+
+impl Office {
+    /// What should have come out and did not, whoever was to do it: told from the journal and the
+    /// clock alone, so that a schedule that died cannot keep it quiet.
+    #[must_use]
+    pub fn overdue(&self) -> Vec<Overdue> {
+        let mut overdue: Vec<Overdue> = self.heartbeat.silent().map(Overdue::Schedule).into_iter().collect();
+        if self.clock.is_frozen() {
+            // Nothing can come out, and that is told already.
+            return overdue;
+        }
+        let (now, facts) = (self.clock.now(), self.store.facts());
+        let cut = last_cut(now, self.config.crl.daily_second().unwrap_or(0));
+        for authority in &self.profile.authorities {
+            let Some(sets) = facts.crl_sets.get(&authority.id) else { continue };
+            let name = || authority.name.clone();
+            if sets.published_scheduled.is_some_and(|set| set.recorded_at < cut) && now.since(cut) > OVERDUE {
+                overdue.push(Overdue::Set(name(), cut));
+            }
+            let ends = self.served_set(authority.id).map(|set| set.next_update);
+            overdue.extend(ends.filter(|ends| *ends <= now).map(|ends| Overdue::Expired(name(), ends)));
+        }
+        overdue
+    }
+}
+
+/// When the schedule last looked; nothing before it was started.
+#[derive(Debug, Default)]
+pub(super) struct Heartbeat(Mutex<Option<Instant>>);
+
+impl Heartbeat {
+    fn beat(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Stops counting: it was told to stop.
+    fn stop(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// For how long it has not looked, when that is too long.
+    fn silent(&self) -> Option<Duration> {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.map(|last| last.elapsed()).filter(|silent| *silent > SILENCE_MAX)
+    }
 }
 
 /// The last instant, not after `now`, at which the clock in Japan showed `daily` seconds after

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{LiveGeneration, Office, Sign};
-use crate::crl::{TbsCertList, sign_catalogue};
+use crate::crl::{SignedCrl, TbsCertList, sign_catalogue};
 use crate::signer::{Key, Lane, SignError};
 
 impl Office {
@@ -32,7 +32,7 @@ impl Office {
     }
 
     /// Signs a CRL with the key of `live`. Waits for its turn.
-    pub(super) fn sign_crl(&self, live: &LiveGeneration, tbs: TbsCertList) -> Result<Vec<u8>, SignError> {
+    pub(super) fn sign_crl(&self, live: &LiveGeneration, tbs: TbsCertList) -> Result<SignedCrl, SignError> {
         self.with_key(live, move |key| tbs.sign(key))
     }
 

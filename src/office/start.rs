@@ -1,18 +1,18 @@
 //! Making a data directory, and putting a service together from one.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::authorities::{self, LiveGenerations, open_authority, open_generation};
+use super::catalogues::published_position;
 use super::data::DataDir;
 use super::documents::Served;
-use super::publish::published_position;
+use super::schedule::Heartbeat;
 use super::signers::Signers;
 use super::{Office, OfficeError};
 use crate::config::{self, Config, NonceFallback, RequestSignature, SignerKey};
@@ -22,7 +22,32 @@ use crate::pki::Generation;
 use crate::profile::Profile;
 use crate::signer::{Limits, Pool};
 use crate::status::StatusIndex;
-use crate::store::{Clock, Listener, NotReady, Opened, Options, Store};
+use crate::store::{Clock, Disk, Listener, NotReady, Opened, Options, RowsKind, Store};
+
+/// What a service runs on. Tests put it on a disk that they can fill, or pull the plug of.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Journal, archive and CRLs are on it; settings and keys always on the real one.
+    pub disk: Disk,
+    /// Where the records are projected to.
+    pub rows: RowsKind,
+}
+
+impl Machine {
+    /// This one.
+    #[must_use]
+    pub const fn real() -> Self {
+        Self { disk: Disk::File, rows: RowsKind::Sled }
+    }
+
+    fn options(&self, data: &DataDir, clock: &Clock) -> Result<Options, OfficeError> {
+        if let Some(above) = data.store().parent() {
+            self.disk.create_dirs(above)?;
+        }
+        let (disk, rows, clock) = (self.disk.clone(), self.rows, clock.clone());
+        Ok(Options { disk, rows, clock, ..Options::new(data.store()) })
+    }
+}
 
 /// Makes a data directory with fresh keys and authorities. One that was interrupted goes on
 /// where it stopped.
@@ -38,6 +63,19 @@ pub fn init(data: &DataDir, organization: &str) -> Result<(), OfficeError> {
 /// # Errors
 /// As [`init`].
 pub fn init_at(data: &DataDir, organization: &str, clock: &Clock) -> Result<(), OfficeError> {
+    init_on(data, organization, clock, &Machine::real())
+}
+
+/// As [`init_at`], on another machine.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_on(
+    data: &DataDir,
+    organization: &str,
+    clock: &Clock,
+    machine: &Machine,
+) -> Result<(), OfficeError> {
     let config = Config {
         profile: crate::config::Profile { organization: organization.to_owned() },
         ..Config::default()
@@ -45,7 +83,7 @@ pub fn init_at(data: &DataDir, organization: &str, clock: &Clock) -> Result<(), 
     config.check()?;
     let profile = Profile::jpki(organization)?;
     data.create()?;
-    let options = Options { clock: clock.clone(), ..Options::new(data.store()) };
+    let options = machine.options(data, clock)?;
     let (store, _) = Store::open(options, Listener::none())?;
     for authority in &profile.authorities {
         open_authority(&store, authority)?;
@@ -72,14 +110,27 @@ impl Office {
         clock: Clock,
         public_url: String,
     ) -> Result<(Arc<Self>, Opened), OfficeError> {
+        Self::start_on(data, config, clock, public_url, &Machine::real())
+    }
+
+    /// As [`Self::start`], on another machine.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_on(
+        data: DataDir,
+        config: Config,
+        clock: Clock,
+        public_url: String,
+        machine: &Machine,
+    ) -> Result<(Arc<Self>, Opened), OfficeError> {
         data.check()?;
         config.check()?;
         let profile = Profile::jpki(&config.profile.organization)?;
         let status = Arc::new(StatusIndex::new());
-        let mut options = Options::new(data.store());
-        options.clock = clock.clone();
+        let mut options = machine.options(&data, &clock)?;
         // Verifiers have seen this entry's number: a journal without it is an old copy.
-        options.known_position = published_position(&data)?;
+        options.known_position = published_position(&machine.disk, &data)?;
         public_url.parse::<OcspUrl>()?;
         let (store, opened) = Store::open(options, listener(&status))?;
         // The newest CRL's thisUpdate is an entry's time too: this is the latest there is.
@@ -91,6 +142,7 @@ impl Office {
         let office = Self {
             config,
             data,
+            disk: machine.disk.clone(),
             clock,
             profile,
             store,
@@ -105,7 +157,9 @@ impl Office {
             publishing: Mutex::new(()),
             keeping: Mutex::new(()),
             admitting: Mutex::new(()),
-            held_back: ArcSwap::from_pointee(None),
+            alarms: Mutex::default(),
+            builds_failed: AtomicU64::new(0),
+            heartbeat: Heartbeat::default(),
             signers: Signers::default(),
             installed: ArcSwap::from_pointee(Vec::new()),
             clock_told: Mutex::new(None),
@@ -162,23 +216,6 @@ impl Office {
     pub fn stop(&self) -> Result<(), OfficeError> {
         self.pool.stop();
         Ok(self.store.close()?)
-    }
-
-    /// Removes what a crash left of sets that never came out.
-    fn sweep_unfinished_sets(&self) {
-        let Ok(entries) = fs::read_dir(self.data.crl()) else { return };
-        for entry in entries.flatten() {
-            if entry.file_name().to_string_lossy().starts_with("building-") {
-                remove_all(&entry.path());
-            }
-        }
-    }
-}
-
-/// A leftover that cannot be removed costs disk space, not correctness.
-fn remove_all(path: &Path) {
-    if let Err(error) = fs::remove_dir_all(path) {
-        tracing::warn!(path = %path.display(), %error, "an unfinished CRL set could not be removed");
     }
 }
 

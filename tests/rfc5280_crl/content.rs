@@ -1,7 +1,7 @@
 //! What stands in a CRL.
 
 use proptest::prelude::*;
-use sekisho::crl::{Catalogue, CrlKind, CrlNumber, GateError, Row, Scope, SetPlan, file_name};
+use sekisho::crl::{Catalogue, CrlKind, CrlNumber, GateError, Row, Scope, Selection, SetPlan, file_name};
 use sekisho::der::{UnixTime, Writer};
 use sekisho::pki::{CertStatus, CertificateKind, Revocation, RevocationReason, SerialNumber};
 use sekisho::record::{Epoch, Position, Record};
@@ -36,24 +36,24 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 #[test]
 fn rfc5280_s5_full_lists_everything_a_partition_its_own_and_the_arl_cas() {
     let (plan, records) = (plan(), records());
-    let collector = collector(&plan, &records);
+    let all = entries(Selection::complete(plan), &records);
     for (scope, expected) in [
-        (Scope::Full, &[1, 3, 11, 10, 13, 0x1234_5678][..]),
+        (Scope::FULL, &[1, 3, 11, 10, 13, 0x1234_5678][..]),
         (kiyose(), &[10, 13, 0x1234_5678]),
         (Scope::Authority, &[1]),
     ] {
         let bytes = crl(ca(1), scope, &plan, &records);
         assert_eq!(serials(&bytes), expected, "{}", file_name(scope));
-        assert_eq!(collector.count(scope), expected.len() as u64);
+        assert_eq!(all.of(scope).count(), expected.len() as u64);
         assert_eq!(gated(ca(1), scope, &plan, &records, &bytes).unwrap().entries(), expected.len() as u64);
     }
-    assert_eq!(collector.partitions().collect::<Vec<_>>(), [ESASHI, KIYOSE]);
+    assert_eq!(all.partitions().collect::<Vec<_>>(), [ESASHI, KIYOSE]);
 }
 
 #[test]
 fn rfc5280_s5_certificates_without_a_partition_stand_in_the_full_crl_only() {
     let records = [revoked(issued(20, CertificateKind::CardAuth, None), RevocationReason::Superseded)];
-    assert_eq!(serials(&crl(ca(1), Scope::Full, &plan(), &records)), [20]);
+    assert_eq!(serials(&crl(ca(1), Scope::FULL, &plan(), &records)), [20]);
     assert!(serials(&crl(ca(1), Scope::Authority, &plan(), &records)).is_empty());
     assert!(serials(&crl(ca(1), kiyose(), &plan(), &records)).is_empty());
 }
@@ -86,7 +86,7 @@ fn rfc5280_s5_the_status_is_that_of_the_sets_position() {
         .chain([(200, None), (299, None), (300, Some(1)), (1000, Some(1))])
     {
         let plan = SetPlan { position: Position(position), ..plan() };
-        let reasons: Vec<_> = seen(&crl(ca(3), Scope::Full, &plan, &records)).iter().map(|s| s.2).collect();
+        let reasons: Vec<_> = seen(&crl(ca(3), Scope::FULL, &plan, &records)).iter().map(|s| s.2).collect();
         assert_eq!(reasons, listed.map(Some).into_iter().collect::<Vec<_>>(), "position {position}");
     }
 }
@@ -125,17 +125,17 @@ fn rfc5280_s5_1_2_6_serials_of_twenty_octets_are_listed_and_compared() {
             record
         })
         .collect();
-    let (plan, bytes) = (plan(), crl(ca(3), Scope::Full, &plan(), &records));
+    let (plan, bytes) = (plan(), crl(ca(3), Scope::FULL, &plan(), &records));
     let (_, list) = CertificateRevocationList::from_der(&bytes).unwrap();
     assert_eq!(list.iter_revoked_certificates().count(), numbers.len());
-    assert!(gated(ca(3), Scope::Full, &plan, &records, &bytes).is_ok());
+    assert!(gated(ca(3), Scope::FULL, &plan, &records, &bytes).is_ok());
     let last = records.pop().unwrap().issued.certificate.serial;
-    assert_eq!(gated(ca(3), Scope::Full, &plan, &records, &bytes), Err(GateError::Extra(last)));
+    assert_eq!(gated(ca(3), Scope::FULL, &plan, &records, &bytes), Err(GateError::Extra(last)));
 }
 
 #[test]
 fn rfc5280_s5_1_2_1_the_version_is_v2_and_extensions_are_there() {
-    let bytes = crl(ca(1), Scope::Full, &plan(), &[]);
+    let bytes = crl(ca(1), Scope::FULL, &plan(), &[]);
     let (_, list) = CertificateRevocationList::from_der(&bytes).unwrap();
     assert_eq!(list.version(), Some(x509_parser::x509::X509Version(1)));
     let extensions: Vec<_> = list.extensions().iter().map(|e| (e.oid.to_string(), e.critical)).collect();
@@ -147,7 +147,7 @@ fn rfc5280_s5_1_1_2_rsa_has_null_parameters_and_ecdsa_none() {
     let rsa = [&[0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 11][..], &[5, 0]].concat();
     let ecdsa = [0x30, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
     for (generation, identifier) in [(1, &rsa[..]), (3, &ecdsa)] {
-        let bytes = crl(ca(generation), Scope::Full, &plan(), &records());
+        let bytes = crl(ca(generation), Scope::FULL, &plan(), &records());
         let times = bytes.windows(identifier.len()).filter(|window| *window == identifier).count();
         assert_eq!(times, 2, "inside and outside");
     }
@@ -163,11 +163,11 @@ fn rfc5280_s5_1_2_4_times_are_utctime_to_2049_and_generalized_from_2050() {
     let mut early = date(last);
     early.invalidity_date = Some(time("2026-11-20T00:00:00Z"));
     let records = [changed(resident(70, KIYOSE), 900, CertStatus::Revoked(early))];
-    let bytes = crl(ca(1), Scope::Full, &plan, &records);
+    let bytes = crl(ca(1), Scope::FULL, &plan, &records);
     assert!(contains(&bytes, &[utc("491231235959Z"), generalized("20500101000000Z")].concat()));
     assert!(contains(&bytes, &[&[2, 1, 70][..], &utc("491231235959Z")].concat()));
     assert!(contains(&bytes, &generalized("20261120000000Z")), "invalidityDate is always generalized");
-    gated(ca(1), Scope::Full, &plan, &records, &bytes).unwrap();
+    gated(ca(1), Scope::FULL, &plan, &records, &bytes).unwrap();
 
     let plan = SetPlan {
         this_update: UnixTime::YEAR_2050,
@@ -176,9 +176,9 @@ fn rfc5280_s5_1_2_4_times_are_utctime_to_2049_and_generalized_from_2050() {
         ..plan
     };
     let records = [changed(resident(70, KIYOSE), 900, CertStatus::Revoked(date(UnixTime::YEAR_2050)))];
-    let bytes = crl(ca(1), Scope::Full, &plan, &records);
+    let bytes = crl(ca(1), Scope::FULL, &plan, &records);
     assert!(contains(&bytes, &[&[2, 1, 70][..], &generalized("20500101000000Z")].concat()));
-    gated(ca(1), Scope::Full, &plan, &records, &bytes).unwrap();
+    gated(ca(1), Scope::FULL, &plan, &records, &bytes).unwrap();
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn rfc5280_s5_1_2_6_nothing_revoked_is_no_list_at_all() {
 
 #[test]
 fn rfc5280_s5_2_1_the_key_identifier_stands_alone() {
-    let bytes = crl(ca(2), Scope::Full, &plan(), &[]);
+    let bytes = crl(ca(2), Scope::FULL, &plan(), &[]);
     let value = [&[0x30, 0x16, 0x80, 0x14][..], &ca(2).key.key_id()].concat();
     assert!(contains(&bytes, &[&[6, 3, 0x55, 0x1d, 0x23, 4, 0x18][..], &value].concat()));
 }
@@ -224,7 +224,7 @@ fn rfc5280_s5_2_5_the_issuing_distribution_point_is_critical_and_byte_equal() {
         let extension = Writer::to_der(|w| w.octet_string(&value));
         assert!(contains(&bytes, &[&[6, 3, 0x55, 0x1d, 0x1c, 1, 1, 0xff][..], &extension].concat()));
     }
-    let full = crl(ca(1), Scope::Full, &plan(), &records());
+    let full = crl(ca(1), Scope::FULL, &plan(), &records());
     assert!(!contains(&full, &[6, 3, 0x55, 0x1d, 0x1c]));
 }
 
@@ -232,11 +232,11 @@ fn rfc5280_s5_2_5_the_issuing_distribution_point_is_critical_and_byte_equal() {
 fn rfc5280_s5_3_1_every_reason_is_written_but_unspecified() {
     let barred = [RevocationReason::Unspecified, RevocationReason::RemoveFromCrl];
     for reason in RevocationReason::ALL.into_iter().filter(|reason| !barred.contains(reason)) {
-        let bytes = crl(ca(3), Scope::Full, &plan(), &[revoked(resident(80, KIYOSE), reason)]);
+        let bytes = crl(ca(3), Scope::FULL, &plan(), &[revoked(resident(80, KIYOSE), reason)]);
         assert_eq!(seen(&bytes)[0].2, Some(reason.code()));
     }
     let records = [revoked(resident(80, KIYOSE), RevocationReason::Unspecified)];
-    let bytes = crl(ca(3), Scope::Full, &plan(), &records);
+    let bytes = crl(ca(3), Scope::FULL, &plan(), &records);
     assert_eq!(seen(&bytes)[0].2, None);
     let entry = [&[0x30, 18, 2, 1, 80, 0x17, 13][..], b"261122100000Z"].concat();
     assert!(contains(&bytes, &entry), "no extension leaves no empty SEQUENCE");
@@ -245,17 +245,17 @@ fn rfc5280_s5_3_1_every_reason_is_written_but_unspecified() {
 #[test]
 fn a_catalogue_row_says_what_passed_and_the_plan_comes_back() {
     let (plan, records) = (plan(), records());
-    let rows = [Scope::Full, kiyose(), Scope::Authority].map(|scope| {
+    let rows = [Scope::FULL, kiyose(), Scope::Authority].map(|scope| {
         let bytes = crl(ca(2), scope, &plan, &records);
         Row::new("sign", &ca(2).issuer, scope, &gated(ca(2), scope, &plan, &records, &bytes).unwrap())
     });
-    let catalogue = Catalogue::new(&plan, &[0xab; 32], rows.to_vec());
+    let catalogue = Catalogue::new(&plan, &[0xab; 32], rows.to_vec(), Vec::new());
     let json = serde_json::to_string(&catalogue).unwrap();
     assert_eq!(serde_json::from_str::<Catalogue>(&json).unwrap(), catalogue);
     assert_eq!(catalogue.plan(), Some(plan));
     assert_eq!(catalogue.find("sign", 2, Scope::Authority).unwrap().entries, 1);
-    assert!(catalogue.find("sign", 1, Scope::Full).is_none());
-    assert!(catalogue.find("auth", 2, Scope::Full).is_none());
+    assert!(catalogue.find("sign", 1, Scope::FULL).is_none());
+    assert!(catalogue.find("auth", 2, Scope::FULL).is_none());
 
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["set"], "281474976711656");
@@ -325,11 +325,11 @@ proptest! {
             record
         }).collect();
         let plan = plan();
-        for scope in [Scope::Full, kiyose(), Scope::Authority] {
+        for scope in [Scope::FULL, kiyose(), Scope::Authority] {
             let mut expected = Vec::new();
             for record in &records {
                 let in_scope = match scope {
-                    Scope::Full => true,
+                    Scope::Full { .. } | Scope::Delta { .. } => true,
                     Scope::Partition { partition, .. } => record.issued.partition == Some(partition),
                     Scope::Authority => record.issued.kind == CertificateKind::Ca,
                 };

@@ -1,7 +1,7 @@
 //! What the gate refuses. Every broken CRL here is properly signed, unless its signature is
 //! what is broken: only the clause in question stands between it and the world.
 
-use sekisho::crl::{CrlNumber, Expected, GateError, Previous, Scope, SetPlan, gate};
+use sekisho::crl::{CrlNumber, Expected, GateError, Previous, Scope, Selection, SetPlan, gate};
 use sekisho::der::{DerError, Reader, UnixTime, Writer, tag};
 use sekisho::pki::{CertStatus, CertificateKind, RevocationReason, SignatureAlgorithm};
 use sekisho::record::{Epoch, Position, Record};
@@ -100,7 +100,7 @@ fn date() -> UnixTime {
 #[test]
 fn taken_apart_and_signed_again_a_good_crl_passes() {
     let (plan, records) = (plan(), records());
-    for scope in [Scope::Full, kiyose(), Scope::Authority] {
+    for scope in [Scope::FULL, kiyose(), Scope::Authority] {
         let good = crl(ca(1), scope, &plan, &records);
         assert_eq!(Parts::of(&good).sign(ca(1)), good);
         let facts = gated(ca(1), scope, &plan, &records, &good).unwrap();
@@ -253,7 +253,7 @@ fn rfc5280_s5_3_an_entry_says_what_was_recorded() {
 fn rfc5280_s5_3_1_reasons_0_7_and_8_are_never_written() {
     for code in [0, 7, 8, 11] {
         let extension = [0x30, 12, 0x30, 10, 6, 3, 0x55, 0x1d, 0x15, 4, 3, 10, 1, code];
-        let written = refusal(Scope::Full, |parts| {
+        let written = refusal(Scope::FULL, |parts| {
             let entries = parts.entries.as_mut().unwrap();
             let place = entries.iter().position(|e| *e == entry(11, date(), &[])).unwrap();
             entries[place] = entry(11, date(), &extension);
@@ -321,9 +321,8 @@ fn rfc5280_s5_2_3_the_number_is_the_planned_one_and_rises() {
     let (plan, records) = (plan(), records());
     let good = crl(ca(1), kiyose(), &plan, &records);
     let after = |previous| {
-        let previous = Some(Previous { number: previous, entries: 3, this_update: None });
-        let expected = Expected { plan: &plan, scope: kiyose(), previous, departed: 0 };
-        gate(&good, &ca(1).issuer, &expected, listing(&plan, None, &records).rows(kiyose())).err()
+        let previous = Some(Previous { number: previous, entries: Some(3), this_update: None });
+        after_previous(&good, &plan, previous, &records)
     };
     assert_eq!(after(number(999)), None);
     for reused in [number(1000), number(1001), CrlNumber::new(Epoch(2), Position(1))] {
@@ -338,9 +337,8 @@ fn rfc5280_s5_1_2_4_time_goes_back_only_when_the_clock_was_released() {
     let good = crl(ca(1), kiyose(), &plan, &records);
     let after = |this_update| {
         let number = CrlNumber::new(Epoch::FIRST, Position(999));
-        let previous = Some(Previous { number, entries: 3, this_update });
-        let expected = Expected { plan: &plan, scope: kiyose(), previous, departed: 0 };
-        gate(&good, &ca(1).issuer, &expected, listing(&plan, None, &records).rows(kiyose())).err()
+        let previous = Some(Previous { number, entries: Some(3), this_update });
+        after_previous(&good, &plan, previous, &records)
     };
     let later = plan.this_update.plus(std::time::Duration::from_secs(1));
     assert_eq!(after(Some(plan.this_update)), None);
@@ -368,13 +366,12 @@ fn rfc5280_s5_1_2_6_no_date_is_later_than_this_update_also_after_a_release_of_th
     let late = plan().this_update.plus(std::time::Duration::from_secs(40 * 366 * 86_400));
     let plan = SetPlan { last_scheduled: Some(late), ..plan() };
     let bytes = crl(ca(1), kiyose(), &plan, &future);
-    let listing = listing(&plan, None, &future);
-    let rows: Vec<_> = listing.rows(kiyose()).collect();
-    assert_eq!(rows.len(), 3);
-    assert!(rows.iter().all(|(_, revocation)| revocation.revoked_at == plan.this_update));
-    assert!(rows.iter().all(|(_, revocation)| revocation.invalidity_date == Some(plan.this_update)));
-    let expected = Expected { plan: &plan, scope: kiyose(), previous: None, departed: 0 };
-    assert_eq!(gate(&bytes, &ca(1).issuer, &expected, rows).err(), None);
+    let in_scope = future.iter().filter(|record| record.issued.partition == Some(KIYOSE));
+    let listed: Vec<_> = in_scope.filter_map(|record| plan.lists(record)).collect();
+    assert_eq!(listed.len(), 3);
+    assert!(listed.iter().all(|revocation| revocation.revoked_at == plan.this_update));
+    assert!(listed.iter().all(|revocation| revocation.invalidity_date == Some(plan.this_update)));
+    assert_eq!(gated(ca(1), kiyose(), &plan, &future, &bytes).err(), None);
 }
 
 #[test]
@@ -388,7 +385,7 @@ fn rfc5280_s5_2_5_the_distribution_point_is_the_scopes_own() {
     }
     assert_eq!(refusal(Scope::Authority, |parts| parts.extensions[2] = of(kiyose())), wrong);
     assert_eq!(refusal(kiyose(), |parts| drop(parts.extensions.remove(2))), wrong);
-    assert_eq!(refusal(Scope::Full, |parts| parts.extensions.push(of(kiyose()))), wrong);
+    assert_eq!(refusal(Scope::FULL, |parts| parts.extensions.push(of(kiyose()))), wrong);
     let not_critical = refusal(kiyose(), |parts| {
         let value = Reader::new(&parts.extensions[2]).sequence(|r| {
             r.oid()?;
@@ -407,8 +404,12 @@ fn rfc5280_s5_2_5_the_distribution_point_is_the_scopes_own() {
 
 #[test]
 fn rfc5280_s5_2_extensions_nobody_planned_are_refused() {
-    for oid in [sekisho::pki::oid::FRESHEST_CRL, sekisho::pki::oid::DELTA_CRL_INDICATOR] {
-        let refused = refusal(Scope::Full, |parts| {
+    for (oid, refusal_of) in [
+        (sekisho::pki::oid::FRESHEST_CRL, GateError::FreshestCrl),
+        (sekisho::pki::oid::DELTA_CRL_INDICATOR, GateError::DeltaCrlIndicator),
+        (sekisho::pki::oid::KEY_USAGE, GateError::Extension),
+    ] {
+        let refused = refusal(Scope::FULL, |parts| {
             parts.extensions.push(Writer::to_der(|w| {
                 w.sequence(|w| {
                     w.oid(&oid);
@@ -416,7 +417,7 @@ fn rfc5280_s5_2_extensions_nobody_planned_are_refused() {
                 });
             }));
         });
-        assert_eq!(refused, GateError::Extension);
+        assert_eq!(refused, refusal_of);
     }
 }
 
@@ -441,18 +442,21 @@ fn a_crl_shrinks_only_by_what_rightly_left() {
         revoked(issued(15, CertificateKind::PhoneAuth, Some(KIYOSE)), RevocationReason::CertificateHold);
     all.insert(8, changed(held, 950, CertStatus::Good));
 
-    let then = collector(&yesterday, &all).count(kiyose());
+    let count = |plan| entries(Selection::complete(plan), &all).of(kiyose()).count();
+    let then = count(yesterday);
     let this_update = Some(yesterday.this_update);
-    let (plan, previous) = (plan(), Some(Previous { number: yesterday.number, entries: then, this_update }));
-    assert_eq!((then, collector(&plan, &all).count(kiyose())), (5, 3));
-    let verdict = |records: &[Record]| {
-        let listing = listing(&plan, Some(yesterday), records);
-        let departed = listing.departed(kiyose());
-        let expected = Expected { plan: &plan, scope: kiyose(), previous, departed };
+    let plan = plan();
+    let previous = Previous { number: yesterday.number, entries: Some(then), this_update };
+    assert_eq!((then, count(plan)), (5, 3));
+    let verdict = |previous, records: &[Record]| {
         let bytes = crl(ca(1), kiyose(), &plan, records);
-        gate(&bytes, &ca(1).issuer, &expected, listing.rows(kiyose())).err()
+        let audited = audited(kiyose(), Selection::complete(plan), Some(yesterday), records, &bytes).unwrap();
+        let expected = Expected { plan: &plan, scope: kiyose(), previous: Some(previous) };
+        gate(&bytes, &ca(1).issuer, &expected, &audited).err()
     };
-    assert_eq!(listing(&plan, Some(yesterday), &all).departed(Scope::Full), 2);
+    let free = Previous { entries: None, ..previous };
+    assert_eq!(verdict(free, &all[..7]), None, "let go by an operator");
+    let verdict = |records: &[Record]| verdict(previous, records);
     assert_eq!(verdict(&all), None);
     // Records that are lost are missing from CRL and comparison alike; only the size shows it.
     for lost in [3, 6, 7, 8] {
@@ -466,14 +470,48 @@ fn a_crl_shrinks_only_by_what_rightly_left() {
 fn records_out_of_order_or_twice_never_pass() {
     let (plan, records) = (plan(), records());
     let good = crl(ca(1), kiyose(), &plan, &records);
-    let expected = Expected { plan: &plan, scope: kiyose(), previous: None, departed: 0 };
-    let rows: Vec<_> = listing(&plan, None, &records).rows(kiyose()).collect();
-    let verdict = |rows: Vec<_>| gate(&good, &ca(1).issuer, &expected, rows).is_ok();
-    assert!(verdict(rows.clone()));
+    let verdict = |records: &[Record]| gated(ca(1), kiyose(), &plan, records, &good).is_ok();
+    assert!(verdict(&records));
+    let listed = |record: &Record| record.issued.partition == Some(KIYOSE) && plan.lists(record).is_some();
+    let rows: Vec<Record> = records.iter().filter(|record| listed(record)).cloned().collect();
+    assert_eq!(rows.len(), 3);
     for place in [0, 1] {
         let (mut swapped, mut twice) = (rows.clone(), rows.clone());
         swapped.swap(place, place + 1);
-        twice.insert(place, rows[place]);
-        assert!(!verdict(swapped) && !verdict(twice));
+        twice.insert(place, rows[place].clone());
+        assert!(!verdict(&swapped) && !verdict(&twice));
     }
+}
+
+/// What the gate says of the CRL of Kiyose after that one.
+fn after_previous(
+    bytes: &[u8],
+    plan: &SetPlan,
+    previous: Option<Previous>,
+    records: &[Record],
+) -> Option<GateError> {
+    let audited = audited(kiyose(), Selection::complete(*plan), None, records, bytes).unwrap();
+    gate(bytes, &ca(1).issuer, &Expected { plan, scope: kiyose(), previous }, &audited).err()
+}
+
+#[test]
+fn a_partition_lists_octet_for_octet_what_was_found_right_in_the_full_crl() {
+    let (plan, records) = (plan(), records());
+    let full = crl(ca(1), Scope::FULL, &plan, &records);
+    let audited = audited(Scope::FULL, Selection::complete(plan), None, &records, &full).unwrap();
+    let verdict = |ca: &Ca, scope, bytes: &[u8]| {
+        gate(bytes, &ca.issuer, &Expected { plan: &plan, scope, previous: None }, &audited)
+            .map(|facts| facts.entries())
+    };
+    for (generation, scope, count) in
+        [(1, kiyose(), 3), (2, kiyose(), 3), (2, Scope::FULL, 6), (3, Scope::Authority, 1)]
+    {
+        let bytes = crl(ca(generation), scope, &plan, &records);
+        assert_eq!(verdict(ca(generation), scope, &bytes), Ok(count));
+    }
+    let fewer = crl(ca(1), kiyose(), &plan, &records[..7]);
+    assert_eq!(verdict(ca(1), kiyose(), &fewer), Err(GateError::Altered));
+    let mut parts = Parts::of(&crl(ca(1), kiyose(), &plan, &records));
+    parts.entries.as_mut().unwrap().swap(0, 1);
+    assert_eq!(verdict(ca(1), kiyose(), &parts.sign(ca(1))), Err(GateError::Altered));
 }

@@ -32,7 +32,7 @@ fn rcgen_writes_the_same_octets_for_a_plain_crl() {
             key_identifier_method: KeyIdMethod::PreSpecified(ca(1).key.key_id().to_vec()),
         };
         let theirs = params.signed_by(&Issuer::from_params(&ca(1).params, &ca(1).pair)).unwrap();
-        assert_eq!(crl(ca(1), Scope::Full, &plan, &records), theirs.der().as_ref());
+        assert_eq!(crl(ca(1), Scope::FULL, &plan, &records), theirs.der().as_ref());
     }
 }
 
@@ -56,7 +56,7 @@ fn revoked_cert_params(record: &Record) -> RevokedCertParams {
 
 #[test]
 fn x509_parser_verifies_every_scope_and_generation() {
-    for (generation, scope) in [(1, Scope::Full), (2, kiyose()), (3, Scope::Authority), (3, Scope::Full)] {
+    for (generation, scope) in [(1, Scope::FULL), (2, kiyose()), (3, Scope::Authority), (3, Scope::FULL)] {
         let bytes = crl(ca(generation), scope, &plan(), &records());
         let (rest, list) = CertificateRevocationList::from_der(&bytes).unwrap();
         assert!(rest.is_empty());
@@ -71,7 +71,7 @@ fn x509_parser_verifies_every_scope_and_generation() {
 
 #[test]
 fn webpki_finds_the_revoked_in_the_full_crl() {
-    let bytes = crl(ca(1), Scope::Full, &plan(), &records());
+    let bytes = crl(ca(1), Scope::FULL, &plan(), &records());
     let list =
         webpki::CertRevocationList::from(webpki::BorrowedCertRevocationList::from_der(&bytes).unwrap());
     let found = list.find_serial(serial(13).magnitude()).unwrap().unwrap();
@@ -116,7 +116,7 @@ fn openssl(arguments: &[&str]) -> Output {
 fn openssl_verifies_the_signature_with_its_own_generation_only() {
     let desk = Desk::new();
     let cas = [1, 2, 3].map(|g| desk.put(&format!("ca{g}"), "x509", &ca(g).issuer.certificate));
-    for (generation, scope) in [(1, Scope::Full), (2, kiyose()), (3, Scope::Authority), (3, Scope::Full)] {
+    for (generation, scope) in [(1, Scope::FULL), (2, kiyose()), (3, Scope::Authority), (3, Scope::FULL)] {
         let list = desk.put("crl", "crl", &crl(ca(generation), scope, &plan(), &records()));
         for (other, certificate) in (1..).zip(&cas) {
             let out =
@@ -127,7 +127,7 @@ fn openssl_verifies_the_signature_with_its_own_generation_only() {
         let shown = openssl(&["crl", "-noout", "-text", "-in", &text(&list)]);
         let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
         assert!(shown.contains("Version 2 (0x1)"), "{shown}");
-        assert!(shown.contains("X509v3 Issuing Distribution Point: critical") != (scope == Scope::Full));
+        assert!(shown.contains("X509v3 Issuing Distribution Point: critical") != (scope == Scope::FULL));
     }
 }
 
@@ -177,7 +177,7 @@ fn openssl_refuses_the_revoked_and_accepts_the_good_by_partition_and_full_crl() 
     let desk = Desk::new();
     let Scope::Partition { distribution_point: point, .. } = kiyose() else { unreachable!() };
     let (good, revoked) = (leaf(ca(1), 12, point), leaf(ca(1), 10, point));
-    for scope in [kiyose(), Scope::Full] {
+    for scope in [kiyose(), Scope::FULL] {
         let list = crl(ca(1), scope, &plan(), &records());
         assert_eq!(verdict(&desk, ca(1), &good, &list), (true, String::new()));
         let (accepted, said) = verdict(&desk, ca(1), &revoked, &list);

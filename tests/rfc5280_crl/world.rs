@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose};
 use sekisho::crl::{
-    Collector, CrlFacts, CrlNumber, Expected, GateError, Listing, Scope, SetPlan, gate, tbs_cert_list,
+    Audit, Audited, CrlFacts, CrlNumber, Entries, Expected, GateError, Layout, Scope, Selection, SetPlan,
+    gate, tbs_cert_list,
 };
 use sekisho::der::UnixTime;
 use sekisho::pki::{
@@ -155,22 +156,36 @@ pub fn records() -> Vec<Record> {
     ]
 }
 
-pub fn collector(plan: &SetPlan, records: &[Record]) -> Collector {
-    let mut collector = Collector::new(AUTHORITY, *plan);
-    records.iter().for_each(|record| collector.add(record));
-    collector
-}
-
-pub fn listing(plan: &SetPlan, previous: Option<SetPlan>, records: &[Record]) -> Listing {
-    let mut listing = Listing::new(AUTHORITY, *plan, previous);
-    records.iter().for_each(|record| listing.add(record));
-    listing
+pub fn entries(selection: Selection, records: &[Record]) -> Entries {
+    let mut layout = Layout::new(AUTHORITY, selection);
+    records.iter().for_each(|record| layout.add(record));
+    let mut encoder = layout.begin();
+    records.iter().for_each(|record| encoder.add(record).unwrap());
+    encoder.finish().unwrap()
 }
 
 pub fn crl(ca: &Ca, scope: Scope<'_>, plan: &SetPlan, records: &[Record]) -> Vec<u8> {
-    let collector = collector(plan, records);
-    let entries = collector.entries(scope);
-    tbs_cert_list(&ca.issuer, ca.key.algorithm(), scope, plan, &entries).sign(&ca.key).unwrap()
+    selected(ca, scope, Selection::complete(*plan), records)
+}
+
+/// The CRL of what `selection` lists.
+pub fn selected(ca: &Ca, scope: Scope<'_>, selection: Selection, records: &[Record]) -> Vec<u8> {
+    let entries = entries(selection, records).of(scope);
+    let tbs = tbs_cert_list(&ca.issuer, ca.key.algorithm(), scope, selection.plan(), entries);
+    tbs.sign(&ca.key).unwrap().der().to_vec()
+}
+
+/// What the records are found to say of `bytes`, after the set of `previous`.
+pub fn audited(
+    scope: Scope<'_>,
+    selection: Selection,
+    previous: Option<SetPlan>,
+    records: &[Record],
+    bytes: &[u8],
+) -> Result<Audited, GateError> {
+    let mut audit = Audit::begin(bytes, AUTHORITY, scope, selection, previous)?;
+    records.iter().for_each(|record| audit.add(record));
+    audit.finish()
 }
 
 /// What the gate says of `bytes` as the CRL of `scope`, with nothing published before.
@@ -181,6 +196,6 @@ pub fn gated(
     records: &[Record],
     bytes: &[u8],
 ) -> Result<CrlFacts, GateError> {
-    let expected = Expected { plan, scope, previous: None, departed: 0 };
-    gate(bytes, &ca.issuer, &expected, listing(plan, None, records).rows(scope))
+    let audited = audited(scope, Selection::complete(*plan), None, records, bytes)?;
+    gate(bytes, &ca.issuer, &Expected { plan, scope, previous: None }, &audited)
 }

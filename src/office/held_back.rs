@@ -1,0 +1,142 @@
+//! Sets that the gate held back and an operator may let go.
+//!
+//! A set whose CRLs say exactly what the records say, but less than before and nobody can say why,
+//! is made whole and laid aside under `crl/held-back/`. It stays open in the journal until it is
+//! let go, or another set comes out.
+
+use std::path::PathBuf;
+use std::sync::PoisonError;
+
+use super::catalogues::{CATALOGUE, read_catalogue};
+use super::publish::{Begun, Kind, PublishedSet};
+use super::{Office, OfficeError, stored};
+use crate::crl::Catalogue;
+use crate::pki::AuthorityId;
+use crate::record::{Event, Origin, Position};
+
+/// Directory of the set that was held back: one at most.
+const HELD_BACK: &str = "held-back";
+
+/// Octets of a reason: it stands in the journal.
+const REASON_OCTETS_MAX: usize = 200;
+
+/// A set that waits for an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldBack {
+    /// Its name.
+    pub set: String,
+    /// Its thisUpdate.
+    pub this_update: String,
+    /// Its nextUpdate: until then it may be let go.
+    pub next_update: String,
+    /// What the gate found, a line each.
+    pub findings: Vec<String>,
+}
+
+impl Office {
+    /// The set that was held back last, if it waits still.
+    #[must_use]
+    pub fn held_back(&self) -> Option<HeldBack> {
+        let Catalogue { set, this_update, next_update, held_back_for: findings, .. } =
+            self.find_held_back()?;
+        Some(HeldBack { set, this_update, next_update, findings })
+    }
+
+    /// Publishes the set that was held back, for a reason that is recorded. `set` names it, so that
+    /// none but the one that was looked at is let go.
+    ///
+    /// # Errors
+    /// [`OfficeError::NotHeldBack`] when it is not the one that waits, is no longer valid, or is not
+    /// the one that was laid aside; as [`Self::publish`].
+    pub fn release_set(&self, set: &str, reason: &str, origin: Origin) -> Result<PublishedSet, OfficeError> {
+        self.believed_clock()?;
+        let refused = |why: String| Err(OfficeError::NotHeldBack(why));
+        if reason.trim().is_empty() || reason.len() > REASON_OCTETS_MAX {
+            return refused(format!("give a reason of 1 to {REASON_OCTETS_MAX} octets: it is recorded"));
+        }
+        let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(own) = self.find_held_back() else {
+            return refused("no CRL set waits to be let go: look at `sekisho crl list`".to_owned());
+        };
+        if own.set != set {
+            return refused(format!("set {set} does not wait to be let go; look at set {}", own.set));
+        }
+        let damaged = || OfficeError::Damaged(format!("the catalogue of set {set} is damaged: publish anew"));
+        let plan = own.plan().ok_or_else(damaged)?;
+        if self.clock.now() >= plan.next_update {
+            return refused(format!("set {set} was valid until {}: publish anew", plan.next_update));
+        }
+        let place = self.held_back_directory(&own.set);
+        for row in &own.crls {
+            let name = row.url.rsplit('/').next().ok_or_else(damaged)?;
+            let path = place.join(&row.authority).join(row.generation.to_string()).join(name);
+            if stored::sha256_of(&self.disk, &path)? != row.sha256 {
+                return refused(format!("{} is not what was laid aside: publish anew", path.display()));
+            }
+        }
+        let names: Vec<&str> = own.crls.iter().map(|row| row.authority.as_str()).collect();
+        let authorities = self.profile.authorities.iter();
+        let authorities: Vec<AuthorityId> =
+            authorities.filter(|one| names.contains(&one.name.as_str())).map(|one| one.id).collect();
+        let finding = own.held_back_for.first().cloned().unwrap_or_default();
+        let (begun, reason) = (plan.position, reason.trim().to_owned());
+        tracing::warn!(set, finding, reason, actor = origin.actor.name(), "a CRL set held back is let go");
+        self.journal_by(origin, Event::CrlSetReleased { begun, finding, reason })?;
+        let kind = if own.scheduled { Kind::Scheduled } else { Kind::OnDemand };
+        self.put_in_place(&place, &own)?;
+        let published = self.announce(&Begun::again(kind, plan, authorities), &own);
+        drop(publishing);
+        published.inspect(|_| self.clear_alarm(kind))
+    }
+
+    /// Lays a set aside; one that was laid aside before is given up.
+    pub(super) fn hold_back(&self, begun: &Begun, own: &Catalogue) -> Result<(), OfficeError> {
+        self.give_up_held_back();
+        let place = self.held_back_directory(&own.set);
+        if let Some(directory) = place.parent() {
+            self.disk.create_dirs(directory)?;
+        }
+        self.disk.rename(&self.building(&begun.plan), &place)?;
+        for finding in &own.held_back_for {
+            tracing::error!(set = own.set, finding, "the CRL set is held back: an operator may let it go");
+        }
+        Ok(())
+    }
+
+    /// Another set came out for these authorities: what waited for them is out of date.
+    pub(super) fn drop_held_back(&self, authorities: &[AuthorityId]) {
+        let concerns = |own: &Catalogue| {
+            let of = authorities.iter().map(|authority| self.authority_name(*authority));
+            of.into_iter().any(|name| own.crls.iter().any(|row| row.authority == name))
+        };
+        if self.find_held_back().is_some_and(|own| concerns(&own)) {
+            self.give_up_held_back();
+        }
+    }
+
+    /// True when the set begun there waits for an operator.
+    pub(super) fn is_held_back(&self, begun: Position) -> bool {
+        self.find_held_back().is_some_and(|own| own.position == begun.0)
+    }
+
+    fn give_up_held_back(&self) {
+        let Some(own) = self.find_held_back() else { return };
+        if let Err(error) = self.disk.remove_dir(&self.held_back_directory(&own.set)) {
+            tracing::warn!(%error, "a CRL set that was held back cannot be removed");
+        }
+        if let Err(error) = self.journal(Event::CrlSetAbandoned { begun: Position(own.position) }) {
+            tracing::warn!(%error, "a CRL set that was held back stays open in the journal");
+        }
+    }
+
+    fn find_held_back(&self) -> Option<Catalogue> {
+        let names = self.disk.list(&self.held_back_directory("")).ok()?;
+        let numbers = names.iter().filter_map(|name| name.parse::<u128>().ok());
+        let newest = numbers.max()?.to_string();
+        read_catalogue(&self.disk, &self.held_back_directory(&newest).join(CATALOGUE)).ok()?
+    }
+
+    fn held_back_directory(&self, set: &str) -> PathBuf {
+        self.data.crl().join(HELD_BACK).join(set)
+    }
+}

@@ -1,0 +1,50 @@
+//! What a crash left of CRL sets: closed in the journal, swept from the disk.
+
+use std::sync::PoisonError;
+
+use super::authorities::sha256;
+use super::catalogues::to_json;
+use super::publish::BUILDING;
+use super::{Office, OfficeError};
+use crate::crl::CrlNumber;
+use crate::record::Event;
+
+impl Office {
+    /// Sets that a crash left open: one that is being served was published, one that was held back
+    /// waits on, the others will never come out.
+    pub(super) fn settle_open_sets(&self) -> Result<(), OfficeError> {
+        let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let served = self.served_catalogue()?;
+        for begun in self.store.facts().open_crl_sets.keys().copied() {
+            let set = CrlNumber::new(self.store.epoch(), begun).to_string();
+            let is_served = served.iter().flat_map(|served| &served.crls).any(|row| row.set == set);
+            let own = if is_served { self.set_catalogue(&set)? } else { None };
+            match own {
+                Some(own) => {
+                    let catalogue_sha256 = sha256(&to_json(&own)?);
+                    self.journal(Event::CrlSetPublished { begun, catalogue_sha256 })?;
+                }
+                None if self.is_held_back(begun) => {}
+                None => {
+                    // It may have been renamed into place, and nobody told of it.
+                    self.disk.remove_dir(&self.set_directory(&set))?;
+                    self.journal(Event::CrlSetAbandoned { begun })?;
+                }
+            }
+        }
+        drop(publishing);
+        Ok(())
+    }
+
+    /// Removes what a crash left of sets that never came out.
+    pub(super) fn sweep_unfinished_sets(&self) {
+        let Ok(names) = self.disk.list(&self.data.crl()) else { return };
+        for name in names.iter().filter(|name| name.starts_with(BUILDING)) {
+            let path = self.data.crl().join(name);
+            // A leftover that cannot be removed costs disk space, not correctness.
+            if let Err(error) = self.disk.remove_dir(&path) {
+                tracing::warn!(%error, "an unfinished CRL set could not be removed");
+            }
+        }
+    }
+}
