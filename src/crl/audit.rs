@@ -6,7 +6,7 @@ use std::fmt;
 use ring::digest::{self, Context, SHA256};
 
 use super::certificate_list::CertificateList;
-use super::scope::Group;
+use super::scope::{Group, PerGroup};
 use super::{GateError, Scope, Selection, SetPlan, entry};
 use crate::der::Reader;
 use crate::pki::{AuthorityId, Revocation, SerialNumber};
@@ -29,7 +29,7 @@ pub struct Audit<'a> {
     entries: &'a [u8],
     /// By the serial at its head: what is left of a run.
     runs: HashMap<SerialNumber, Reader<'a>>,
-    of: HashMap<Group, Account>,
+    of: PerGroup<Box<Account>>,
     difference: Option<GateError>,
 }
 
@@ -44,11 +44,11 @@ struct Account {
 #[derive(Debug)]
 pub struct Audited {
     whole: Share,
-    of: HashMap<Group, Share>,
+    of: PerGroup<Share>,
 }
 
 /// The entries of one scope.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Share {
     /// SHA-256 of their octets, in the order of their serials.
     pub(super) sha256: [u8; 32],
@@ -78,7 +78,7 @@ impl<'a> Audit<'a> {
         let list = CertificateList::from_der(crl)?;
         let runs = runs(&list, selection.is_delta())?;
         let entries = list.revoked_certificates;
-        let (group, of, difference) = (scope.group(), HashMap::new(), None);
+        let (group, of, difference) = (scope.group(), PerGroup::new(), None);
         Ok(Self { authority, selection, group, previous, entries, runs, of, difference })
     }
 
@@ -96,7 +96,7 @@ impl<'a> Audit<'a> {
             if self.selection.must_list(record) {
                 self.difference = Some(GateError::LeftEarly(certificate.serial));
             } else if self.previous.is_some_and(|previous| previous.lists(record).is_some()) {
-                self.of.entry(group).or_default().departed += 1;
+                self.of.entry(group).departed += 1;
             }
             return;
         }
@@ -120,7 +120,7 @@ impl<'a> Audit<'a> {
         if revocation != became {
             return Err(GateError::Differs(serial));
         }
-        let account = self.of.entry(group).or_default();
+        let account = self.of.entry(group);
         account.octets.update(octets);
         account.count += 1;
         if !run.is_empty() {
@@ -143,13 +143,14 @@ impl<'a> Audit<'a> {
         if let Some(extra) = self.runs.keys().min() {
             return Err(GateError::Extra(*extra));
         }
-        let of: HashMap<Group, Share> =
-            self.of.into_iter().map(|(group, account)| (group, account.share())).collect();
-        let whole = Share {
-            sha256: sha256(self.entries),
-            count: of.values().map(|share| share.count).sum(),
-            departed: of.values().map(|share| share.departed).sum(),
-        };
+        let mut whole = Share { sha256: sha256(self.entries), count: 0, departed: 0 };
+        let mut of = PerGroup::new();
+        for (group, account) in self.of.into_iter() {
+            let share = account.share();
+            whole.count += share.count;
+            whole.departed += share.departed;
+            of.insert(group, share);
+        }
         Ok(Audited { whole, of })
     }
 }
@@ -159,7 +160,7 @@ impl Audited {
     pub(super) fn share(&self, scope: Scope<'_>) -> Share {
         match scope.group() {
             None => self.whole,
-            Some(group) => self.of.get(&group).copied().unwrap_or_else(|| Account::default().share()),
+            Some(group) => self.of.find(group).copied().unwrap_or_else(|| Account::default().share()),
         }
     }
 }

@@ -7,11 +7,10 @@
 //!
 //! Memory: the octets of the entries, which RSA wants in one piece, and nothing an entry beyond.
 
-use std::collections::HashMap;
 use std::mem;
 use std::ops::Range;
 
-use super::scope::Group;
+use super::scope::{Group, PerGroup};
 use super::{GateError, Scope, Selection, entry};
 use crate::der::Writer;
 use crate::pki::{AuthorityId, Partition};
@@ -30,7 +29,7 @@ const ROOM_BEHIND: usize = 4096;
 pub struct Layout {
     authority: AuthorityId,
     selection: Selection,
-    groups: HashMap<Group, Extent>,
+    groups: PerGroup<Extent>,
 }
 
 /// What a group takes.
@@ -47,7 +46,7 @@ pub struct Encoder {
     selection: Selection,
     entries: Entries,
     /// Where the next entry of a group goes, and where its place ends.
-    places: HashMap<Group, Range<usize>>,
+    places: PerGroup<Range<usize>>,
     scratch: Vec<u8>,
 }
 
@@ -65,8 +64,8 @@ pub struct Entries {
 impl Layout {
     /// For what `selection` lists of this authority.
     #[must_use]
-    pub fn new(authority: AuthorityId, selection: Selection) -> Self {
-        Self { authority, selection, groups: HashMap::new() }
+    pub const fn new(authority: AuthorityId, selection: Selection) -> Self {
+        Self { authority, selection, groups: PerGroup::new() }
     }
 
     /// Takes one record. Those that are not listed, and those of other authorities, take no room.
@@ -76,7 +75,7 @@ impl Layout {
             return;
         }
         if let Some(revocation) = self.selection.lists(record) {
-            let extent = self.groups.entry(Group::of(&record.issued)).or_default();
+            let extent = self.groups.entry(Group::of(&record.issued));
             extent.octets += entry::len(&certificate.serial, &revocation);
             extent.count += 1;
         }
@@ -85,10 +84,9 @@ impl Layout {
     /// Makes room.
     #[must_use]
     pub fn begin(self) -> Encoder {
-        let mut groups: Vec<(Group, Extent)> = self.groups.into_iter().collect();
-        groups.sort_unstable_by_key(|(group, _)| *group);
-        let entries = Entries::with_room_for(groups);
-        let places = entries.places().collect();
+        let entries = Entries::with_room_for(self.groups.into_iter().collect());
+        let mut places = PerGroup::new();
+        entries.places().for_each(|(group, place)| places.insert(group, place));
         Encoder {
             authority: self.authority,
             selection: self.selection,
@@ -110,7 +108,7 @@ impl Encoder {
             return Ok(());
         }
         let Some(revocation) = self.selection.lists(record) else { return Ok(()) };
-        let place = self.places.get_mut(&Group::of(&record.issued)).ok_or(GateError::Layout)?;
+        let place = self.places.find_mut(Group::of(&record.issued)).ok_or(GateError::Layout)?;
         let mut writer = Writer::from(mem::take(&mut self.scratch));
         entry::write(&mut writer, &certificate.serial, &revocation);
         self.scratch = writer.into_bytes();
@@ -127,7 +125,8 @@ impl Encoder {
     /// # Errors
     /// [`GateError::Layout`] when something measured is missing.
     pub fn finish(self) -> Result<Entries, GateError> {
-        if self.places.values().all(Range::is_empty) { Ok(self.entries) } else { Err(GateError::Layout) }
+        let is_full = self.places.into_iter().all(|(_, left)| left.is_empty());
+        if is_full { Ok(self.entries) } else { Err(GateError::Layout) }
     }
 }
 

@@ -35,16 +35,17 @@ impl SetPlan {
     /// dated thisUpdate.
     #[must_use]
     pub fn lists(&self, record: &Record) -> Option<Revocation> {
-        let CertStatus::Revoked(revocation) = record.status_at(self.position) else { return None };
+        // Nothing changes before it was issued, and most never.
+        let change = record.change_at(self.position)?;
+        let CertStatus::Revoked(revocation) = change.status else { return None };
         // One of a later date is from before the clock was released: who had expired then may
         // not have expired now.
         let last = self.last_scheduled.filter(|last| *last <= self.this_update);
         let may_go = last.is_some_and(|last| record.issued.not_after < last && revocation.revoked_at < last);
-        let shown = match record.change_at(self.position) {
-            Some(change) if change.recorded_at > self.this_update => self.dated_now(revocation),
-            _ => revocation,
-        };
-        (!may_go).then_some(shown)
+        if may_go {
+            return None;
+        }
+        Some(if change.recorded_at > self.this_update { self.dated_now(revocation) } else { revocation })
     }
 
     /// The plan of a delta of this set for who has the CRL of `base`. Cut `alone`, not beside a new

@@ -1,5 +1,7 @@
 //! Which certificates a CRL speaks for.
 
+use std::collections::BTreeMap;
+
 use super::CrlNumber;
 use crate::pki::{CertificateKind, Name, Partition};
 use crate::record::Issued;
@@ -61,6 +63,90 @@ impl Group {
     }
 }
 
+/// Something for each group. Looked into for every entry of a set, several times: municipality
+/// codes have five digits, and are their own places.
+#[derive(Debug, Clone)]
+pub(super) struct PerGroup<T> {
+    places: Vec<Option<T>>,
+    /// Partitions of other profiles whose numbers are larger.
+    others: BTreeMap<Group, T>,
+}
+
+/// Places: two, and one for each number of five digits.
+const PLACES_MAX: usize = 100_002;
+
+impl<T> PerGroup<T> {
+    pub(super) const fn new() -> Self {
+        Self { places: Vec::new(), others: BTreeMap::new() }
+    }
+
+    pub(super) fn find_mut(&mut self, group: Group) -> Option<&mut T> {
+        match group.place() {
+            Some(place) => self.places.get_mut(place).and_then(Option::as_mut),
+            None => self.others.get_mut(&group),
+        }
+    }
+
+    pub(super) fn find(&self, group: Group) -> Option<&T> {
+        match group.place() {
+            Some(place) => self.places.get(place).and_then(Option::as_ref),
+            None => self.others.get(&group),
+        }
+    }
+
+    /// What is there for the group, made when there is nothing.
+    pub(super) fn entry(&mut self, group: Group) -> &mut T
+    where
+        T: Default,
+    {
+        let Some(place) = group.place() else { return self.others.entry(group).or_default() };
+        if place >= self.places.len() {
+            self.places.resize_with(place + 1, || None);
+        }
+        match self.places.get_mut(place) {
+            Some(found) => found.get_or_insert_default(),
+            // Never: it was made long enough.
+            None => self.others.entry(group).or_default(),
+        }
+    }
+
+    pub(super) fn insert(&mut self, group: Group, value: T)
+    where
+        T: Default,
+    {
+        *self.entry(group) = value;
+    }
+
+    /// In the order of groups.
+    pub(super) fn into_iter(self) -> impl Iterator<Item = (Group, T)> {
+        let placed = self.places.into_iter().enumerate();
+        let placed = placed.filter_map(|(place, value)| Some((Group::at(place)?, value?)));
+        placed.chain(self.others)
+    }
+}
+
+impl Group {
+    const fn place(self) -> Option<usize> {
+        match self {
+            Self::Authority => Some(0),
+            Self::Undivided => Some(1),
+            #[expect(clippy::as_conversions, reason = "a usize holds a u32 where this is built")]
+            Self::Partition(Partition(number)) => {
+                let place = number as usize + 2;
+                if place < PLACES_MAX { Some(place) } else { None }
+            }
+        }
+    }
+
+    fn at(place: usize) -> Option<Self> {
+        match place {
+            0 => Some(Self::Authority),
+            1 => Some(Self::Undivided),
+            _ => u32::try_from(place - 2).ok().map(|number| Self::Partition(Partition(number))),
+        }
+    }
+}
+
 impl Scope<'_> {
     /// The full CRL of an authority without deltas.
     pub const FULL: Self = Self::Full { freshest_crl: None };
@@ -78,6 +164,31 @@ impl Scope<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_for_a_group_is_found_again_in_the_order_of_groups() {
+        let partition = |number| Group::Partition(Partition(number));
+        let all = [
+            Group::Authority,
+            Group::Undivided,
+            partition(0),
+            partition(1361),
+            partition(99_999),
+            partition(100_000),
+            partition(u32::MAX),
+        ];
+        let mut kept = PerGroup::new();
+        for (value, group) in all.iter().enumerate().rev() {
+            assert!(kept.find(*group).is_none());
+            kept.insert(*group, value);
+            *kept.entry(*group) += 10;
+            *kept.find_mut(*group).unwrap() += 100;
+        }
+        assert_eq!(kept.find(partition(1361)), Some(&113));
+        assert!(kept.find(partition(1362)).is_none());
+        let found: Vec<_> = kept.into_iter().collect();
+        assert_eq!(found, (110..).zip(all).map(|(value, group)| (group, value)).collect::<Vec<_>>());
+    }
 
     #[test]
     fn files_are_named_after_their_scope() {
