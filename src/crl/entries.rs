@@ -81,7 +81,7 @@ impl Layout {
     /// Makes room.
     #[must_use]
     pub fn begin(self) -> Encoder {
-        let entries = Entries::with_room_for(self.groups.into_iter().collect());
+        let entries = Entries::with_room_for(self.groups.into_sorted());
         let mut places = PerGroup::new();
         entries.places().for_each(|(group, place)| places.insert(group, place));
         Encoder { authority: self.authority, selection: self.selection, entries, places }
@@ -113,7 +113,7 @@ impl Encoder {
     /// # Errors
     /// [`GateError::Layout`] when something measured is missing.
     pub fn finish(self) -> Result<Entries, GateError> {
-        let is_full = self.places.into_iter().all(|(_, left)| left.is_empty());
+        let is_full = self.places.into_sorted().iter().all(|(_, left)| left.is_empty());
         if is_full { Ok(self.entries) } else { Err(GateError::Layout) }
     }
 }

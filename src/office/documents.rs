@@ -1,7 +1,6 @@
 //! What is there to download: the CRLs of the sets being served, the catalogue, CA certificates.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,6 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::authorities::sha256;
 use super::catalogues::{CATALOGUE, CATALOGUE_SIGNATURE, ServedSet};
-use super::data::DataError;
 use super::{Office, OfficeError};
 use crate::crl::{Catalogue, CrlKind, Row};
 use crate::der::UnixTime;
@@ -144,8 +142,7 @@ impl Office {
         let damaged = || OfficeError::Damaged(format!("the catalogue's row of {} is damaged", row.url));
         let path = self.crl_path(row).ok_or_else(damaged)?;
         let hash = HEXLOWER_PERMISSIVE.decode(row.sha256.as_bytes()).ok();
-        let missing = |error| DataError::Io { path: path.clone(), error };
-        if fs::metadata(&path).map_err(missing)?.len() != row.bytes {
+        if self.disk.len_of(&path)? != Some(row.bytes) {
             return Err(OfficeError::Damaged(format!(
                 "{} is not the file that was published",
                 path.display()
@@ -162,8 +159,7 @@ impl Office {
             immutable: true,
         };
         let pem_path = path.with_extension("pem");
-        let missing = |error| DataError::Io { path: pem_path.clone(), error };
-        let pem_len = fs::metadata(&pem_path).map_err(missing)?.len();
+        let pem_len = self.disk.len_of(&pem_path)?.ok_or_else(damaged)?;
         let pem = PublicFile {
             path: row.url.replace(".crl", ".pem"),
             content: PublicContent::File(pem_path, pem_len),
@@ -191,11 +187,7 @@ impl Office {
 
     /// Names of the newest sets on disk.
     fn newest_sets(&self) -> Vec<String> {
-        let directory = self.set_directory("");
-        let names = fs::read_dir(directory).into_iter().flatten().flatten();
-        let numbers = names.filter_map(|entry| entry.file_name().to_str()?.parse::<u128>().ok());
-        let newest: BTreeSet<u128> = numbers.collect();
-        newest.into_iter().rev().take(SETS_SERVED).map(|number| number.to_string()).collect()
+        self.sets().unwrap_or_default().into_iter().rev().take(SETS_SERVED).collect()
     }
 
     /// Everything of one set under its immutable addresses; what cannot be read is left out.
@@ -220,7 +212,8 @@ impl Office {
     }
 
     fn read_published(&self, path: &Path) -> Result<Vec<u8>, OfficeError> {
-        fs::read(path).map_err(|error| OfficeError::Damaged(format!("{}: {error}", path.display())))
+        let missing = || OfficeError::Damaged(format!("{}: the file is missing", path.display()));
+        self.disk.read(path)?.ok_or_else(missing)
     }
 
     /// Where the CRL of a row lies.

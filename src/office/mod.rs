@@ -57,7 +57,7 @@ pub use presign::{Presigning, Progress, Stage, Tell};
 pub use publish::PublishedSet;
 pub use rebuild::{Comparison, Rebuilt};
 pub use refresh::Sign;
-pub use schedule::{Overdue, Schedule};
+pub use schedule::{Keeper, Overdue, Schedule};
 pub use signer_files::{GivenSigner, SignerFileError};
 pub use signers::SignerInUse;
 pub use start::{Machine, init, init_at, init_on};
@@ -67,7 +67,7 @@ use crate::config::Config;
 use crate::ocsp::{Responder, SigningIdentity};
 use crate::pki::{AuthorityId, Generation, Partition};
 use crate::profile::Profile;
-use crate::signer::Pool;
+use crate::signer::{Pool, SimDevice};
 use crate::status::StatusIndex;
 use crate::store::{Clock, Disk, Frozen, Store};
 
@@ -77,6 +77,8 @@ pub struct Office {
     data: DataDir,
     /// Where CRL sets are.
     disk: Disk,
+    /// What the authorities' keys sign in, when that may be gone.
+    device: Option<SimDevice>,
     clock: Clock,
     profile: Profile,
     store: Store,

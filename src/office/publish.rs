@@ -360,7 +360,7 @@ impl Office {
             return;
         }
         for left in [self.building(&begun.plan), self.set_directory(&set)] {
-            if let Err(error) = self.disk.remove_dir(&left) {
+            if let Err(error) = self.discard(&left) {
                 tracing::warn!(%error, "what is left of a CRL set that was given up cannot be removed");
             }
         }
