@@ -40,7 +40,8 @@ fn rfc5280_s5_a_year_of_faults_leaves_nobody_without_a_valid_crl() {
     for day in 0..days {
         let mut faults = world.faults_of_a_day(&mut dice);
         for step in 0..(86_400 / STEP.as_secs()) {
-            let due: Vec<Fault> = faults.extract_if(.., |(at, _)| *at <= step).map(|(_, fault)| fault).collect();
+            let due: Vec<Fault> =
+                faults.extract_if(.., |(at, _)| *at <= step).map(|(_, fault)| fault).collect();
             world.step(due.first().copied(), &mut dice);
             for fault in due.into_iter().skip(1) {
                 world.strike(fault, &mut dice);
@@ -65,7 +66,11 @@ fn rfc5280_s5_a_year_of_faults_leaves_nobody_without_a_valid_crl() {
         assert_eq!(count, days, "{what}");
     }
     assert!(told.builds_failed > days / 4, "{} builds failed", told.builds_failed);
-    assert!(told.killed_in_the_middle > days / 10, "{} kills hit a change of the disk", told.killed_in_the_middle);
+    assert!(
+        told.killed_in_the_middle > days / 10,
+        "{} kills hit a change of the disk",
+        told.killed_in_the_middle
+    );
     assert!(judge.scheduled_sets >= days, "{} scheduled sets in {days} days", judge.scheduled_sets);
     assert!(judge.deltas > days, "{} deltas", judge.deltas);
     assert!(judge.departed > 0, "nobody expired");

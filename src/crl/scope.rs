@@ -193,7 +193,10 @@ mod tests {
         }
         assert_eq!(kept.find(partition(1361)), Some(&113));
         assert!(kept.find(partition(1362)).is_none());
-        assert_eq!(kept.into_sorted(), (110..).zip(all).map(|(value, group)| (group, value)).collect::<Vec<_>>());
+        assert_eq!(
+            kept.into_sorted(),
+            (110..).zip(all).map(|(value, group)| (group, value)).collect::<Vec<_>>()
+        );
     }
 
     #[test]

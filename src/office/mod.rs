@@ -46,7 +46,9 @@ pub use check::Condition;
 pub use clock::{ClockRelease, ClockState};
 use data::DataDir;
 use documents::Served;
-pub use documents::{PublicContent, PublicFile, Watcher};
+pub use documents::{
+    IMMUTABLE_MAX_AGE, PublicContent, PublicFile, PublicRow, PublicSet, Published, StoredFile, Watcher,
+};
 pub use error::{Blame, OfficeError};
 pub use explain::{Explanation, KeptBy, Use};
 pub use held_back::HeldBack;
@@ -88,6 +90,8 @@ pub struct Office {
     pool: Arc<Pool>,
     /// The keys that may still sign, oldest generation first.
     generations: ArcSwap<BTreeMap<AuthorityId, Vec<Arc<LiveGeneration>>>>,
+    /// The sets on disk, by their names, as they are served.
+    public_sets: Mutex<BTreeMap<String, Arc<PublicSet>>>,
     /// Who serves the published files.
     watcher: ArcSwapOption<Watcher>,
     /// The CRL set each authority is served from.

@@ -153,6 +153,7 @@ impl Office {
             responder,
             pool: Arc::new(pool),
             generations: ArcSwap::from_pointee(LiveGenerations::new()),
+            public_sets: Mutex::default(),
             watcher: ArcSwapOption::empty(),
             served: ArcSwap::from_pointee(Served::default()),
             coming: Mutex::new(BTreeSet::new()),
@@ -204,7 +205,9 @@ impl Office {
         }
         match self.renew_signers() {
             // What the device does not sign now, it will later; what was signed goes on.
-            Err(error @ OfficeError::Sign(_)) => tracing::error!(%error, "an OCSP signer could not be renewed"),
+            Err(error @ OfficeError::Sign(_)) => {
+                tracing::error!(%error, "an OCSP signer could not be renewed")
+            }
             renewed => renewed?,
         }
         self.remove_expired_keys()

@@ -61,7 +61,12 @@ impl Judge {
         for row in &served.crls {
             let [this_update, next_update] =
                 [&row.this_update, &row.next_update].map(|time| time.parse::<UnixTime>().unwrap());
-            assert!(this_update <= world.now, "{}: from the future, {this_update}, at {}", row.url, world.now);
+            assert!(
+                this_update <= world.now,
+                "{}: from the future, {this_update}, at {}",
+                row.url,
+                world.now
+            );
             if row.kind != CrlKind::Delta {
                 assert!(world.now < next_update, "{}: expired {next_update}, at {}", row.url, world.now);
             }
@@ -179,7 +184,8 @@ struct Begun {
 
 impl Account {
     fn of(office: &Office) -> Self {
-        let name = |authority: AuthorityId| if authority == AuthorityId(1) { "sign" } else { "auth" }.to_owned();
+        let name =
+            |authority: AuthorityId| if authority == AuthorityId(1) { "sign" } else { "auth" }.to_owned();
         let mut account = Self::default();
         for numbered in office.store().entries(sekisho::record::Position(1)) {
             let numbered = numbered.unwrap();
@@ -234,7 +240,11 @@ impl Account {
             let expiry = self.expiry[&(of.clone(), *serial)];
             let gone = last.is_some_and(|last| expiry < last && revocation.revoked_at < last);
             if !gone {
-                let reason = if revocation.reason == RevocationReason::Unspecified { 0 } else { revocation.reason.code() };
+                let reason = if revocation.reason == RevocationReason::Unspecified {
+                    0
+                } else {
+                    revocation.reason.code()
+                };
                 listed.insert(*serial, (revocation.revoked_at.seconds(), reason));
             }
         }

@@ -7,9 +7,7 @@ use std::time::Duration;
 use sekisho::config::{Config, SignerKey};
 use sekisho::der::UnixTime;
 use sekisho::office::data::DataDir;
-use sekisho::office::{
-    self, Application, Asked, Keeper, Machine, Office, Selector, SubjectKeySource, Wish,
-};
+use sekisho::office::{self, Application, Asked, Keeper, Machine, Office, Selector, SubjectKeySource, Wish};
 use sekisho::pki::{CertificateKind, Partition, RevocationReason};
 use sekisho::record::Origin;
 use sekisho::signer::SimDevice;
@@ -241,7 +239,8 @@ impl World {
         let certificate = dice.roll(self.certificates.len() as u64) as usize;
         match dice.roll(6) {
             0 => {
-                let kinds = [CertificateKind::CardSign, CertificateKind::CardAuth, CertificateKind::PhoneAuth];
+                let kinds =
+                    [CertificateKind::CardSign, CertificateKind::CardAuth, CertificateKind::PhoneAuth];
                 let kind = kinds[dice.roll(3) as usize];
                 self.issue(kind, dice.roll(5) as usize, "1982-02-17");
             }
