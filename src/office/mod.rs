@@ -3,6 +3,8 @@
 //! Everything above asks here; everything below is put together here. The office owns the
 //! store, the keys, the status index and the responder, and reads the clock for them.
 
+#[cfg(debug_assertions)]
+mod agreement;
 mod archived;
 mod authorities;
 mod build;

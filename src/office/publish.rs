@@ -332,6 +332,8 @@ impl Office {
         let catalogue_sha256 = sha256(&to_json(own)?);
         self.journal(Event::CrlSetPublished { begun: begun.plan.position, catalogue_sha256 })?;
         self.serve_files()?;
+        #[cfg(debug_assertions)]
+        self.assert_agreement(own)?;
         if begun.kind != Kind::Deltas {
             self.drop_held_back(&begun.authorities);
         }
