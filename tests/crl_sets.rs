@@ -436,8 +436,8 @@ fn every_municipality_of_the_country_has_a_crl_of_its_own_name() {
 #[test]
 fn whole_rows_of_certificates_are_listed() {
     let world = World::new();
-    // More than a row of the store holds.
-    let certificates: Vec<_> = (0..70).map(|_| world.issue(CertificateKind::CardAuth)).collect();
+    // Two rows of the store and more, one of them full.
+    let certificates: Vec<_> = (0..140).map(|_| world.issue(CertificateKind::CardAuth)).collect();
     for certificate in &certificates {
         world.change(certificate, revoke(RevocationReason::Superseded));
     }
