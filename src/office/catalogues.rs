@@ -112,7 +112,9 @@ impl Office {
             let Catalogue { crls, bases, .. } = merged;
             merged = Catalogue { crls, bases, ..standing };
         }
-        for row in rows {
+        // Nor deltas from a time that is yet to come: the clock was released since.
+        let yet_to_come = |row: &Row| row.kind == CrlKind::Delta && row.this_update > own.this_update;
+        for row in rows.into_iter().filter(|row| !yet_to_come(row)) {
             let path = self.crl_path(&row);
             if !replaced(&row) && path.is_some_and(|path| matches!(self.disk.len_of(&path), Ok(Some(_)))) {
                 merged.crls.push(row);

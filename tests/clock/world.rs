@@ -265,7 +265,8 @@ impl World {
         assert!(catalogue.number > before.number);
         let now = self.clock.now().max(self.office().store().recorded_at());
         assert!(set.this_update <= now && now < set.next_update);
-        let crls = catalogue.crls.iter().map(|row| {
+        let own = catalogue.crls.iter().filter(|row| row.set == set.number.to_string());
+        let crls = own.map(|row| {
             let path = self.office().data().crl().join(row.url.strip_prefix("/crl/").unwrap());
             let octets = fs::read(path).unwrap();
             let (_, crl) = CertificateRevocationList::from_der(&octets).unwrap();
