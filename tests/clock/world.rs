@@ -286,7 +286,11 @@ impl World {
 
     /// OCSP, records and CRLs agree, and nothing else is wrong.
     pub fn assert_well(&self) {
-        assert_eq!(self.office().examine().unwrap().findings, Vec::<String>::new());
+        // No schedule runs here, so a day's set is overdue whenever a day has passed.
+        let overdue: Vec<String> = self.office().overdue().iter().map(ToString::to_string).collect();
+        let findings = self.office().examine().unwrap().findings;
+        let wrong: Vec<_> = findings.into_iter().filter(|finding| !overdue.contains(finding)).collect();
+        assert_eq!(wrong, Vec::<String>::new());
     }
 }
 
