@@ -16,6 +16,7 @@ pub enum Client {
 /// Why a client says something else than what is right, or is not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lack {
+    OpenSslDeltaFirst,
     JdkIgnoresDeltas,
     GnuTlsIgnoresScope,
     GnuTlsOneList,
@@ -28,7 +29,7 @@ pub fn examine(client: Client, act: impl FnOnce(&[Order]) -> Vec<String>) {
     let stage = Stage::shared();
     let all: Vec<(Given, Order)> = Given::ALL
         .into_iter()
-        .filter(|given| client.lack(*given) != Some(Lack::GnuTlsOneList))
+        .filter(|given| client.lack(*given).is_none_or(Lack::is_steady))
         .flat_map(|given| client.orders(&stage, given).into_iter().map(move |order| (given, order)))
         .collect();
     let (givens, orders): (Vec<Given>, Vec<Order>) = all.into_iter().unzip();
@@ -70,16 +71,16 @@ impl Client {
     const fn how(self) -> &'static str {
         match self {
             Self::OpenSsl => {
-                "`openssl verify -crl_check`, with `-use_deltas` where there is one; names no reason, so a hold reads \
-                 as revoked"
+                "`openssl verify -crl_check`, with `-use_deltas -extended_crl` where deltas are used; names no reason, \
+                 so a hold reads as revoked"
             }
             Self::Jdk => {
                 "`PKIXRevocationChecker` with a `CertStore` of CRLs; needs `setPolicyQualifiersRejected(false)`, since \
                  the policies of residents' certificates are critical and carry a CPS qualifier"
             }
             Self::BouncyCastle => {
-                "`CertPathValidator` of the provider `BC`, the same setting; `setUseDeltasEnabled(true)` where there \
-                 is a delta"
+                "`CertPathValidator` of the provider `BC`, the same setting; `setUseDeltasEnabled(true)` where \
+                 deltas are used"
             }
             Self::GnuTls => "`certtool --verify --load-crl`; names no reason either",
         }
@@ -87,8 +88,11 @@ impl Client {
 
     const fn lack(self, given: Given) -> Option<Lack> {
         match (self, given) {
+            (Self::OpenSsl, Given::DeltaUnasked) => Some(Lack::OpenSslDeltaFirst),
             (Self::Jdk, Given::Delta) => Some(Lack::JdkIgnoresDeltas),
-            (Self::GnuTls, Given::Partitions | Given::Delta) => Some(Lack::GnuTlsOneList),
+            (Self::GnuTls, Given::Partitions | Given::Delta | Given::DeltaUnasked | Given::DeltaAlone) => {
+                Some(Lack::GnuTlsOneList)
+            }
             (Self::GnuTls, Given::OtherPartition) => Some(Lack::GnuTlsIgnoresScope),
             _ => None,
         }
@@ -97,7 +101,7 @@ impl Client {
     /// What it says of a certificate.
     fn says(self, given: Given, asked: &Asked) -> Verdict {
         match self.lack(given) {
-            None | Some(Lack::GnuTlsOneList) => asked.right,
+            None | Some(Lack::OpenSslDeltaFirst | Lack::GnuTlsOneList) => asked.right,
             Some(Lack::JdkIgnoresDeltas) => asked.life.then(),
             Some(Lack::GnuTlsIgnoresScope) => Verdict::Good,
         }
@@ -133,17 +137,30 @@ impl Client {
 }
 
 impl Lack {
-    const ALL: [Self; 3] = [Self::JdkIgnoresDeltas, Self::GnuTlsIgnoresScope, Self::GnuTlsOneList];
+    const ALL: [Self; 4] =
+        [Self::OpenSslDeltaFirst, Self::JdkIgnoresDeltas, Self::GnuTlsIgnoresScope, Self::GnuTlsOneList];
 
     const fn why(self) -> &'static str {
         match self {
+            Self::OpenSslDeltaFirst => {
+                "without `-extended_crl`, with or without `-use_deltas`, takes a delta that comes first in the file for \
+                 a whole CRL: what is revoked in the base alone is then **good**"
+            }
             Self::JdkIgnoresDeltas => "ignores deltas: says what the full CRL says",
             Self::GnuTlsIgnoresScope => {
                 "ignores the issuing distribution point: says **good** by a list that does not speak of the \
                  certificate. Give it the full CRL"
             }
-            Self::GnuTlsOneList => "looks into one CRL of an issuer only, and knows no deltas",
+            Self::GnuTlsOneList => {
+                "keeps one CRL of an issuer, the last in the file, whatever its scope, and takes a delta for a whole \
+                 CRL: says **good** of what is revoked in another"
+            }
         }
+    }
+
+    /// Whether the order of the files does not matter to it; else it has a test of its own.
+    const fn is_steady(self) -> bool {
+        matches!(self, Self::JdkIgnoresDeltas | Self::GnuTlsIgnoresScope)
     }
 
     /// Its number among the notes.
@@ -185,16 +202,14 @@ const BESIDES: &str = "
 
 - The CRL of the CA certificates (ARL): OpenSSL (`-crl_check_all`), Java and BouncyCastle say by it whether a CA's
   certificate is revoked; by the full CRL likewise.
-- OpenSSL wants `-extended_crl` beside `-use_deltas`. Without it, a delta that comes first in the file is taken for a whole
-  CRL, with or without `-use_deltas`: what is revoked in the base alone is then **good**. Without freshestCRL in the base it
-  ignores the delta, which is why every full CRL carries it.
+- OpenSSL ignores the delta of a base without freshestCRL: every full CRL carries it. `openssl crl -verify` takes the first
+  CA certificate of the issuer's name: give it the one whose key signed.
 - rustls-webpki decides by the full CRL of the key that signed the certificate; where that of the other key comes first,
   it gives up. It reads a partition's CRL and the ARL but knows distribution points by URL only, and refuses deltas. It
   takes no certificate of a resident: their policies are critical, which it does not know. So it was asked about
   certificates without, under the same serials.
 - python-cryptography reads every kind, entry for entry, and verifies it with the key that signed it and no other.
 - pkilint's remarks on CRLs and certificates stand in [findings.md](findings.md).
-- NSS and `openssl crl -verify` take the first of several CA certificates with one name: give them the one whose key signed.
 ";
 
 #[test]

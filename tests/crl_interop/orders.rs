@@ -18,6 +18,10 @@ pub enum Given {
     OtherPartition,
     /// The full CRL of the morning and the delta to it.
     Delta,
+    /// The same, where a client is not told to use deltas.
+    DeltaUnasked,
+    /// The delta without its base.
+    DeltaAlone,
 }
 
 /// A client decides on all certificates by these files, in the order they have here.
@@ -40,8 +44,15 @@ pub struct Asked {
 }
 
 impl Given {
-    pub const ALL: [Self; 5] =
-        [Self::Full, Self::Partition, Self::Partitions, Self::OtherPartition, Self::Delta];
+    pub const ALL: [Self; 7] = [
+        Self::Full,
+        Self::Partition,
+        Self::Partitions,
+        Self::OtherPartition,
+        Self::Delta,
+        Self::DeltaUnasked,
+        Self::DeltaAlone,
+    ];
 
     pub const fn what(self) -> &'static str {
         match self {
@@ -50,6 +61,8 @@ impl Given {
             Self::Partitions => "those of both towns",
             Self::OtherPartition => "that of the other town alone: nothing can be decided",
             Self::Delta => "the full CRL of the morning, and the delta to it",
+            Self::DeltaUnasked => "the same, but not told to use deltas: what the full CRL says",
+            Self::DeltaAlone => "the delta alone: nothing can be decided",
         }
     }
 }
@@ -59,7 +72,9 @@ impl Given {
 pub fn orders(stage: &Stage, given: Given, cas_turned: bool) -> Vec<Order> {
     let mut orders = Vec::new();
     for authority in AUTHORITIES {
-        for generations in [&GENERATIONS[..1], &GENERATIONS[1..], &GENERATIONS] {
+        let [one, other] = [&GENERATIONS[..1], &GENERATIONS[1..]];
+        let both = (given != Given::DeltaUnasked).then_some(&GENERATIONS[..]);
+        for generations in [one, other].into_iter().chain(both) {
             let cas = generations.iter().map(|generation| stage.world.ca(authority, *generation));
             let mut cas = permutations(&Vec::from_iter(cas));
             cas.truncate(if cas_turned { cas.len() } else { 1 });
@@ -80,7 +95,7 @@ pub fn orders(stage: &Stage, given: Given, cas_turned: bool) -> Vec<Order> {
                         Asked { file, life, right: right(life) }
                     };
                     let certificates: Vec<Asked> = cases.iter().map(asked).collect();
-                    let deltas = given == Given::Delta;
+                    let deltas = matches!(given, Given::Delta | Given::DeltaAlone);
                     for crls in permutations(&Vec::from_iter(crls)) {
                         orders.extend(cas.iter().map(|cas| {
                             let (cas, crls, certificates) = (cas.clone(), crls.clone(), certificates.clone());
@@ -132,7 +147,8 @@ fn selections<'a>(
         |partition| cases.iter().copied().filter(|case| case.certificate.partition == partition).collect();
     match given {
         Given::Full => vec![(vec!["full".to_owned()], cases)],
-        Given::Delta => vec![(vec!["full".to_owned(), "delta".to_owned()], cases)],
+        Given::Delta | Given::DeltaUnasked => vec![(vec!["full".to_owned(), "delta".to_owned()], cases)],
+        Given::DeltaAlone => vec![(vec!["delta".to_owned()], cases)],
         Given::Partitions => vec![(vec![one.to_string(), other.to_string()], cases)],
         Given::Partition => vec![(vec![one.to_string()], of(one)), (vec![other.to_string()], of(other))],
         Given::OtherPartition => vec![(vec![other.to_string()], of(one)), (vec![one.to_string()], of(other))],
@@ -143,8 +159,8 @@ fn selections<'a>(
 fn times(stage: &Stage, given: Given) -> Vec<(&Set, Right)> {
     match given {
         Given::Full | Given::Partition => vec![(&stage.base, Life::then), (&stage.now, Life::now)],
-        Given::Partitions => vec![(&stage.base, Life::then)],
-        Given::OtherPartition => vec![(&stage.base, |_| Verdict::Undecided)],
+        Given::Partitions | Given::DeltaUnasked => vec![(&stage.base, Life::then)],
+        Given::OtherPartition | Given::DeltaAlone => vec![(&stage.base, |_| Verdict::Undecided)],
         Given::Delta => vec![(&stage.base, Life::now)],
     }
 }
