@@ -14,22 +14,28 @@ fn gnutls_decides_right_by_the_full_crl_and_looks_at_no_scope() {
 
 /// What the matrix says of it.
 #[test]
-fn gnutls_keeps_the_last_crl_of_an_issuer_and_takes_a_delta_for_a_whole_one() {
+fn gnutls_keeps_the_newest_crl_of_an_issuer_and_takes_a_delta_for_a_whole_one() {
     let stage = Stage::shared();
     let find =
         |life| stage.cases.iter().find(|case| (case.certificate.authority == "auth") && case.life == life);
     let [revoked, since] = [Life::Revoked, Life::RevokedSince].map(|life| find(life).unwrap());
     let [own, other] = ESASHI.map(|(partition, _)| stage.base.find("auth", 1, &partition.to_string()));
     let [base, delta] = [stage.base.find("auth", 1, "full"), stage.deltas.find("auth", 1, "delta")];
-    for (case, listing, silent) in [(revoked, &own, &other), (revoked, &base, &delta), (since, &delta, &base)]
-    {
-        for (crls, word) in [([silent, listing], "revoked"), ([listing, silent], "good")] {
-            let asked =
-                Asked { file: case.certificate.file.clone(), life: case.life, right: case.life.now() };
-            let (cas, crls) = (vec![stage.world.ca("auth", 1)], crls.map(PathBuf::clone).to_vec());
-            let said = decide(&Order { deltas: false, cas, crls: crls.clone(), certificates: vec![asked] });
-            assert_eq!(said, [word], "it has learnt: put that into the matrix: {:?} {crls:?}", case.life);
-        }
+    let orders = [
+        // Of one second: the last.
+        (revoked, [&other, &own], "revoked"),
+        (revoked, [&own, &other], "good"),
+        // The delta is newer.
+        (revoked, [&base, &delta], "good"),
+        (revoked, [&delta, &base], "good"),
+        (since, [&base, &delta], "revoked"),
+        (since, [&delta, &base], "revoked"),
+    ];
+    for (case, crls, word) in orders {
+        let asked = Asked { file: case.certificate.file.clone(), life: case.life, right: case.life.now() };
+        let (cas, crls) = (vec![stage.world.ca("auth", 1)], crls.map(PathBuf::clone).to_vec());
+        let said = decide(&Order { deltas: false, cas, crls: crls.clone(), certificates: vec![asked] });
+        assert_eq!(said, [word], "it has learnt: put that into the matrix: {:?} {crls:?}", case.life);
     }
 }
 

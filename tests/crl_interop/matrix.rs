@@ -16,7 +16,7 @@ pub enum Client {
 /// Why a client says something else than what is right, or is not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lack {
-    OpenSslDeltaFirst,
+    OpenSslWithoutExtended,
     JdkIgnoresDeltas,
     GnuTlsIgnoresScope,
     GnuTlsOneList,
@@ -88,7 +88,7 @@ impl Client {
 
     const fn lack(self, given: Given) -> Option<Lack> {
         match (self, given) {
-            (Self::OpenSsl, Given::DeltaUnasked) => Some(Lack::OpenSslDeltaFirst),
+            (Self::OpenSsl, Given::DeltaUnasked) => Some(Lack::OpenSslWithoutExtended),
             (Self::Jdk, Given::Delta) => Some(Lack::JdkIgnoresDeltas),
             (Self::GnuTls, Given::Partitions | Given::Delta | Given::DeltaUnasked | Given::DeltaAlone) => {
                 Some(Lack::GnuTlsOneList)
@@ -101,7 +101,7 @@ impl Client {
     /// What it says of a certificate.
     fn says(self, given: Given, asked: &Asked) -> Verdict {
         match self.lack(given) {
-            None | Some(Lack::OpenSslDeltaFirst | Lack::GnuTlsOneList) => asked.right,
+            None | Some(Lack::OpenSslWithoutExtended | Lack::GnuTlsOneList) => asked.right,
             Some(Lack::JdkIgnoresDeltas) => asked.life.then(),
             Some(Lack::GnuTlsIgnoresScope) => Verdict::Good,
         }
@@ -138,13 +138,14 @@ impl Client {
 
 impl Lack {
     const ALL: [Self; 4] =
-        [Self::OpenSslDeltaFirst, Self::JdkIgnoresDeltas, Self::GnuTlsIgnoresScope, Self::GnuTlsOneList];
+        [Self::OpenSslWithoutExtended, Self::JdkIgnoresDeltas, Self::GnuTlsIgnoresScope, Self::GnuTlsOneList];
 
     const fn why(self) -> &'static str {
         match self {
-            Self::OpenSslDeltaFirst => {
-                "without `-extended_crl`, with or without `-use_deltas`, takes a delta that comes first in the file for \
-                 a whole CRL: what is revoked in the base alone is then **good**"
+            Self::OpenSslWithoutExtended => {
+                "without `-extended_crl`, with or without `-use_deltas`, takes a delta for a whole CRL, and prefers it as \
+                 the newer: what is revoked in the base alone is then **good**. Keep deltas out of the file, or give both \
+                 options"
             }
             Self::JdkIgnoresDeltas => "ignores deltas: says what the full CRL says",
             Self::GnuTlsIgnoresScope => {
@@ -152,8 +153,8 @@ impl Lack {
                  certificate. Give it the full CRL"
             }
             Self::GnuTlsOneList => {
-                "keeps one CRL of an issuer, the last in the file, whatever its scope, and takes a delta for a whole \
-                 CRL: says **good** of what is revoked in another"
+                "keeps one CRL of an issuer, the newest, whatever its scope, and takes a delta for a whole CRL: says \
+                 **good** of what is revoked in another"
             }
         }
     }

@@ -2,6 +2,7 @@
 //! the two towns whose names collide, and everything that can have happened to one.
 
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use sekisho::der::UnixTime;
 use sekisho::office::Wish;
@@ -115,6 +116,8 @@ impl Stage {
         }
         cases.iter_mut().for_each(|case| case.then = case.now);
         let base = world.publish(true);
+        // Clients go by thisUpdate, in whole seconds; a delta is later than its base.
+        std::thread::sleep(Duration::from_millis(1100));
         for case in &mut cases {
             case.change(&world, case.life.since());
         }
