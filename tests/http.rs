@@ -19,6 +19,8 @@ mod connections;
 mod dice;
 #[path = "http/documents.rs"]
 mod documents;
+#[path = "http/encodings.rs"]
+mod encodings;
 #[path = "http/limits.rs"]
 mod limits;
 #[path = "http/messages.rs"]

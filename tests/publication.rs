@@ -231,8 +231,14 @@ fn immutable_addresses_outlive_the_set_and_a_lost_directory_is_cut_anew() {
     let mut world = World::new();
     let paths = Arc::new(std::sync::Mutex::new(BTreeSet::new()));
     let seen = Arc::clone(&paths);
-    let watcher = move |files: &[office::PublicFile]| {
-        *seen.lock().unwrap() = files.iter().map(|file| file.path.clone()).collect::<BTreeSet<String>>();
+    let watcher = move |published: &office::Published| {
+        let of_set = |set: &Arc<office::PublicSet>| {
+            let name = set.name.clone();
+            let paths: Vec<String> =
+                set.rows.iter().map(|row| format!("/crl/sets/{name}/{}", row.path)).collect();
+            paths
+        };
+        *seen.lock().unwrap() = published.sets.iter().flat_map(of_set).collect::<BTreeSet<String>>();
     };
     world.office.watch_files(Box::new(watcher)).unwrap();
     let first = world.office.publish(&[SIGN, AUTH], true).unwrap().number;

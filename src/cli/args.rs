@@ -44,7 +44,7 @@ pub enum Command {
     Status(Status),
     /// Tell where an answer about a certificate would come from
     Explain(Explain),
-    /// Publish or list CRLs
+    /// Publish, list, look into, compare and check CRLs
     #[command(subcommand)]
     Crl(Crl),
     /// Take over the OCSP signers in signers/, and nothing else; SIGHUP does the same
@@ -220,8 +220,65 @@ pub enum Crl {
         #[arg(long)]
         authority: Option<String>,
     },
-    /// List the CRLs being served
+    /// List the CRLs being served, and what does not come out
     List,
+    /// Publish a set that was held back, for a reason that is recorded
+    Release {
+        /// The set, as `crl list` names it
+        #[arg(long)]
+        set: String,
+        /// Why it is right all the same
+        #[arg(long)]
+        reason: String,
+    },
+    /// Make a past set again from the journal, and compare it octet for octet
+    Rebuild {
+        /// The set
+        #[arg(long)]
+        set: String,
+        /// Write its CRLs there
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Tell what is in a CRL: DER or PEM, - for standard input, or http://
+    Show {
+        /// The CRL
+        file: String,
+        /// Show the first N entries
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        entries: usize,
+    },
+    /// Tell what changed from one CRL to another, or by a delta
+    Diff {
+        /// The older CRL, or the base
+        before: String,
+        /// The newer CRL, or the delta
+        after: String,
+        /// Show so many entries of each kind
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Check a CRL as a verifier does, and by it a certificate
+    Verify(VerifyCrl),
+}
+
+/// `crl verify`.
+#[derive(Debug, Args)]
+pub struct VerifyCrl {
+    /// The CRL: DER or PEM, - for standard input, or http://
+    pub file: String,
+    /// Certificate of the CA key that signed it
+    #[arg(long, value_name = "FILE")]
+    pub ca: PathBuf,
+    /// A delta CRL to it
+    #[arg(long, value_name = "FILE")]
+    pub delta: Option<String>,
+    /// Say whether this certificate is revoked
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+    /// At this time, e.g. 2026-11-22T10:00:00Z [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
 }
 
 /// `explain`.

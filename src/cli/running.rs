@@ -1,8 +1,9 @@
 //! A service with its listeners: started in order, stopped in reverse.
 
+use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -11,7 +12,10 @@ use super::gauges::gauges;
 use super::hangup::Hangup;
 use super::{DataDir, Failure};
 use crate::config::Config;
-use crate::office::{Office, PublicContent, PublicFile, Schedule};
+use crate::office::{
+    IMMUTABLE_MAX_AGE, Office, PublicContent, PublicFile, PublicRow, PublicSet, Published, Schedule,
+    StoredFile,
+};
 use crate::store::Clock;
 use crate::{admin, http};
 
@@ -71,7 +75,10 @@ impl Running {
             max_age,
         });
         let served = Arc::clone(&site);
-        office.watch_files(Box::new(move |files| served.documents.store(Arc::new(documents(files)))))?;
+        let shelves = Shelves::default();
+        office.watch_files(Box::new(move |published| {
+            served.documents.store(Arc::new(shelves.documents(published)));
+        }))?;
         let http = http::Server::start(listener, site, options)
             .map_err(|error| Failure::internal(format!("public listener: {error}")))?;
         let gauged = Arc::clone(&office);
@@ -154,18 +161,61 @@ fn operations_listener(listen: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-fn documents(files: &[PublicFile]) -> http::Documents {
-    let mut documents = http::Documents::default();
-    for file in files {
-        let content = match &file.content {
-            PublicContent::Memory(octets) => http::Content::Memory(octets.clone().into()),
-            PublicContent::File(path, len) => http::Content::File(path.clone(), *len),
-        };
-        let freshness =
-            http::Freshness { expires: file.expires, max_age: file.max_age, immutable: file.immutable };
-        let document =
-            http::Document::new(content, file.content_type, file.tag, file.last_modified, freshness);
-        documents.insert(file.path.clone(), Arc::new(document));
+/// What the public listener serves, of what the office publishes. Sets that stay are taken over.
+#[derive(Default)]
+struct Shelves(Mutex<HashMap<String, KeptSet>>);
+
+/// A set of the office, and what is served of it.
+type KeptSet = (Arc<PublicSet>, Arc<http::Shelf>);
+
+impl Shelves {
+    fn documents(&self, published: &Published) -> http::Documents {
+        let mut documents = http::Documents::default();
+        for file in &published.files {
+            documents.insert(file.path.clone(), Arc::new(document(file)));
+        }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = HashMap::new();
+        for set in &published.sets {
+            let shelf = match known.remove(&set.name) {
+                Some((before, shelf)) if Arc::ptr_eq(&before, set) => shelf,
+                _ => Arc::new(shelf(set)),
+            };
+            documents.insert_set(set.name.clone(), Arc::clone(&shelf));
+            kept.insert(set.name.clone(), (Arc::clone(set), shelf));
+        }
+        *known = kept;
+        documents
     }
-    documents
+}
+
+fn document(file: &PublicFile) -> http::Document {
+    let PublicFile { content_type, tag, last_modified, expires, max_age, immutable, .. } = *file;
+    let freshness = http::Freshness { expires, max_age, immutable };
+    let new = |content| http::Document::new(content, content_type, tag, last_modified, freshness);
+    match &file.content {
+        PublicContent::Memory(octets) => new(http::Content::Memory(octets.clone().into())),
+        PublicContent::File(StoredFile { path, len, gzip, zstd }) => {
+            let mut document = new(http::Content::File(path.clone(), *len));
+            for (coding, ending, len) in
+                [(http::Coding::Gzip, ".gz", gzip), (http::Coding::Zstd, ".zst", zstd)]
+            {
+                if let Some(len) = len {
+                    let mut encoded = path.clone().into_os_string();
+                    encoded.push(ending);
+                    document = document.encoded(coding, http::Content::File(encoded.into(), *len));
+                }
+            }
+            document
+        }
+    }
+}
+
+fn shelf(set: &PublicSet) -> http::Shelf {
+    let mut shelf = http::Shelf::new(set.directory.clone(), set.last_modified, IMMUTABLE_MAX_AGE);
+    for row in &set.rows {
+        let PublicRow { content_type, tag, len, gzip, zstd, expires, .. } = *row;
+        shelf.insert(&row.path, http::Shelved { content_type, tag, len, gzip, zstd, expires });
+    }
+    shelf
 }

@@ -145,7 +145,7 @@ impl<'a> Audit<'a> {
         }
         let mut whole = Share { sha256: sha256(self.entries), count: 0, departed: 0 };
         let mut of = PerGroup::new();
-        for (group, account) in self.of.into_iter() {
+        for (group, account) in self.of.into_sorted() {
             let share = account.share();
             whole.count += share.count;
             whole.departed += share.departed;

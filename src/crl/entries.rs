@@ -7,12 +7,10 @@
 //!
 //! Memory: the octets of the entries, which RSA wants in one piece, and nothing an entry beyond.
 
-use std::mem;
 use std::ops::Range;
 
 use super::scope::{Group, PerGroup};
 use super::{GateError, Scope, Selection, entry};
-use crate::der::Writer;
 use crate::pki::{AuthorityId, Partition};
 use crate::record::Record;
 
@@ -47,7 +45,6 @@ pub struct Encoder {
     entries: Entries,
     /// Where the next entry of a group goes, and where its place ends.
     places: PerGroup<Range<usize>>,
-    scratch: Vec<u8>,
 }
 
 /// Encoded entries in one piece, with room around them.
@@ -84,16 +81,10 @@ impl Layout {
     /// Makes room.
     #[must_use]
     pub fn begin(self) -> Encoder {
-        let entries = Entries::with_room_for(self.groups.into_iter().collect());
+        let entries = Entries::with_room_for(self.groups.into_sorted());
         let mut places = PerGroup::new();
         entries.places().for_each(|(group, place)| places.insert(group, place));
-        Encoder {
-            authority: self.authority,
-            selection: self.selection,
-            entries,
-            places,
-            scratch: Vec::with_capacity(entry::OCTETS_MAX),
-        }
+        Encoder { authority: self.authority, selection: self.selection, entries, places }
     }
 }
 
@@ -109,14 +100,11 @@ impl Encoder {
         }
         let Some(revocation) = self.selection.lists(record) else { return Ok(()) };
         let place = self.places.find_mut(Group::of(&record.issued)).ok_or(GateError::Layout)?;
-        let mut writer = Writer::from(mem::take(&mut self.scratch));
-        entry::write(&mut writer, &certificate.serial, &revocation);
-        self.scratch = writer.into_bytes();
-        let end = place.start + self.scratch.len();
+        let encoded = entry::encode(&certificate.serial, &revocation);
+        let end = place.start + encoded.octets().len();
         let room = self.entries.octets.get_mut(place.start..end).filter(|_| end <= place.end);
-        room.ok_or(GateError::Layout)?.copy_from_slice(&self.scratch);
+        room.ok_or(GateError::Layout)?.copy_from_slice(encoded.octets());
         place.start = end;
-        self.scratch.clear();
         Ok(())
     }
 
@@ -125,7 +113,7 @@ impl Encoder {
     /// # Errors
     /// [`GateError::Layout`] when something measured is missing.
     pub fn finish(self) -> Result<Entries, GateError> {
-        let is_full = self.places.into_iter().all(|(_, left)| left.is_empty());
+        let is_full = self.places.into_sorted().iter().all(|(_, left)| left.is_empty());
         if is_full { Ok(self.entries) } else { Err(GateError::Layout) }
     }
 }

@@ -9,39 +9,92 @@
 
 use super::GateError;
 use super::certificate_list::{Extension, time};
-use crate::der::{DerError, Reader, UnixTime, Writer, tag};
+use crate::der::{DerError, Reader, UnixTime, tag};
 use crate::pki::{Revocation, RevocationReason, SerialNumber, oid};
 
 /// Octets of the longest entry: serial 22, date 17, reasonCode 12, invalidityDate 26, and
 /// two headers.
 pub(super) const OCTETS_MAX: usize = 22 + 17 + 12 + 26 + 2 * 2;
 
-/// Writes an entry. An unspecified reason is no extension (RFC 5280 §5.3.1), and no extension
-/// is no SEQUENCE of them.
+/// An encoded entry.
+pub(super) struct Encoded {
+    octets: [u8; OCTETS_MAX],
+    len: usize,
+}
+
+/// Encodes an entry. An unspecified reason is no extension (RFC 5280 §5.3.1), and no extension is
+/// no SEQUENCE of them.
 ///
-/// Lengths are known beforehand: a million entries take their time here, and nothing else does.
-pub(super) fn write(w: &mut Writer, serial: &SerialNumber, revocation: &Revocation) {
-    let reason = written_reason(revocation);
-    let extensions_len = extensions_len(revocation);
-    w.header(tag::SEQUENCE, content_len(serial, revocation));
-    serial.write(w);
-    w.time(revocation.revoked_at);
-    if extensions_len > 0 {
-        w.header(tag::SEQUENCE, extensions_len);
+/// Written out by hand, in pieces of fixed size: a million entries take their time here, and
+/// nothing else does.
+pub(super) fn encode(serial: &SerialNumber, revocation: &Revocation) -> Encoded {
+    let mut encoded = Encoded { octets: [0; OCTETS_MAX], len: 0 };
+    let magnitude = serial.magnitude();
+    let padded = magnitude.first().is_some_and(|first| first & 0x80 != 0);
+    encoded.put([tag::SEQUENCE, octet(content_len(serial, revocation))]);
+    encoded.put([tag::INTEGER, octet(magnitude.len() + usize::from(padded))]);
+    if padded {
+        encoded.put([0]);
     }
-    if let Some(reason) = reason {
-        w.header(tag::SEQUENCE, REASON_LEN);
-        w.oid(&oid::REASON_CODE);
-        w.header(tag::OCTET_STRING, 3);
-        w.enumerated(reason.code());
+    encoded.put_all(magnitude);
+    let generalized = revocation.revoked_at.to_generalized();
+    match generalized.last_chunk::<UTC_LEN>() {
+        Some(utc) if revocation.revoked_at < UnixTime::YEAR_2050 => {
+            encoded.put([tag::UTC_TIME, octet(UTC_LEN)]);
+            encoded.put(*utc);
+        }
+        _ => {
+            encoded.put([tag::GENERALIZED_TIME, octet(GENERALIZED_LEN)]);
+            encoded.put(generalized);
+        }
+    }
+    let extensions_len = extensions_len(revocation);
+    if extensions_len > 0 {
+        encoded.put([tag::SEQUENCE, octet(extensions_len)]);
+    }
+    if let Some(reason) = written_reason(revocation) {
+        encoded.put(REASON_HEAD);
+        encoded.put([reason.code()]);
     }
     if let Some(date) = revocation.invalidity_date {
-        w.header(tag::SEQUENCE, INVALIDITY_DATE_LEN);
-        w.oid(&oid::INVALIDITY_DATE);
-        w.header(tag::OCTET_STRING, GENERALIZED_LEN + 2);
-        w.generalized_time(date);
+        encoded.put(INVALIDITY_DATE_HEAD);
+        encoded.put(date.to_generalized());
+    }
+    encoded
+}
+
+impl Encoded {
+    pub(super) fn octets(&self) -> &[u8] {
+        self.octets.get(..self.len).unwrap_or_default()
+    }
+
+    fn put<const N: usize>(&mut self, part: [u8; N]) {
+        let room = self.octets.get_mut(self.len..).and_then(|room| room.first_chunk_mut::<N>());
+        if let Some(room) = room {
+            *room = part;
+            self.len += N;
+        }
+    }
+
+    fn put_all(&mut self, part: &[u8]) {
+        if let Some(room) = self.octets.get_mut(self.len..self.len + part.len()) {
+            room.copy_from_slice(part);
+            self.len += part.len();
+        }
     }
 }
+
+/// No length here has more than OCTETS_MAX octets.
+fn octet(len: usize) -> u8 {
+    u8::try_from(len).unwrap_or(u8::MAX)
+}
+
+/// A reasonCode up to its value: Extension, its OID (2.5.29.21), OCTET STRING, ENUMERATED.
+const REASON_HEAD: [u8; 11] = [0x30, 10, 6, 3, 0x55, 0x1d, 0x15, 4, 3, 10, 1];
+
+/// An invalidityDate up to its value: Extension, its OID (2.5.29.24), OCTET STRING,
+/// GeneralizedTime.
+const INVALIDITY_DATE_HEAD: [u8; 11] = [0x30, 24, 6, 3, 0x55, 0x1d, 0x18, 4, 17, 24, 15];
 
 /// Octets of an entry.
 pub(super) fn len(serial: &SerialNumber, revocation: &Revocation) -> usize {
@@ -137,13 +190,14 @@ mod tests {
         let plain =
             Revocation { revoked_at: time, reason: RevocationReason::Superseded, invalidity_date: None };
         let four_octets = SerialNumber::try_from(0x0123_4567).unwrap();
-        assert_eq!(Writer::to_der(|w| write(w, &four_octets, &plain)).len(), 37);
+        assert_eq!(encode(&four_octets, &plain).octets().len(), 37);
 
         let longest = Revocation { revoked_at: UnixTime::MAX, invalidity_date: Some(UnixTime::MAX), ..plain };
         let serial = SerialNumber::from_magnitude(&[0x7f; 20]).unwrap();
-        let der = Writer::to_der(|w| write(w, &serial, &longest));
+        let encoded = encode(&serial, &longest);
+        let der = encoded.octets();
         assert_eq!(der.len(), OCTETS_MAX);
         assert_eq!(len(&serial, &longest), OCTETS_MAX);
-        assert_eq!(read(&mut Reader::new(&der), false).unwrap(), (serial, longest));
+        assert_eq!(read(&mut Reader::new(der), false).unwrap(), (serial, longest));
     }
 }

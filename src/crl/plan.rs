@@ -34,6 +34,7 @@ impl SetPlan {
     /// What was recorded after thisUpdate, which only a release of the clock makes possible, is
     /// dated thisUpdate.
     #[must_use]
+    #[inline]
     pub fn lists(&self, record: &Record) -> Option<Revocation> {
         // Nothing changes before it was issued, and most never.
         let change = record.change_at(self.position)?;

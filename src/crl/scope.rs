@@ -67,31 +67,29 @@ impl Group {
 /// codes have five digits, and are their own places.
 #[derive(Debug, Clone)]
 pub(super) struct PerGroup<T> {
-    places: Vec<Option<T>>,
-    /// Partitions of other profiles whose numbers are larger.
-    others: BTreeMap<Group, T>,
+    /// What there is, in the order it came.
+    kept: Vec<(Group, T)>,
+    /// By number of a group: one more than the place in `kept`, or 0.
+    places: Vec<u32>,
+    /// The same for partitions of other profiles, whose numbers are larger.
+    others: BTreeMap<Group, u32>,
 }
 
-/// Places: two, and one for each number of five digits.
-const PLACES_MAX: usize = 100_002;
+/// Numbers: two, and those of five digits.
+const NUMBERS_MAX: usize = 100_002;
 
 impl<T> PerGroup<T> {
     pub(super) const fn new() -> Self {
-        Self { places: Vec::new(), others: BTreeMap::new() }
-    }
-
-    pub(super) fn find_mut(&mut self, group: Group) -> Option<&mut T> {
-        match group.place() {
-            Some(place) => self.places.get_mut(place).and_then(Option::as_mut),
-            None => self.others.get_mut(&group),
-        }
+        Self { kept: Vec::new(), places: Vec::new(), others: BTreeMap::new() }
     }
 
     pub(super) fn find(&self, group: Group) -> Option<&T> {
-        match group.place() {
-            Some(place) => self.places.get(place).and_then(Option::as_ref),
-            None => self.others.get(&group),
-        }
+        self.kept.get(self.place(group)?).map(|(_, value)| value)
+    }
+
+    pub(super) fn find_mut(&mut self, group: Group) -> Option<&mut T> {
+        let place = self.place(group)?;
+        self.kept.get_mut(place).map(|(_, value)| value)
     }
 
     /// What is there for the group, made when there is nothing.
@@ -99,15 +97,25 @@ impl<T> PerGroup<T> {
     where
         T: Default,
     {
-        let Some(place) = group.place() else { return self.others.entry(group).or_default() };
-        if place >= self.places.len() {
-            self.places.resize_with(place + 1, || None);
-        }
-        match self.places.get_mut(place) {
-            Some(found) => found.get_or_insert_default(),
-            // Never: it was made long enough.
-            None => self.others.entry(group).or_default(),
-        }
+        let place = self.place(group).unwrap_or_else(|| {
+            self.kept.push((group, T::default()));
+            let place = u32::try_from(self.kept.len()).unwrap_or(u32::MAX);
+            match group.number() {
+                Some(number) => {
+                    if number >= self.places.len() {
+                        self.places.resize(number + 1, 0);
+                    }
+                    if let Some(free) = self.places.get_mut(number) {
+                        *free = place;
+                    }
+                }
+                None => drop(self.others.insert(group, place)),
+            }
+            self.kept.len() - 1
+        });
+        #[expect(clippy::indexing_slicing, reason = "places lead to what was pushed, and nothing is removed")]
+        let (_, value) = &mut self.kept[place];
+        value
     }
 
     pub(super) fn insert(&mut self, group: Group, value: T)
@@ -118,31 +126,30 @@ impl<T> PerGroup<T> {
     }
 
     /// In the order of groups.
-    pub(super) fn into_iter(self) -> impl Iterator<Item = (Group, T)> {
-        let placed = self.places.into_iter().enumerate();
-        let placed = placed.filter_map(|(place, value)| Some((Group::at(place)?, value?)));
-        placed.chain(self.others)
+    pub(super) fn into_sorted(mut self) -> Vec<(Group, T)> {
+        self.kept.sort_unstable_by_key(|(group, _)| *group);
+        self.kept
+    }
+
+    fn place(&self, group: Group) -> Option<usize> {
+        let place = match group.number() {
+            Some(number) => self.places.get(number),
+            None => self.others.get(&group),
+        };
+        usize::try_from(*place?).ok()?.checked_sub(1)
     }
 }
 
 impl Group {
-    const fn place(self) -> Option<usize> {
+    const fn number(self) -> Option<usize> {
         match self {
             Self::Authority => Some(0),
             Self::Undivided => Some(1),
             #[expect(clippy::as_conversions, reason = "a usize holds a u32 where this is built")]
-            Self::Partition(Partition(number)) => {
-                let place = number as usize + 2;
-                if place < PLACES_MAX { Some(place) } else { None }
+            Self::Partition(Partition(code)) => {
+                let number = (code as usize).saturating_add(2);
+                if number < NUMBERS_MAX { Some(number) } else { None }
             }
-        }
-    }
-
-    fn at(place: usize) -> Option<Self> {
-        match place {
-            0 => Some(Self::Authority),
-            1 => Some(Self::Undivided),
-            _ => u32::try_from(place - 2).ok().map(|number| Self::Partition(Partition(number))),
         }
     }
 }
@@ -186,8 +193,10 @@ mod tests {
         }
         assert_eq!(kept.find(partition(1361)), Some(&113));
         assert!(kept.find(partition(1362)).is_none());
-        let found: Vec<_> = kept.into_iter().collect();
-        assert_eq!(found, (110..).zip(all).map(|(value, group)| (group, value)).collect::<Vec<_>>());
+        assert_eq!(
+            kept.into_sorted(),
+            (110..).zip(all).map(|(value, group)| (group, value)).collect::<Vec<_>>()
+        );
     }
 
     #[test]

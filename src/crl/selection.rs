@@ -37,9 +37,13 @@ impl Selection {
 
     /// What is listed for a certificate, if it is listed.
     #[must_use]
+    #[inline]
     pub fn lists(&self, record: &Record) -> Option<Revocation> {
         let now = self.plan.lists(record);
-        let Some(base) = &self.base else { return now };
+        self.base.as_ref().map_or(now, |base| self.difference(record, base, now))
+    }
+
+    fn difference(&self, record: &Record, base: &SetPlan, now: Option<Revocation>) -> Option<Revocation> {
         let before = base.lists(record);
         let last = record.change_at(self.plan.position);
         let changed = last.filter(|change| change.position > base.position);

@@ -9,30 +9,43 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES, HeaderMap,
-    HeaderValue, LAST_MODIFIED,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    EXPIRES, HeaderMap, HeaderValue, LAST_MODIFIED, VARY,
 };
 use hyper::{Method, Response, StatusCode};
 use ring::digest;
 
 use super::body::{Body, FilePart};
+use super::coding::{Coding, chosen};
 use super::conditional::{Conditions, to_http_date};
 use super::range::{Part, part_of};
+use super::shelf::Shelf;
 use crate::der::UnixTime;
 
-/// All documents of a moment, by the path they are asked for (`/crl/sign/1/full.crl`).
+/// All documents of a moment: those at their own paths (`/crl/sign/1/full.crl`), and the sets
+/// that are kept (`/crl/sets/{set}/…`).
 #[derive(Debug, Clone, Default)]
-pub struct Documents(HashMap<String, Arc<Document>>);
+pub struct Documents {
+    documents: HashMap<String, Arc<Document>>,
+    sets: HashMap<String, Arc<Shelf>>,
+}
+
+/// One resource, in each form it is stored in.
+#[derive(Debug, Clone)]
+pub struct Document {
+    identity: Form,
+    encoded: Vec<(Coding, Form)>,
+    content_type: HeaderValue,
+    last_modified: UnixTime,
+    freshness: Freshness,
+}
 
 /// One representation.
 #[derive(Debug, Clone)]
-pub struct Document {
+struct Form {
     content: Content,
     len: u64,
-    content_type: HeaderValue,
     etag: HeaderValue,
-    last_modified: UnixTime,
-    freshness: Freshness,
 }
 
 /// Where the octets are.
@@ -59,15 +72,27 @@ pub struct Freshness {
 impl Documents {
     /// Puts `document` at `path`; the last one put there is served.
     pub fn insert(&mut self, path: impl Into<String>, document: Arc<Document>) {
-        self.0.insert(path.into(), document);
+        self.documents.insert(path.into(), document);
+    }
+
+    /// Puts the documents of a set below `/crl/sets/{set}/`.
+    pub fn insert_set(&mut self, set: impl Into<String>, shelf: Arc<Shelf>) {
+        self.sets.insert(set.into(), shelf);
     }
 
     /// What is at the path of a URL, taken literally.
     #[must_use]
-    pub fn find(&self, path: &str) -> Option<&Arc<Document>> {
-        self.0.get(path)
+    pub fn find(&self, path: &str) -> Option<Arc<Document>> {
+        if let Some(document) = self.documents.get(path) {
+            return Some(Arc::clone(document));
+        }
+        let (set, rest) = path.strip_prefix(SETS)?.split_once('/')?;
+        self.sets.get(set)?.find(rest).map(Arc::new)
     }
 }
+
+/// Where sets have their addresses.
+const SETS: &str = "/crl/sets/";
 
 impl Document {
     /// A document whose octets hash to `sha256`, which becomes its strong ETag. Neither the
@@ -80,14 +105,20 @@ impl Document {
         last_modified: UnixTime,
         freshness: Freshness,
     ) -> Self {
-        let len = match &content {
-            Content::Memory(octets) => u64::try_from(octets.len()).unwrap_or(u64::MAX),
-            Content::File(_, len) => *len,
-        };
         let hex: String = sha256.iter().map(|octet| format!("{octet:02x}")).collect();
-        let etag = HeaderValue::try_from(format!("\"{hex}\"")).unwrap_or(HeaderValue::from_static("\"\""));
+        let identity = Form::new(content, format!("\"{hex}\""));
         let content_type = HeaderValue::from_static(content_type);
-        Self { content, len, content_type, etag, last_modified, freshness }
+        Self { identity, encoded: Vec::new(), content_type, last_modified, freshness }
+    }
+
+    /// The same, for who accepts it, in another coding too. Its ETag is its own: the octets differ
+    /// (RFC 9110 §8.8.3.3).
+    #[must_use]
+    pub fn encoded(mut self, coding: Coding, content: Content) -> Self {
+        let own = self.identity.etag.to_str().unwrap_or_default().trim_matches('"');
+        let form = Form::new(content, format!("\"{own}-{}\"", coding.name()));
+        self.encoded.push((coding, form));
+        self
     }
 
     /// A document in memory, hashed here.
@@ -114,29 +145,34 @@ impl Document {
         asked: &HeaderMap,
         now: UnixTime,
     ) -> io::Result<Response<Body>> {
+        let (coding, form) = self.form_for(asked);
         let mut response = Response::new(Body::Empty);
-        self.write_validators(response.headers_mut(), now);
-        if Conditions::of(asked).unchanged(self.etag.as_bytes(), self.last_modified, now) {
+        self.write_validators(response.headers_mut(), form, now);
+        if Conditions::of(asked).unchanged(form.etag.as_bytes(), self.last_modified, now) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             return Ok(response);
         }
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, self.content_type.clone());
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        if let Some(coding) = coding {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+        }
         if method == Method::HEAD {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(self.len));
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(form.len));
             return Ok(response);
         }
-        match part_of(asked, self.len, self.etag.as_bytes(), self.last_modified) {
-            Part::Whole => *response.body_mut() = self.part(0, self.len)?,
+        match part_of(asked, form.len, form.etag.as_bytes(), self.last_modified) {
+            Part::Whole => *response.body_mut() = form.part(0, form.len)?,
             Part::Range { first, last } => {
-                headers.insert(CONTENT_RANGE, text(format!("bytes {first}-{last}/{}", self.len)));
+                headers.insert(CONTENT_RANGE, text(format!("bytes {first}-{last}/{}", form.len)));
                 *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-                *response.body_mut() = self.part(first, last - first + 1)?;
+                *response.body_mut() = form.part(first, last - first + 1)?;
             }
             Part::Unsatisfiable => {
-                headers.insert(CONTENT_RANGE, text(format!("bytes */{}", self.len)));
+                headers.insert(CONTENT_RANGE, text(format!("bytes */{}", form.len)));
                 headers.remove(CONTENT_TYPE);
+                headers.remove(CONTENT_ENCODING);
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
             }
@@ -144,16 +180,39 @@ impl Document {
         Ok(response)
     }
 
-    fn write_validators(&self, headers: &mut HeaderMap, now: UnixTime) {
+    /// The stored form that suits the asker best.
+    fn form_for(&self, asked: &HeaderMap) -> (Option<Coding>, &Form) {
+        let stored: Vec<Coding> = self.encoded.iter().map(|(coding, _)| *coding).collect();
+        let coding = chosen(asked, &stored);
+        let found = self.encoded.iter().find(|(stored, _)| Some(*stored) == coding);
+        found.map_or((None, &self.identity), |(coding, form)| (Some(*coding), form))
+    }
+
+    fn write_validators(&self, headers: &mut HeaderMap, form: &Form, now: UnixTime) {
         let Freshness { expires, max_age, immutable } = self.freshness;
         let max_age = expires.map_or(max_age, |expires| max_age.min(expires.since(now))).as_secs();
         let immutable = if immutable { ", immutable" } else { "" };
-        headers.insert(ETAG, self.etag.clone());
+        headers.insert(ETAG, form.etag.clone());
+        // Also of the one form: a cache must not give it to who would get another.
+        if !self.encoded.is_empty() {
+            headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        }
         headers.insert(LAST_MODIFIED, text(to_http_date(self.last_modified).to_string()));
         headers.insert(CACHE_CONTROL, text(format!("max-age={max_age}, public, no-transform{immutable}")));
         if let Some(expires) = expires {
             headers.insert(EXPIRES, text(to_http_date(expires).to_string()));
         }
+    }
+}
+
+impl Form {
+    fn new(content: Content, etag: String) -> Self {
+        let len = match &content {
+            Content::Memory(octets) => u64::try_from(octets.len()).unwrap_or(u64::MAX),
+            Content::File(_, len) => *len,
+        };
+        let etag = HeaderValue::try_from(etag).unwrap_or(HeaderValue::from_static("\"\""));
+        Self { content, len, etag }
     }
 
     fn part(&self, first: u64, len: u64) -> io::Result<Body> {

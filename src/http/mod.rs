@@ -15,12 +15,15 @@
 //! flights     one signature for all who ask the same meanwhile
 //! budget      what part of a core's time nonces may take
 //! document    CRLs, certificates, the catalogue: conditional and partial GET
+//! coding      who gets them compressed
+//! shelf       the CRL sets that are kept
 //! operations  the operator's own listener: metrics, health
 //! metrics     what the cores counted, as Prometheus reads it
 //! ```
 
 mod body;
 mod budget;
+mod coding;
 mod conditional;
 mod connection;
 mod core;
@@ -41,14 +44,17 @@ mod question;
 mod range;
 mod route;
 mod server;
+mod shelf;
 mod signing;
 mod site;
 pub mod tls;
 
+pub use coding::Coding;
 pub use connection::Patience;
 pub use descriptors::connections_that_fit;
 pub use document::{Content, Document, Documents, Freshness};
 pub use metrics::{Gauge, Gauges, Monitor};
 pub use operations::Operations;
 pub use server::{Options, Server};
+pub use shelf::{Shelf, Shelved};
 pub use site::{Readiness, Site};

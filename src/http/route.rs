@@ -162,7 +162,7 @@ impl Routes {
 
     fn download(&self, request: &Request<Incoming>) -> Response<Body> {
         let now = self.core.site.clock.now();
-        let found = self.core.site.documents.load().find(request.uri().path()).cloned();
+        let found = self.core.site.documents.load().find(request.uri().path());
         let Some(document) = found else { return status(StatusCode::NOT_FOUND) };
         document.respond(request.method(), request.headers(), now).unwrap_or_else(|error| {
             tracing::error!(path = request.uri().path(), %error, "a published file cannot be read");

@@ -13,7 +13,7 @@ use crate::issue::{self, CaCertificate, SubjectKey, Validity};
 use crate::pki::{AuthorityId, CertStatus, CertificateKind, Generation, HashAlgorithm, Issuer};
 use crate::profile::{Authority, KeyType, Profile};
 use crate::record::{CertificateRef, Event, Issued, Origin, Refusal};
-use crate::signer::Key;
+use crate::signer::{Key, SimDevice};
 use crate::store::Store;
 
 /// A key of an authority that may still sign.
@@ -52,10 +52,17 @@ impl Office {
         let known = known.ok_or(OfficeError::NoGeneration(name))?;
         let now = self.clock.now();
         open_generation(&self.data, &self.store, &self.profile, known, generation, now)?;
-        self.generations.store(Arc::new(load(&self.data, &self.store, &self.profile, now)?));
+        self.load_authorities(now)?;
         drop(keeping);
         self.renew_signers()?;
         Ok(generation)
+    }
+
+    /// Takes up every key that may still sign at `now`.
+    pub(super) fn load_authorities(&self, now: UnixTime) -> Result<(), OfficeError> {
+        let live = load(&self.data, &self.store, &self.profile, now, self.device.as_ref())?;
+        self.generations.store(Arc::new(live));
+        Ok(())
     }
 
     /// The keys of an authority whose CA certificates are valid, oldest first.
@@ -193,6 +200,7 @@ pub(super) fn load(
     store: &Store,
     profile: &Profile,
     now: UnixTime,
+    device: Option<&SimDevice>,
 ) -> Result<LiveGenerations, OfficeError> {
     let mut live = LiveGenerations::new();
     let facts = store.facts();
@@ -212,7 +220,7 @@ pub(super) fn load(
             let generation = generation.number();
             return Err(OfficeError::KeyMissing { authority: name, generation, path });
         };
-        let key = read_key(&pkcs8, &path)?;
+        let key = read_key(&pkcs8, &path)?.inside(device.cloned());
         if key.spki() != issuer.spki {
             return Err(OfficeError::Damaged(format!(
                 "{path} is not the key of its CA certificate: restore it"

@@ -144,9 +144,16 @@ impl OfAuthority<'_> {
         let refused = |error| self.refusal(&contents_file(contents), error);
         let mut audits = begun.collect::<Result<Vec<_>, _>>().map_err(refused)?;
         let position = contents.first().map(|content| content.selection.plan().position).unwrap_or_default();
+        // Counted by the status index, which is another fold of the journal.
+        let issued = self.office.status.issued(self.authority);
+        let mut found = 0;
         self.office.store.scan(self.authority, position, &mut |_, record| {
+            found += 1;
             audits.iter_mut().for_each(|audit| audit.add(&record));
         })?;
+        if found < issued {
+            return Err(refused(GateError::RecordsMissing { found, issued }));
+        }
         audits.into_iter().map(|audit| audit.finish().map_err(refused)).collect()
     }
 

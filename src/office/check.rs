@@ -107,7 +107,7 @@ fn published_files(data: &DataDir) -> Result<Vec<String>, OfficeError> {
 }
 
 /// OCSP does not carry the invalidity date.
-fn agree(answered: CertStatus, recorded: CertStatus) -> bool {
+pub(super) fn agree(answered: CertStatus, recorded: CertStatus) -> bool {
     match (answered, recorded) {
         (CertStatus::Revoked(a), CertStatus::Revoked(b)) => {
             (a.revoked_at, a.reason) == (b.revoked_at, b.reason)

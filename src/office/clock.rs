@@ -3,10 +3,10 @@
 //! While it is not believed nothing is signed: no answer, no CRL, no certificate, no signer.
 //! Revocations are taken, dated by the time that would be had it not stepped.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Office, OfficeError, authorities};
+use super::{Office, OfficeError};
 use crate::der::UnixTime;
 use crate::record::{Event, Origin, Position};
 use crate::store::{Clock, Frozen};
@@ -110,9 +110,8 @@ impl Office {
         *told = None;
         drop(told);
         // Those that a clock ahead took for expired.
-        match authorities::load(&self.data, &self.store, &self.profile, self.clock.now()) {
-            Ok(live) => self.generations.store(Arc::new(live)),
-            Err(error) => tracing::error!(%error, "the authorities could not be read again"),
+        if let Err(error) = self.load_authorities(self.clock.now()) {
+            tracing::error!(%error, "the authorities could not be read again");
         }
         if let Err(error) = self.renew_signers() {
             tracing::error!(%error, "an OCSP signer could not be renewed after the clock was released");

@@ -1,16 +1,14 @@
 //! What is there to download: the CRLs of the sets being served, the catalogue, CA certificates.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::authorities::sha256;
 use super::catalogues::{CATALOGUE, CATALOGUE_SIGNATURE, ServedSet};
-use super::data::DataError;
 use super::{Office, OfficeError};
 use crate::crl::{Catalogue, CrlKind, Row};
 use crate::der::UnixTime;
@@ -43,12 +41,67 @@ pub struct PublicFile {
 pub enum PublicContent {
     /// In memory.
     Memory(Vec<u8>),
-    /// In a file of that many octets that never changes.
-    File(PathBuf, u64),
+    /// In a file that never changes.
+    File(StoredFile),
 }
 
-/// Told whenever there are other files.
-pub type Watcher = Box<dyn Fn(&[PublicFile]) + Send + Sync>;
+/// A file that never changes, and its forms.
+#[derive(Debug, Clone)]
+pub struct StoredFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Octets of it.
+    pub len: u64,
+    /// Octets of it compressed, in the file with `.gz` behind its name.
+    pub gzip: Option<u64>,
+    /// Octets of it compressed, in the file with `.zst` behind its name.
+    pub zstd: Option<u64>,
+}
+
+/// A set that is kept, under addresses that never show anything else. Shared by all publications
+/// while it is kept.
+#[derive(Debug)]
+pub struct PublicSet {
+    /// Its name: its files are below `/crl/sets/{name}/`.
+    pub name: String,
+    /// Where they are.
+    pub directory: PathBuf,
+    /// thisUpdate.
+    pub last_modified: UnixTime,
+    /// Its files.
+    pub rows: Vec<PublicRow>,
+}
+
+/// A file of a set.
+#[derive(Debug, Clone)]
+pub struct PublicRow {
+    /// Its path below the set's directory, and below its address.
+    pub path: String,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// Names its octets: their SHA-256, or for PEM one made from that of the DER.
+    pub tag: [u8; 32],
+    /// Octets of it.
+    pub len: u64,
+    /// As [`StoredFile::gzip`].
+    pub gzip: Option<u64>,
+    /// As [`StoredFile::zstd`].
+    pub zstd: Option<u64>,
+    /// nextUpdate, where there is one.
+    pub expires: Option<UnixTime>,
+}
+
+/// Everything that is there to download.
+#[derive(Debug)]
+pub struct Published {
+    /// Under the addresses that show what is current.
+    pub files: Vec<PublicFile>,
+    /// Under those that never change.
+    pub sets: Vec<Arc<PublicSet>>,
+}
+
+/// Told whenever there is something else.
+pub type Watcher = Box<dyn Fn(&Published) + Send + Sync>;
 
 /// Media type of a CRL (RFC 5280 §4.2.1.13 by way of RFC 2585 §4.2).
 const CRL_TYPE: &str = "application/pkix-crl";
@@ -66,12 +119,10 @@ const JSON_TYPE: &str = "application/json";
 const CRL_MAX_AGE: Duration = Duration::from_secs(300);
 /// The catalogue tells that there is a new set.
 const CATALOGUE_MAX_AGE: Duration = Duration::from_secs(60);
+/// Deltas are for who wants to know soon.
+const DELTA_MAX_AGE: Duration = Duration::from_secs(60);
 /// What never changes may be kept a day.
-const IMMUTABLE_MAX_AGE: Duration = Duration::from_secs(86_400);
-
-/// Sets whose immutable addresses are served: who follows a catalogue while a new set comes out
-/// finds what it names.
-const SETS_SERVED: usize = 8;
+pub const IMMUTABLE_MAX_AGE: Duration = Duration::from_secs(86_400);
 
 impl Office {
     /// Whoever serves files is told of them now, and again whenever a set is published.
@@ -91,11 +142,8 @@ impl Office {
         if let Some(catalogue) = self.served_catalogue()? {
             let mut lost = BTreeSet::new();
             for row in &catalogue.crls {
-                match self.row_files(row) {
-                    Ok(row_files) => {
-                        files.extend(row_files.iter().map(|file| file.current(row)));
-                        files.extend(row_files);
-                    }
+                match self.current_files(row) {
+                    Ok(row_files) => files.extend(row_files),
                     Err(error) => {
                         tracing::error!(%error, "a published CRL is gone: a new set will be cut");
                         lost.insert(row.authority.as_str());
@@ -105,14 +153,47 @@ impl Office {
             served = self.served_of(&catalogue, &lost)?;
             files.push(self.catalogue_file()?);
         }
-        for set in self.newest_sets() {
-            files.extend(self.set_files(&set));
-        }
         self.served.store(Arc::new(served));
+        let sets = self.public_sets()?;
         if let Some(watcher) = self.watcher.load().as_ref() {
-            watcher(&files);
+            watcher(&Published { files, sets });
         }
         Ok(())
+    }
+
+    /// The sets on disk: each is read once.
+    fn public_sets(&self) -> Result<Vec<Arc<PublicSet>>, OfficeError> {
+        let names = self.sets()?;
+        let mut known = self.public_sets.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|name, _| names.contains(name));
+        for name in names {
+            if known.contains_key(&name) {
+                continue;
+            }
+            match self.read_set(&name) {
+                Ok(set) => drop(known.insert(name, Arc::new(set))),
+                Err(error) => tracing::warn!(set = name, %error, "a CRL set that is kept cannot be read"),
+            }
+        }
+        Ok(known.values().cloned().collect())
+    }
+
+    fn read_set(&self, name: &str) -> Result<PublicSet, OfficeError> {
+        let missing = || OfficeError::NoSet(name.to_owned());
+        let catalogue = self.set_catalogue(name)?.ok_or_else(missing)?;
+        let last_modified = catalogue.plan().ok_or_else(missing)?.this_update;
+        let directory = self.set_directory(name);
+        let mut rows = Vec::new();
+        for row in &catalogue.crls {
+            rows.extend(public_rows(row).ok_or_else(missing)?);
+        }
+        for (file, content_type) in [(CATALOGUE, JSON_TYPE), (CATALOGUE_SIGNATURE, SIGNATURE_TYPE)] {
+            let octets = self.read_published(&directory.join(file))?;
+            let (tag, len) = (sha256(&octets), u64::try_from(octets.len()).unwrap_or(u64::MAX));
+            let path = file.to_owned();
+            rows.push(PublicRow { path, content_type, tag, len, gzip: None, zstd: None, expires: None });
+        }
+        Ok(PublicSet { name: name.to_owned(), directory, last_modified, rows })
     }
 
     /// What is served of each authority that has lost nothing.
@@ -139,39 +220,36 @@ impl Office {
         Ok(served)
     }
 
-    /// A CRL under its immutable address, as DER and as PEM.
-    fn row_files(&self, row: &Row) -> Result<[PublicFile; 2], OfficeError> {
+    /// A CRL under the address that always shows the current one, as DER and as PEM.
+    fn current_files(&self, row: &Row) -> Result<[PublicFile; 2], OfficeError> {
         let damaged = || OfficeError::Damaged(format!("the catalogue's row of {} is damaged", row.url));
-        let path = self.crl_path(row).ok_or_else(damaged)?;
-        let hash = HEXLOWER_PERMISSIVE.decode(row.sha256.as_bytes()).ok();
-        let missing = |error| DataError::Io { path: path.clone(), error };
-        if fs::metadata(&path).map_err(missing)?.len() != row.bytes {
-            return Err(OfficeError::Damaged(format!(
-                "{} is not the file that was published",
-                path.display()
-            )));
+        let rows = public_rows(row).ok_or_else(damaged)?;
+        let directory = self.set_directory(&row.set);
+        let last_modified = row.this_update.parse().map_err(|_| damaged())?;
+        let max_age = if row.kind == CrlKind::Delta { DELTA_MAX_AGE } else { CRL_MAX_AGE };
+        for one in &rows {
+            let path = directory.join(&one.path);
+            if self.disk.len_of(&path)? != Some(one.len) {
+                return Err(OfficeError::Damaged(format!(
+                    "{} is not the file that was published",
+                    path.display()
+                )));
+            }
         }
-        let der = PublicFile {
-            path: row.url.clone(),
-            content: PublicContent::File(path.clone(), row.bytes),
-            content_type: CRL_TYPE,
-            tag: hash.and_then(|hash| hash.try_into().ok()).ok_or_else(damaged)?,
-            last_modified: row.this_update.parse().map_err(|_| damaged())?,
-            expires: Some(row.next_update.parse().map_err(|_| damaged())?),
-            max_age: IMMUTABLE_MAX_AGE,
-            immutable: true,
-        };
-        let pem_path = path.with_extension("pem");
-        let missing = |error| DataError::Io { path: pem_path.clone(), error };
-        let pem_len = fs::metadata(&pem_path).map_err(missing)?.len();
-        let pem = PublicFile {
-            path: row.url.replace(".crl", ".pem"),
-            content: PublicContent::File(pem_path, pem_len),
-            content_type: PEM_TYPE,
-            tag: sha256(&[b"PEM of ", der.tag.as_slice()].concat()),
-            ..der.clone()
-        };
-        Ok([der, pem])
+        Ok(rows.map(|one| {
+            let PublicRow { path, content_type, tag, len, gzip, zstd, expires } = one;
+            let stored = StoredFile { path: directory.join(&path), len, gzip, zstd };
+            PublicFile {
+                path: format!("/crl/{path}"),
+                content: PublicContent::File(stored),
+                content_type,
+                tag,
+                last_modified,
+                expires,
+                max_age,
+                immutable: false,
+            }
+        }))
     }
 
     /// The catalogue of what is current.
@@ -189,38 +267,9 @@ impl Office {
         })
     }
 
-    /// Names of the newest sets on disk.
-    fn newest_sets(&self) -> Vec<String> {
-        let directory = self.set_directory("");
-        let names = fs::read_dir(directory).into_iter().flatten().flatten();
-        let numbers = names.filter_map(|entry| entry.file_name().to_str()?.parse::<u128>().ok());
-        let newest: BTreeSet<u128> = numbers.collect();
-        newest.into_iter().rev().take(SETS_SERVED).map(|number| number.to_string()).collect()
-    }
-
-    /// Everything of one set under its immutable addresses; what cannot be read is left out.
-    fn set_files(&self, set: &str) -> Vec<PublicFile> {
-        let Ok(Some(catalogue)) = self.set_catalogue(set) else { return Vec::new() };
-        let rows = catalogue.crls.iter().filter_map(|row| self.row_files(row).ok()).flatten();
-        let names = [(CATALOGUE, JSON_TYPE), (CATALOGUE_SIGNATURE, SIGNATURE_TYPE)];
-        let own = names.into_iter().filter_map(|(name, content_type)| {
-            let octets = self.read_published(&self.set_directory(set).join(name)).ok()?;
-            Some(PublicFile {
-                path: format!("/crl/sets/{set}/{name}"),
-                tag: sha256(&octets),
-                content: PublicContent::Memory(octets),
-                content_type,
-                last_modified: catalogue.plan().map_or_else(|| self.clock.now(), |plan| plan.this_update),
-                expires: None,
-                max_age: IMMUTABLE_MAX_AGE,
-                immutable: true,
-            })
-        });
-        rows.chain(own).collect()
-    }
-
     fn read_published(&self, path: &Path) -> Result<Vec<u8>, OfficeError> {
-        fs::read(path).map_err(|error| OfficeError::Damaged(format!("{}: {error}", path.display())))
+        let missing = || OfficeError::Damaged(format!("{}: the file is missing", path.display()));
+        self.disk.read(path)?.ok_or_else(missing)
     }
 
     /// Where the CRL of a row lies.
@@ -253,12 +302,29 @@ impl Office {
     }
 }
 
-impl PublicFile {
-    /// The same under the address that always shows the current set.
-    fn current(&self, row: &Row) -> Self {
-        let path = self.path.replacen(&format!("/crl/sets/{}/", row.set), "/crl/", 1);
-        Self { path, max_age: CRL_MAX_AGE, immutable: false, ..self.clone() }
-    }
+/// A CRL of a set, as DER and as PEM; none when its row is damaged.
+fn public_rows(row: &Row) -> Option<[PublicRow; 2]> {
+    let file = row.url.rsplit('/').next()?;
+    let tag: [u8; 32] = HEXLOWER_PERMISSIVE.decode(row.sha256.as_bytes()).ok()?.try_into().ok()?;
+    let der = PublicRow {
+        path: format!("{}/{}/{file}", row.authority, row.generation),
+        content_type: CRL_TYPE,
+        tag,
+        len: row.bytes,
+        gzip: row.stored.gzip,
+        zstd: row.stored.zstd,
+        expires: Some(row.next_update.parse().ok()?),
+    };
+    let pem = PublicRow {
+        path: format!("{}.pem", der.path.strip_suffix(".crl")?),
+        content_type: PEM_TYPE,
+        tag: sha256(&[b"PEM of ", tag.as_slice()].concat()),
+        len: row.stored.pem,
+        gzip: None,
+        zstd: None,
+        expires: der.expires,
+    };
+    Some([der, pem])
 }
 
 /// What is served: the set of each authority, and each partition's CRL by the key that signed it.

@@ -121,7 +121,7 @@ impl Office {
 
     fn give_up_held_back(&self) {
         let Some(own) = self.find_held_back() else { return };
-        if let Err(error) = self.disk.remove_dir(&self.held_back_directory(&own.set)) {
+        if let Err(error) = self.discard(&self.held_back_directory(&own.set)) {
             tracing::warn!(%error, "a CRL set that was held back cannot be removed");
         }
         if let Err(error) = self.journal(Event::CrlSetAbandoned { begun: Position(own.position) }) {

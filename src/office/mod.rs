@@ -3,6 +3,8 @@
 //! Everything above asks here; everything below is put together here. The office owns the
 //! store, the keys, the status index and the responder, and reads the clock for them.
 
+#[cfg(debug_assertions)]
+mod agreement;
 mod archived;
 mod authorities;
 mod build;
@@ -46,7 +48,9 @@ pub use check::Condition;
 pub use clock::{ClockRelease, ClockState};
 use data::DataDir;
 use documents::Served;
-pub use documents::{PublicContent, PublicFile, Watcher};
+pub use documents::{
+    IMMUTABLE_MAX_AGE, PublicContent, PublicFile, PublicRow, PublicSet, Published, StoredFile, Watcher,
+};
 pub use error::{Blame, OfficeError};
 pub use explain::{Explanation, KeptBy, Use};
 pub use held_back::HeldBack;
@@ -57,7 +61,7 @@ pub use presign::{Presigning, Progress, Stage, Tell};
 pub use publish::PublishedSet;
 pub use rebuild::{Comparison, Rebuilt};
 pub use refresh::Sign;
-pub use schedule::{Overdue, Schedule};
+pub use schedule::{Keeper, Overdue, Schedule};
 pub use signer_files::{GivenSigner, SignerFileError};
 pub use signers::SignerInUse;
 pub use start::{Machine, init, init_at, init_on};
@@ -67,7 +71,7 @@ use crate::config::Config;
 use crate::ocsp::{Responder, SigningIdentity};
 use crate::pki::{AuthorityId, Generation, Partition};
 use crate::profile::Profile;
-use crate::signer::Pool;
+use crate::signer::{Pool, SimDevice};
 use crate::status::StatusIndex;
 use crate::store::{Clock, Disk, Frozen, Store};
 
@@ -77,6 +81,8 @@ pub struct Office {
     data: DataDir,
     /// Where CRL sets are.
     disk: Disk,
+    /// What the authorities' keys sign in, when that may be gone.
+    device: Option<SimDevice>,
     clock: Clock,
     profile: Profile,
     store: Store,
@@ -86,6 +92,8 @@ pub struct Office {
     pool: Arc<Pool>,
     /// The keys that may still sign, oldest generation first.
     generations: ArcSwap<BTreeMap<AuthorityId, Vec<Arc<LiveGeneration>>>>,
+    /// The sets on disk, by their names, as they are served.
+    public_sets: Mutex<BTreeMap<String, Arc<PublicSet>>>,
     /// Who serves the published files.
     watcher: ArcSwapOption<Watcher>,
     /// The CRL set each authority is served from.

@@ -332,6 +332,8 @@ impl Office {
         let catalogue_sha256 = sha256(&to_json(own)?);
         self.journal(Event::CrlSetPublished { begun: begun.plan.position, catalogue_sha256 })?;
         self.serve_files()?;
+        #[cfg(debug_assertions)]
+        self.assert_agreement(own)?;
         if begun.kind != Kind::Deltas {
             self.drop_held_back(&begun.authorities);
         }
@@ -360,7 +362,7 @@ impl Office {
             return;
         }
         for left in [self.building(&begun.plan), self.set_directory(&set)] {
-            if let Err(error) = self.disk.remove_dir(&left) {
+            if let Err(error) = self.discard(&left) {
                 tracing::warn!(%error, "what is left of a CRL set that was given up cannot be removed");
             }
         }

@@ -35,7 +35,7 @@ impl Office {
             };
             let this_update = catalogue.this_update.parse::<UnixTime>();
             if this_update.is_ok_and(|this_update| this_update.plus(kept) < now) {
-                self.disk.remove_dir(&self.set_directory(&set))?;
+                self.discard(&self.set_directory(&set))?;
                 removed += 1;
             }
         }

@@ -95,67 +95,88 @@ impl Drop for Schedule {
     }
 }
 
-/// When what is next to be tried.
-struct Due {
+/// What is to be done by itself, one look at a time: cuts CRLs and renews signers, neither while
+/// the clock is not believed.
+pub struct Keeper {
+    office: Arc<Office>,
     /// What the last stop left open has been closed.
     settled: bool,
-    set: Option<Instant>,
-    deltas: Option<Instant>,
-    signers: Instant,
-    retirement: Instant,
+    /// When what failed is tried again, by the time the machine has run.
+    set_at: Duration,
+    deltas_at: Duration,
+    signers_at: Duration,
+    retirement_at: Duration,
 }
 
-/// Cuts CRLs and renews signers; neither while the clock is not believed. What panics is tried
-/// again like what failed: the day's set must not depend on one bad pass.
-fn keep(office: &Office, stopped: &Receiver<()>) {
-    let now = Instant::now();
-    let mut due = Due { settled: false, set: None, deltas: None, signers: now + SIGNERS, retirement: now };
-    loop {
-        office.heartbeat.beat();
-        let passed = catch_unwind(AssertUnwindSafe(|| pass(office, &mut due)));
-        if passed.is_err() {
+impl Keeper {
+    /// Everything is due.
+    #[must_use]
+    pub fn new(office: Arc<Office>) -> Self {
+        let now = office.clock.running();
+        let signers_at = now + SIGNERS;
+        Self { office, settled: false, set_at: now, deltas_at: now, signers_at, retirement_at: now }
+    }
+
+    /// Looks, and does what is due. What panics is tried again like what failed: the day's set must
+    /// not depend on one bad pass.
+    pub fn look(&mut self) {
+        self.office.heartbeat.beat();
+        if catch_unwind(AssertUnwindSafe(|| self.do_what_is_due())).is_err() {
             tracing::error!(retry_seconds = RETRY.as_secs(), "a pass of the schedule panicked");
-            (due.set, due.deltas) = (Some(Instant::now() + RETRY), Some(Instant::now() + RETRY));
+            let retry_at = self.office.clock.running() + RETRY;
+            (self.set_at, self.deltas_at) = (retry_at, retry_at);
         }
+    }
+
+    fn do_what_is_due(&mut self) {
+        let office = &self.office;
+        if !self.settled && !office.is_rebuilding() {
+            self.settled = true;
+            if let Err(error) = office.settle() {
+                tracing::error!(%error, "what the last stop left open is still open");
+            }
+        }
+        let now = office.clock.running();
+        if office.watch_clock().is_some() {
+            // As soon as it is believed again.
+            (self.set_at, self.deltas_at, self.signers_at) = (now, now, now);
+            return;
+        }
+        let after = |outcome: Result<(), OfficeError>, what: &str, retry: Duration| match outcome {
+            Ok(()) => now,
+            Err(error) => {
+                tracing::error!(%error, retry_seconds = retry.as_secs(), "{what} not out");
+                office.clock.running() + retry
+            }
+        };
+        if self.settled && now >= self.set_at {
+            self.set_at = after(publish_if_due(office), "the day's CRL set is", RETRY);
+        }
+        if self.settled && now >= self.deltas_at {
+            self.deltas_at = after(cut_deltas_if_due(office), "deltas are", DELTA_RETRY);
+        }
+        if now >= self.signers_at || office.answers_for_expired() {
+            self.signers_at = office.clock.running() + SIGNERS;
+            // What fails is logged there, once a level of urgency, and stands in unready().
+            drop(office.renew_signers());
+        }
+        if self.settled && now >= self.retirement_at {
+            self.retirement_at = office.clock.running() + RETIREMENT;
+            if let Err(error) = office.retire_sets() {
+                tracing::warn!(%error, "old CRL sets are still there");
+            }
+        }
+    }
+}
+
+/// Looks until it is told to stop.
+fn keep(office: &Arc<Office>, stopped: &Receiver<()>) {
+    let mut keeper = Keeper::new(Arc::clone(office));
+    loop {
+        keeper.look();
         if !wait(stopped, TICK) {
             office.heartbeat.stop();
             return;
-        }
-    }
-}
-
-fn pass(office: &Office, due: &mut Due) {
-    if !due.settled && !office.is_rebuilding() {
-        due.settled = true;
-        if let Err(error) = office.settle() {
-            tracing::error!(%error, "what the last stop left open is still open");
-        }
-    }
-    let now = Instant::now();
-    if office.watch_clock().is_some() {
-        // As soon as it is believed again.
-        (due.set, due.deltas, due.signers) = (None, None, now);
-        return;
-    }
-    let failed = |what: &str, error: &OfficeError, retry: Duration| {
-        tracing::error!(%error, retry_seconds = retry.as_secs(), "{what} not out");
-        Instant::now() + retry
-    };
-    if due.settled && due.set.is_none_or(|at| now >= at) {
-        due.set = publish_if_due(office).err().map(|error| failed("the day's CRL set is", &error, RETRY));
-    }
-    if due.settled && due.deltas.is_none_or(|at| now >= at) {
-        due.deltas = cut_deltas_if_due(office).err().map(|error| failed("deltas are", &error, DELTA_RETRY));
-    }
-    if now >= due.signers || office.answers_for_expired() {
-        due.signers = Instant::now() + SIGNERS;
-        // What fails is logged there, once a level of urgency, and stands in unready().
-        drop(office.renew_signers());
-    }
-    if due.settled && now >= due.retirement {
-        due.retirement = Instant::now() + RETIREMENT;
-        if let Err(error) = office.retire_sets() {
-            tracing::warn!(%error, "old CRL sets are still there");
         }
     }
 }

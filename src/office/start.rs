@@ -20,7 +20,7 @@ use crate::issue::OcspUrl;
 use crate::ocsp::{self, Access, Responder};
 use crate::pki::Generation;
 use crate::profile::Profile;
-use crate::signer::{Limits, Pool};
+use crate::signer::{Limits, Pool, SimDevice};
 use crate::status::StatusIndex;
 use crate::store::{Clock, Disk, Listener, NotReady, Opened, Options, RowsKind, Store};
 
@@ -31,13 +31,15 @@ pub struct Machine {
     pub disk: Disk,
     /// Where the records are projected to.
     pub rows: RowsKind,
+    /// What the authorities' keys sign in, when that may be gone.
+    pub device: Option<SimDevice>,
 }
 
 impl Machine {
     /// This one.
     #[must_use]
     pub const fn real() -> Self {
-        Self { disk: Disk::File, rows: RowsKind::Sled }
+        Self { disk: Disk::File, rows: RowsKind::Sled, device: None }
     }
 
     fn options(&self, data: &DataDir, clock: &Clock) -> Result<Options, OfficeError> {
@@ -92,7 +94,7 @@ pub fn init_on(
             open_generation(data, &store, &profile, authority, Generation::FIRST, clock.now())?;
         }
     }
-    authorities::load(data, &store, &profile, clock.now())?;
+    authorities::load(data, &store, &profile, clock.now(), machine.device.as_ref())?;
     store.close()?;
     // Last: from here on the directory counts as made.
     Ok(data.write(&data.config(), Config::template(organization).as_bytes())?)
@@ -143,6 +145,7 @@ impl Office {
             config,
             data,
             disk: machine.disk.clone(),
+            device: machine.device.clone(),
             clock,
             profile,
             store,
@@ -150,6 +153,7 @@ impl Office {
             responder,
             pool: Arc::new(pool),
             generations: ArcSwap::from_pointee(LiveGenerations::new()),
+            public_sets: Mutex::default(),
             watcher: ArcSwapOption::empty(),
             served: ArcSwap::from_pointee(Served::default()),
             coming: Mutex::new(BTreeSet::new()),
@@ -177,8 +181,7 @@ impl Office {
     }
 
     fn make_ready(&self) -> Result<(), OfficeError> {
-        let live = authorities::load(&self.data, &self.store, &self.profile, self.clock.now())?;
-        self.generations.store(Arc::new(live));
+        self.load_authorities(self.clock.now())?;
         self.read_given_signers()?;
         self.sweep_unfinished_sets();
         self.install_verifiers();
@@ -200,7 +203,13 @@ impl Office {
             // Whose time is over cannot be told; signers are renewed once the clock is believed.
             return Ok(());
         }
-        self.renew_signers()?;
+        match self.renew_signers() {
+            // What the device does not sign now, it will later; what was signed goes on.
+            Err(error @ OfficeError::Sign(_)) => {
+                tracing::error!(%error, "an OCSP signer could not be renewed")
+            }
+            renewed => renewed?,
+        }
         self.remove_expired_keys()
     }
 

@@ -6,6 +6,7 @@ use aws_lc_rs::signature::{
     RSA_PKCS1_SHA256, RsaKeyPair,
 };
 
+use super::device::SimDevice;
 use crate::pki::{PublicKey, SignatureAlgorithm};
 
 /// Bits of an RSA modulus an authority or signer may have.
@@ -21,6 +22,8 @@ pub struct Key {
     spki: Vec<u8>,
     key_id: [u8; 20],
     random: SystemRandom,
+    /// Where it signs, when that may be gone.
+    device: Option<SimDevice>,
 }
 
 enum Private {
@@ -46,6 +49,9 @@ pub enum SignError {
     /// The key refused to sign.
     #[error("the key did not sign")]
     Refused,
+    /// The device that the key is in is not there.
+    #[error("the signing device is not there: put it back; what is due is tried again")]
+    Gone,
     /// A signature came out that its own public key does not accept.
     #[error("the signature made does not verify; it was thrown away")]
     DoesNotVerify,
@@ -59,7 +65,13 @@ impl Key {
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
         let (private, public_key) = Private::from_pkcs8(der)?;
         let (spki, key_id) = (public_key.spki(), public_key.key_id());
-        Ok(Self { private, public_key, spki, key_id, random: SystemRandom::new() })
+        Ok(Self { private, public_key, spki, key_id, random: SystemRandom::new(), device: None })
+    }
+
+    /// The key, signing in this device from now on.
+    #[must_use]
+    pub fn inside(self, device: Option<SimDevice>) -> Self {
+        Self { device, ..self }
     }
 
     /// What its signatures are made with.
@@ -85,6 +97,9 @@ impl Key {
     /// # Errors
     /// [`SignError`]; nothing made leaves this function then.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        if self.device.as_ref().is_some_and(SimDevice::is_gone) {
+            return Err(SignError::Gone);
+        }
         let made = match &self.private {
             Private::Rsa(pair) => {
                 let mut made = vec![0; pair.public_modulus_len()];

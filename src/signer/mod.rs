@@ -5,10 +5,12 @@
 //!
 //! Whoever cannot wait for a signature on its own thread takes it to the [`Pool`].
 
+mod device;
 mod key;
 mod lanes;
 mod pool;
 
+pub use device::SimDevice;
 pub use key::{Key, KeyError, SignError};
 pub use lanes::{Lane, Limits};
 pub use pool::{Load, Place, Pool, Work};

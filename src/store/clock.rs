@@ -139,6 +139,18 @@ impl Clock {
         }
     }
 
+    /// How long the machine has run: for what is to be tried again after a while, whatever the wall
+    /// clock does meanwhile.
+    #[must_use]
+    pub fn running(&self) -> Duration {
+        match &self.0.source {
+            Source::Simulated(seconds) => {
+                Duration::from_secs(u64::try_from(seconds.load(Ordering::SeqCst)).unwrap_or(0))
+            }
+            source => Duration::from_micros(u64::try_from(source.boot()).unwrap_or(0)),
+        }
+    }
+
     /// What the wall clock shows, believed or not.
     #[must_use]
     pub fn wall(&self) -> UnixTime {

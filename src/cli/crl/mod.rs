@@ -1,9 +1,16 @@
-//! `crl publish`, `crl list`.
+//! `crl`: those that ask the service, and those that only read CRLs.
+
+mod diff;
+mod read;
+mod show;
+mod verify;
+
+use std::path::Path;
 
 use super::args::Crl;
 use super::client::Client;
 use super::{DataDir, Failure, print};
-use crate::admin::api::{CrlList, HeldBackSet, Publish, Published, path};
+use crate::admin::api::{CrlList, HeldBackSet, Publish, Published, RebuildSet, RebuiltSet, ReleaseSet, path};
 use crate::crl::{Catalogue, Row};
 
 pub(super) fn run(data: &DataDir, crl: &Crl, json: bool) -> Result<(), Failure> {
@@ -11,11 +18,17 @@ pub(super) fn run(data: &DataDir, crl: &Crl, json: bool) -> Result<(), Failure> 
         Crl::Publish { authority } => {
             let asked = Publish { authority: authority.clone() };
             let set: Published = Client::of(data)?.post(path::CRL_PUBLISH, &asked)?;
-            print(json, &set, || {
-                let Published { set, crls, entries, this_update, next_update } = &set;
-                format!("set {set}: {crls} CRLs, {entries} entries, {this_update} to {next_update}")
-            })
+            print(json, &set, || published(&set))
         }
+        Crl::Release { set, reason } => {
+            let asked = ReleaseSet { set: set.clone(), reason: reason.clone() };
+            let set: Published = Client::of(data)?.post(path::CRL_RELEASE, &asked)?;
+            print(json, &set, || published(&set))
+        }
+        Crl::Rebuild { set, out } => rebuild(data, set, out.as_deref(), json),
+        Crl::Show { file, entries } => show::run(file, *entries, json),
+        Crl::Diff { before, after, limit } => diff::run(before, after, *limit, json),
+        Crl::Verify(asked) => verify::run(asked, json),
         Crl::List => {
             let list: CrlList = Client::of(data)?.post(path::CRL_LIST, &serde_json::json!({}))?;
             let Some(catalogue) = &list.catalogue else {
@@ -23,6 +36,33 @@ pub(super) fn run(data: &DataDir, crl: &Crl, json: bool) -> Result<(), Failure> 
             };
             print(json, &with_catalogue_inside(&list)?, || in_words(catalogue, &list))
         }
+    }
+}
+
+fn published(set: &Published) -> String {
+    let Published { set, crls, entries, this_update, next_update } = set;
+    format!("set {set}: {crls} CRLs, {entries} entries, {this_update} to {next_update}")
+}
+
+/// Exit code 1 when a CRL is not what the journal makes.
+fn rebuild(data: &DataDir, set: &str, out: Option<&Path>, json: bool) -> Result<(), Failure> {
+    // The service may run in another directory.
+    let directory = out.map(std::path::absolute).transpose();
+    let directory = directory.map_err(|error| Failure::wrong_use(format!("--out: {error}")))?;
+    let asked = RebuildSet { set: set.to_owned(), directory };
+    let rebuilt: RebuiltSet = Client::of(data)?.post(path::CRL_REBUILD, &asked)?;
+    print(json, &rebuilt, || {
+        let RebuiltSet { same, same_content, different } = &rebuilt;
+        let mut lines = vec![format!(
+            "set {set}: {same} CRLs octet for octet as published, {same_content} with another good signature, {} different",
+            different.len()
+        )];
+        lines.extend(different.iter().cloned());
+        lines.join("\n")
+    })?;
+    match rebuilt.different.first() {
+        None => Ok(()),
+        Some(first) => Err(Failure::refused(format!("not what the journal makes: {first}"))),
     }
 }
 
