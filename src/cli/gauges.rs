@@ -37,6 +37,24 @@ pub(super) fn gauges(office: &Office) -> Vec<Gauge> {
         "sekisho_crl_set_age_seconds",
         "Since thisUpdate of the last published CRL set.",
     ));
+    let until = |authority: &Authority| {
+        let value = office.next_update(authority.id)?.since(now).as_secs();
+        let help = "Until nextUpdate of the CRLs served: 0 means that verifiers have none.";
+        let labels = vec![("authority", authority.name.clone())];
+        Some(gauge("sekisho_crl_seconds_left", help, labels, value))
+    };
+    gauges.extend(office.profile().authorities.iter().filter_map(until));
+    gauges.extend(sets(
+        |sets, now| Some(now.since(sets.published_deltas?.recorded_at).as_secs()),
+        "sekisho_crl_deltas_age_seconds",
+        "Since thisUpdate of the last delta CRLs.",
+    ));
+    let overdue = u64::try_from(office.overdue().len()).unwrap_or(u64::MAX);
+    let help = "CRL sets that should be out and are not, CRLs that have expired, and a schedule that does not \
+                look: counted when asked, by nobody who could have died.";
+    gauges.push(gauge("sekisho_crl_overdue", help, Vec::new(), overdue));
+    let help = "CRL sets and deltas that did not come out since the start.";
+    gauges.push(gauge("sekisho_crl_builds_failed", help, Vec::new(), office.builds_failed()));
     gauges.extend(signers(office, now));
     gauges
 }

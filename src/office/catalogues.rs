@@ -72,6 +72,12 @@ impl Office {
         self.served.load().sets.get(&authority).copied()
     }
 
+    /// nextUpdate of the complete CRLs that an authority is served from.
+    #[must_use]
+    pub fn next_update(&self, authority: AuthorityId) -> Option<UnixTime> {
+        self.served_set(authority).map(|set| set.next_update)
+    }
+
     /// The catalogue of one set.
     pub(super) fn set_catalogue(&self, set: &str) -> Result<Option<Catalogue>, OfficeError> {
         read_catalogue(&self.disk, &self.set_directory(set).join(CATALOGUE))
