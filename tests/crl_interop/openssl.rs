@@ -1,0 +1,127 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sekisho::pki::CertificateKind;
+
+use crate::matrix::{Client, examine};
+use crate::orders::Order;
+use crate::service::{python, run};
+use crate::stage::{Case, GENERATIONS, Life, Right, Stage};
+use crate::world::Certificate;
+
+#[test]
+fn openssl_decides_right_in_every_order_of_the_files() {
+    examine(Client::OpenSsl, |orders| orders.iter().flat_map(decide).collect());
+}
+
+#[test]
+fn openssl_crl_verify_takes_the_first_ca_of_the_name() {
+    let stage = Stage::shared();
+    let [one, two] = GENERATIONS.map(|generation| stage.world.ca("sign", generation));
+    for (cas, first) in [([one.clone(), two.clone()], 1), ([two, one], 2)] {
+        let home = tempfile::tempdir().unwrap();
+        let cas = bundle(home.path(), "cas.pem", &cas);
+        for generation in GENERATIONS {
+            let list = stage.base.find("sign", generation, "full");
+            let said =
+                run("openssl", &["crl", "-noout", "-verify", "-CAfile", &cas, "-in", list.to_str().unwrap()]);
+            assert_eq!(said.text().contains("verify OK"), generation == first, "{}", said.text());
+        }
+    }
+}
+
+/// What the matrix says of it.
+#[test]
+fn openssl_without_extended_crl_takes_a_delta_for_a_whole_crl() {
+    let stage = Stage::shared();
+    let [base, delta] = [stage.base.find("auth", 1, "full"), stage.deltas.find("auth", 1, "delta")];
+    let cases = one_of_each_life(&stage);
+    let files: Vec<&Path> = cases.iter().map(|case| case.certificate.file.as_path()).collect();
+    let by_delta_alone = |case: &Case| case.now != case.then && case.now.is_some();
+    for options in [&["-crl_check"][..], &["-crl_check", "-use_deltas"]] {
+        for crls in [[&base, &delta], [&delta, &base]] {
+            let said = verify(options, &[stage.world.ca("auth", 1)], &crls.map(PathBuf::clone), &files);
+            let right = cases.iter().map(|case| if by_delta_alone(case) { "revoked" } else { "good" });
+            assert!(said.iter().eq(right), "it has learnt: put that into the matrix: {options:?} {said:?}");
+        }
+    }
+}
+
+#[test]
+fn openssl_ignores_the_delta_of_a_base_without_freshest_crl() {
+    let stage = Stage::shared();
+    let delta = stage.deltas.find("auth", 1, "delta");
+    let [base, key] = [stage.base.find("auth", 1, "full"), stage.world.ca_key("auth", 1)];
+    let cases = one_of_each_life(&stage);
+    let files: Vec<&Path> = cases.iter().map(|case| case.certificate.file.as_path()).collect();
+    let rights: [(&str, Right); 2] = [("with", Life::now), ("without", Life::then)];
+    for (freshest, right) in rights {
+        let signed = stage.world.home().join(format!("{freshest}.pem"));
+        let [from, key, to] = [&base, &key, &signed].map(|file| file.to_str().unwrap());
+        let ran = python(include_str!("resign.py"), &[from, key, freshest, to]);
+        assert_eq!(ran.code, Some(0), "{}", ran.text());
+        for crls in [[signed.clone(), delta.clone()], [delta.clone(), signed.clone()]] {
+            let said = verify(&WITH_DELTAS, &[stage.world.ca("auth", 1)], &crls, &files);
+            let right = cases.iter().map(|case| Client::OpenSsl.word(right(case.life)));
+            assert!(said.iter().cloned().eq(right), "{freshest}: {said:?}");
+        }
+    }
+}
+
+/// Of phones' authentication certificates, which may live every life.
+fn one_of_each_life(stage: &Stage) -> Vec<&Case> {
+    let of = |life: Life| {
+        stage.cases.iter().find(|case| {
+            let Certificate { kind, generation, .. } = case.certificate;
+            (case.life, kind, generation) == (life, CertificateKind::PhoneAuth, 1)
+        })
+    };
+    Life::ALL.into_iter().map(|life| of(life).unwrap()).collect()
+}
+
+const WITH_DELTAS: [&str; 3] = ["-crl_check", "-use_deltas", "-extended_crl"];
+
+/// What `openssl verify` says of each certificate.
+pub fn decide(order: &Order) -> Vec<String> {
+    let files: Vec<&Path> = order.certificates.iter().map(|asked| asked.file.as_path()).collect();
+    let options: &[&str] = if order.deltas { &WITH_DELTAS } else { &["-crl_check"] };
+    verify(options, &order.cas, &order.crls, &files)
+}
+
+pub fn verify(options: &[&str], cas: &[PathBuf], crls: &[PathBuf], certificates: &[&Path]) -> Vec<String> {
+    let home = tempfile::tempdir().unwrap();
+    let cas = bundle(home.path(), "cas.pem", cas);
+    let crls = bundle(home.path(), "crls.pem", crls);
+    let mut arguments = vec!["verify", "-CAfile", &cas, "-CRLfile", &crls];
+    arguments.extend(options);
+    arguments.extend(certificates.iter().map(|file| file.to_str().unwrap()));
+    let ran = run("openssl", &arguments);
+    certificates.iter().map(|file| word(&ran.stdout, &ran.stderr, file.to_str().unwrap())).collect()
+}
+
+/// Errors come before the line that names the certificate.
+fn word(stdout: &str, stderr: &str, file: &str) -> String {
+    let refused = format!("error {file}: verification failed");
+    let Some(end) = stderr.lines().position(|line| line == refused) else {
+        let accepted = stdout.lines().any(|line| line == format!("{file}: OK"));
+        return if accepted { "good".to_owned() } else { format!("failed: {stdout}{stderr}") };
+    };
+    let errors = stderr.lines().take(end).collect::<Vec<_>>();
+    let errors = errors.rsplit(|line| line.ends_with(": verification failed")).next().unwrap();
+    let said = |what: &str| errors.iter().any(|line| line.ends_with(what));
+    if said("lookup: certificate revoked") {
+        "revoked".to_owned()
+    } else if said("lookup: different CRL scope") || said("lookup: unable to get certificate CRL") {
+        "undecided".to_owned()
+    } else {
+        format!("failed: {}", errors.join("; "))
+    }
+}
+
+/// All files' contents in one, in this order.
+fn bundle(home: &Path, name: &str, files: &[PathBuf]) -> String {
+    let file = home.join(name);
+    let all: Vec<u8> = files.iter().flat_map(|file| fs::read(file).unwrap()).collect();
+    fs::write(&file, all).unwrap();
+    file.to_str().unwrap().to_owned()
+}
