@@ -2,8 +2,9 @@
 //! and beside rcgen.
 //!
 //! `crl/full/N`: N records, one after another, to one signed CRL; `crl/set/N`: the same to the
-//! CRLs of 1,922 partitions; `crl/gate/N`: the gate over the full one, its records read anew.
-//! Each runs in a process of its own, so that `peak_bytes` (VmHWM) is its own.
+//! CRLs of 1,922 partitions; `crl/delta/N`: the delta of N records of which one in a hundred changed;
+//! `crl/gate/N`: the gate over the full one, its records read anew; `crl/rcgen/N` and, where OpenSSL is
+//! installed, `crl/openssl-ca/N` (`openssl ca -gencrl`): the full one by others. Each runs in a process of its own, so that `peak_bytes` (VmHWM) is its own.
 //!
 //! `cargo bench --bench crl [-- --json FILE]`
 #![allow(
@@ -17,6 +18,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::SystemRandom;
@@ -42,19 +44,35 @@ mod machine;
 mod report;
 
 /// What is measured, for how many entries.
-const CASES: [(&str, u64); 9] = [
+const CASES: [(&str, u64); 22] = [
     ("full", 1_000),
     ("full", 100_000),
     ("full", 1_000_000),
+    ("full", 10_000_000),
+    ("set", 1_000),
+    ("set", 100_000),
     ("set", 1_000_000),
+    ("set", 10_000_000),
+    ("delta", 1_000),
+    ("delta", 100_000),
+    ("delta", 1_000_000),
+    ("delta", 10_000_000),
+    ("gate", 1_000),
     ("gate", 100_000),
     ("gate", 1_000_000),
+    ("gate", 10_000_000),
     ("rcgen", 1_000),
     ("rcgen", 100_000),
     ("rcgen", 1_000_000),
+    ("openssl-ca", 1_000),
+    ("openssl-ca", 100_000),
+    ("openssl-ca", 1_000_000),
 ];
-/// The median of so many runs counts.
+/// The median of so many runs counts; of the largest, and of OpenSSL's, one does.
 const RUNS: usize = 5;
+const LARGE: u64 = 10_000_000;
+/// Of the records of a delta, one in so many changed since its base.
+const CHANGED_ONE_IN: u64 = 100;
 /// Municipalities of the JPKI profile.
 const PARTITIONS: u64 = 1_922;
 /// How a process of ours knows that it is a child: `crl --case full 1000`.
@@ -72,7 +90,11 @@ fn main() {
         "", "s", "octets", "hash and sign", "ratio", "peak MB", "of octets"
     );
     let mut rows = Vec::new();
+    let has_openssl = Command::new("openssl").arg("version").output().is_ok();
     for (case, entries) in CASES {
+        if case == "openssl-ca" && !has_openssl {
+            continue;
+        }
         let row = in_a_child(case, entries);
         let number = |field: &str| row[field].as_f64().unwrap();
         println!(
@@ -104,23 +126,26 @@ fn measured(case: &str, entries: u64) -> serde_json::Value {
     let ca = Ca::new();
     let before = peak_bytes();
     let mut octets = 0;
-    let mut times: Vec<Duration> = (0..RUNS)
+    let runs = if entries == LARGE || case == "openssl-ca" { 1 } else { RUNS };
+    let mut times: Vec<Duration> = (0..runs)
         .map(|_| {
             let (took, made) = match case {
                 "full" => ca.full(entries),
                 "set" => ca.set(entries),
                 "gate" => ca.gate(entries),
+                "delta" => ca.delta(entries),
+                "openssl-ca" => ca.openssl_ca(entries),
                 _ => ca.rcgen(entries),
             };
             octets = made;
             took
         })
         .collect();
-    let peak = peak_bytes();
+    let peak = if case == "openssl-ca" { PEAK_OF_OTHERS.load(Relaxed) } else { peak_bytes() };
     times.sort();
-    let signatures = if case == "set" { PARTITIONS } else { 1 };
+    let signatures = if case == "set" { PARTITIONS.min(entries) } else { 1 };
     let limit = ca.hash_and_sign(octets, signatures);
-    let value = times[RUNS / 2].as_secs_f64();
+    let value = times[runs / 2].as_secs_f64();
     serde_json::json!({
         "name": format!("crl/{case}/{entries}"), "value": value, "unit": "s",
         "limit": "hash and sign", "ratio": value / limit.as_secs_f64(),
@@ -184,6 +209,87 @@ impl Ca {
         let facts = gate(crl.der(), &self.issuer, &expected, &audit.finish().unwrap()).unwrap();
         assert_eq!(facts.entries(), entries);
         (start.elapsed(), crl.der().len())
+    }
+
+    /// From all records to the signed delta of those that changed.
+    fn delta(&self, entries: u64) -> (Duration, usize) {
+        let start = Instant::now();
+        let base = SetPlan { position: Position(1), ..plan() };
+        let selection = Selection::delta(plan(), base);
+        let scope = Scope::Delta { base: base.number };
+        let records = |take: &mut dyn FnMut(&Record)| {
+            let mut number = 0;
+            each_record(entries, |record| {
+                number += 1;
+                // The others had changed before the base.
+                let mut record = record.clone();
+                if number % CHANGED_ONE_IN != 0 {
+                    record.changes[0].position = Position(1);
+                }
+                take(&record);
+            });
+        };
+        let mut layout = Layout::new(AuthorityId(1), selection);
+        records(&mut |record| layout.add(record));
+        let mut encoder = layout.begin();
+        records(&mut |record| encoder.add(record).unwrap());
+        let listed = encoder.finish().unwrap();
+        assert_eq!(listed.count(), entries / CHANGED_ONE_IN);
+        let crl = self.sign(scope, listed);
+        (start.elapsed(), crl.der().len())
+    }
+
+    /// `openssl ca -gencrl`, from its own index to the signed CRL.
+    fn openssl_ca(&self, entries: u64) -> (Duration, usize) {
+        let home = tempfile::tempdir().unwrap();
+        let file = |name: &str| home.path().join(name);
+        let index = std::fs::File::create(file("index.txt")).unwrap();
+        let mut index = std::io::BufWriter::new(index);
+        each_record(entries, |record| {
+            let serial = record.issued.certificate.serial.to_u64().unwrap();
+            let line = format!(
+                "R\t350101000000Z\t260101000000Z,affiliationChanged\t{serial:08X}\tunknown\t/CN={serial}\n"
+            );
+            std::io::Write::write_all(&mut index, line.as_bytes()).unwrap();
+        });
+        drop(index);
+        std::fs::write(file("index.txt.attr"), "unique_subject = no\n").unwrap();
+        std::fs::write(file("crlnumber"), "1000\n").unwrap();
+        std::fs::write(file("ca.key"), self.pair.serialize_pem()).unwrap();
+        std::fs::write(
+            file("ca.pem"),
+            pem::encode(&pem::Pem::new("CERTIFICATE", self.issuer.certificate.clone())),
+        )
+        .unwrap();
+        let directory = home.path().display();
+        let settings = format!(
+            "[ca]\ndefault_ca=c\n[c]\ndatabase={directory}/index.txt\ncrlnumber={directory}/crlnumber\n\
+             certificate={directory}/ca.pem\nprivate_key={directory}/ca.key\ndefault_md=sha256\n\
+             default_crl_days=2\ncrl_extensions=x\n[x]\nauthorityKeyIdentifier=keyid\n"
+        );
+        std::fs::write(file("ca.cnf"), settings).unwrap();
+        let start = Instant::now();
+        let mut made = Command::new("openssl")
+            .args(["ca", "-batch", "-gencrl", "-config"])
+            .arg(file("ca.cnf"))
+            .arg("-out")
+            .arg(file("crl.pem"))
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let status = loop {
+            if let Some(peak) = peak_bytes_of(&made.id().to_string()) {
+                PEAK_OF_OTHERS.fetch_max(peak, Relaxed);
+            }
+            if let Some(status) = made.try_wait().unwrap() {
+                break status;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        let took = start.elapsed();
+        assert!(status.success(), "{status}");
+        let der = pem::parse(std::fs::read(file("crl.pem")).unwrap()).unwrap().into_contents();
+        (took, der.len())
     }
 
     /// rcgen, from its own parameters to the signed CRL.
@@ -298,7 +404,14 @@ fn each_record(entries: u64, mut take: impl FnMut(&Record)) {
 
 /// The most memory this process has had resident.
 fn peak_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    peak_bytes_of("self").unwrap()
 }
+
+fn peak_bytes_of(process: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+}
+
+/// Of another program, as it was last seen.
+static PEAK_OF_OTHERS: AtomicU64 = AtomicU64::new(0);

@@ -8,7 +8,7 @@ use super::args::Demo;
 use super::issue::progress_bar;
 use super::presign;
 use super::residents::{Outcome, Population};
-use super::running::Running;
+use super::running::{Running, ToldToStop};
 use super::{DataDir, Failure};
 use crate::config::Config;
 use crate::lifecycle;
@@ -42,11 +42,12 @@ pub(super) fn run(data: &DataDir, asked: &Demo, json: bool) -> Result<(), Failur
             write_manifest(data, file, &manifest)?;
         }
         let metrics = running.operations_address().map(|address| format!("http://{address}/metrics"));
+        let told = ToldToStop::awaited()?;
         print_lines(data, &manifest, metrics.as_deref().unwrap_or("-"), json)?;
         if asked.exit_after_ready {
             return Ok(());
         }
-        presign::until_told_to_stop(running.office(), &asked.presign)
+        presign::until_told_to_stop(running.office(), &asked.presign, told)
     });
     running.stop()?;
     ready

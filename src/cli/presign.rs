@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
+use super::Failure;
 use super::args::Presign;
 use super::issue::progress_bar;
-use super::{Failure, running};
+use super::running::ToldToStop;
 use crate::office::{Office, Presigning, Progress, Stage, Tell};
 use crate::pki::{AuthorityId, HashAlgorithm};
 
@@ -16,9 +17,13 @@ use crate::pki::{AuthorityId, HashAlgorithm};
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Waits until the service is told to stop, presigning meanwhile if that was asked for.
-pub(super) fn until_told_to_stop(office: &Arc<Office>, asked: &Presign) -> Result<(), Failure> {
+pub(super) fn until_told_to_stop(
+    office: &Arc<Office>,
+    asked: &Presign,
+    told: ToldToStop,
+) -> Result<(), Failure> {
     let presigning = start(office, asked)?;
-    running::until_told_to_stop()?;
+    told.wait();
     drop(presigning);
     Ok(())
 }
