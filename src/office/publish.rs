@@ -322,6 +322,7 @@ impl Office {
         let sets = self.data.crl().join(SETS);
         self.disk.create_dirs(&sets)?;
         self.disk.rename(from, &sets.join(&own.set))?;
+        self.disk.sync_dir(from.parent().unwrap_or(from))?;
         self.disk.sync_dir(&sets)?;
         let served = self.merged(own)?;
         Ok(self.disk.replace(&self.data.crl().join(CATALOGUE), &to_json(&served)?)?)
@@ -363,7 +364,9 @@ impl Office {
         }
         for left in [self.building(&begun.plan), self.set_directory(&set)] {
             if let Err(error) = self.discard(&left) {
+                // Still open, so that the next start tries again.
                 tracing::warn!(%error, "what is left of a CRL set that was given up cannot be removed");
+                return;
             }
         }
         if let Err(error) = self.journal(Event::CrlSetAbandoned { begun: begun.plan.position }) {

@@ -50,8 +50,9 @@ impl Office {
         let discarded = self.data.crl().join(format!("{DISCARDED}{}", name.display()));
         self.disk.remove_dir(&discarded)?;
         self.disk.rename(directory, &discarded)?;
-        self.disk.sync_dir(parent)?;
+        // First where it may have come from a moment ago.
         self.disk.sync_dir(&self.data.crl())?;
+        self.disk.sync_dir(parent)?;
         Ok(self.disk.remove_dir(&discarded)?)
     }
 

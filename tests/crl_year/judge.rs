@@ -6,7 +6,7 @@ use sekisho::crl::{Catalogue, CrlKind, Row};
 use sekisho::der::UnixTime;
 use sekisho::office::Office;
 use sekisho::pki::{AuthorityId, Revocation, RevocationReason};
-use sekisho::record::Event;
+use sekisho::record::{Event, Position};
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
@@ -29,6 +29,7 @@ pub struct Judge {
     /// Entries that left because their certificates expired.
     pub departed: u64,
     full_before: BTreeMap<String, Listed>,
+    account: Account,
 }
 
 impl std::fmt::Debug for Judge {
@@ -84,7 +85,8 @@ impl Judge {
     fn look_into(&mut self, world: &World, office: &Office, set: &str) {
         let own: Catalogue =
             serde_json::from_slice(&world.crl(&format!("sets/{set}/index.json")).unwrap()).unwrap();
-        let account = Account::of(office);
+        self.account.read_on(office);
+        let account = std::mem::take(&mut self.account);
         self.scheduled_sets += u64::from(own.scheduled);
         for row in &own.crls {
             let listed = self.read(world, row);
@@ -116,6 +118,7 @@ impl Judge {
                 }
             }
         }
+        self.account = account;
     }
 
     /// Reads a CRL, and sees that its number is new and above all before.
@@ -165,6 +168,8 @@ fn entries(bytes: &[u8]) -> Listed {
 /// What the journal says, read entry by entry.
 #[derive(Default)]
 struct Account {
+    /// The last entry that was read: what is durable does not change.
+    read: u64,
     /// By authority and serial: expiry.
     expiry: BTreeMap<(String, u64), UnixTime>,
     partitions: BTreeMap<(String, u64), Option<String>>,
@@ -183,13 +188,14 @@ struct Begun {
 }
 
 impl Account {
-    fn of(office: &Office) -> Self {
+    fn read_on(&mut self, office: &Office) {
         let name =
             |authority: AuthorityId| if authority == AuthorityId(1) { "sign" } else { "auth" }.to_owned();
-        let mut account = Self::default();
-        for numbered in office.store().entries(sekisho::record::Position(1)) {
+        let account = self;
+        for numbered in office.store().entries(Position(account.read + 1)) {
             let numbered = numbered.unwrap();
             let position = numbered.position.0;
+            account.read = position;
             match numbered.entry.event {
                 Event::Issued(issued) => {
                     let certificate = issued.certificate;
@@ -222,7 +228,6 @@ impl Account {
                 _ => {}
             }
         }
-        account
     }
 
     /// What a complete CRL from `position` lists, when the sets published before `horizon` decide
