@@ -162,7 +162,7 @@ impl Office {
     }
 
     /// The sets on disk: each is read once.
-    fn public_sets(&self) -> Result<Vec<Arc<PublicSet>>, OfficeError> {
+    pub(super) fn public_sets(&self) -> Result<Vec<Arc<PublicSet>>, OfficeError> {
         let names = self.sets()?;
         let mut known = self.public_sets.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|name, _| names.contains(name));

@@ -5,7 +5,6 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::{Office, OfficeError};
-use crate::der::UnixTime;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -27,15 +26,10 @@ impl Office {
         let kept = DAY * self.config.crl.keep_days;
         let now = self.clock.now();
         let mut removed = 0;
-        for set in self.sets()?.into_iter().filter(|set| !wanted.contains(set)) {
-            let catalogue = match self.set_catalogue(&set) {
-                Ok(Some(catalogue)) => catalogue,
-                // check names it; what is not understood is not removed.
-                Ok(None) | Err(_) => continue,
-            };
-            let this_update = catalogue.this_update.parse::<UnixTime>();
-            if this_update.is_ok_and(|this_update| this_update.plus(kept) < now) {
-                self.discard(&self.set_directory(&set))?;
+        // One that cannot be read is not among them: check names it, and it is not removed.
+        for set in self.public_sets()?.into_iter().filter(|set| !wanted.contains(&set.name)) {
+            if set.last_modified.plus(kept) < now {
+                self.discard(&set.directory)?;
                 removed += 1;
             }
         }

@@ -95,6 +95,8 @@ impl World {
         office::init_on(&data, "SEKISHO-TEST", &clock, &machine).unwrap();
         let mut config = Config::read(&data.config()).unwrap();
         config.crl.delta_minutes = 360;
+        // Sets go all the year, and the simulated disk is the faster the less is on it.
+        config.crl.keep_days = 5;
         // A year of RSA keys for OCSP takes minutes to draw, and is another test's.
         config.ocsp.signers = vec![SignerKey::P256];
         let mut world = Self {
