@@ -44,7 +44,7 @@ pub enum Command {
     Status(Status),
     /// Tell where an answer about a certificate would come from
     Explain(Explain),
-    /// Publish or list CRLs
+    /// Publish and list CRLs; show, compare and verify any
     #[command(subcommand)]
     Crl(Crl),
     /// Take over the OCSP signers in signers/, and nothing else; SIGHUP does the same
@@ -222,6 +222,45 @@ pub enum Crl {
     },
     /// List the CRLs being served
     List,
+    /// Show what stands in a CRL, of any service
+    Show {
+        /// DER or PEM: a file, - for standard input, or http://HOST[:PORT]/PATH
+        file: String,
+        /// List the first entries too
+        #[arg(long, value_name = "N")]
+        entries: Option<usize>,
+    },
+    /// Tell what changed from one CRL to another, or what a delta makes of its base
+    Diff {
+        /// The earlier one, or the base: a file, - or http://HOST[:PORT]/PATH
+        a: String,
+        /// The later one, or the delta
+        b: String,
+        /// Serials shown a group
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Check a CRL as a verifier does, and what it says of a certificate
+    Verify(VerifyCrl),
+}
+
+/// `crl verify`.
+#[derive(Debug, Args)]
+pub struct VerifyCrl {
+    /// The complete CRL, DER or PEM: a file, - or http://HOST[:PORT]/PATH
+    pub file: String,
+    /// Certificate of the CA whose key signed it, PEM or DER
+    #[arg(long, value_name = "FILE")]
+    pub ca: String,
+    /// A delta to combine it with
+    #[arg(long, value_name = "FILE")]
+    pub delta: Option<String>,
+    /// Certificate to look up, PEM or DER
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<String>,
+    /// At this time, e.g. 2026-11-22T10:00:00Z [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
 }
 
 /// `explain`.

@@ -1,4 +1,13 @@
-//! `crl publish`, `crl list`.
+//! `crl`: `publish` and `list` ask the service; `show`, `diff` and `verify` read files, of any.
+
+mod diff;
+mod entry;
+mod fetch;
+mod read;
+mod scope;
+mod show;
+mod verify;
+mod words;
 
 use super::args::Crl;
 use super::client::Client;
@@ -24,6 +33,9 @@ pub(super) fn run(data: &DataDir, crl: &Crl, json: bool) -> Result<(), Failure> 
             };
             print(json, &catalogue, || in_words(&catalogue))
         }
+        Crl::Show { file, entries } => show::run(file, *entries, json),
+        Crl::Diff { a, b, limit } => diff::run(a, b, *limit, json),
+        Crl::Verify(asked) => verify::run(asked, json),
     }
 }
 
