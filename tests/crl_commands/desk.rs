@@ -59,7 +59,7 @@ pub struct Recipe {
     pub key_id: Option<Vec<u8>>,
     pub this_update: UnixTime,
     pub next_update: Option<UnixTime>,
-    pub number: u64,
+    pub number: Option<u64>,
     pub base: Option<u64>,
     pub entries: Vec<Listed>,
     /// OID, critical, value.
@@ -77,7 +77,7 @@ impl Recipe {
             key_id: Some(ca(1).issuer.key_id.to_vec()),
             this_update: plan().this_update,
             next_update: Some(plan().next_update),
-            number,
+            number: Some(number),
             base: None,
             entries: entries.to_vec(),
             extensions: Vec::new(),
@@ -143,7 +143,9 @@ impl Recipe {
             extension(w, &oid::AUTHORITY_KEY_IDENTIFIER, false, &value);
         }
         let number = |number: u64| Writer::to_der(|w| w.integer(number));
-        extension(w, &oid::CRL_NUMBER, false, &number(self.number));
+        if let Some(own) = self.number {
+            extension(w, &oid::CRL_NUMBER, false, &number(own));
+        }
         if let Some(base) = self.base {
             extension(w, &oid::DELTA_CRL_INDICATOR, true, &number(base));
         }

@@ -131,4 +131,7 @@ fn rfc5280_s5_2_4_a_delta_that_does_not_fit_is_refused() {
     let other_key =
         Recipe { generation: 2, key_id: Some(ca(2).issuer.key_id.to_vec()), ..Recipe::delta(8, 7, &[]) };
     diff(&other_key).refused(1, &["different keys"]);
+    diff(&Recipe { number: None, ..Recipe::delta(8, 7, &[]) }).refused(1, &["has no number"]);
+    let unnumbered = diff(&Recipe { number: None, ..Recipe::new(8, &[]) });
+    assert!(unnumbered.stdout.contains("cannot be ordered by number with"), "{}", unnumbered.text());
 }

@@ -128,7 +128,8 @@ fn what_is_wrong_is_shown_and_the_rest_too() {
 #[test]
 fn a_crl_of_openssl_is_shown_too() {
     let desk = Desk::new();
-    let file = openssl_crl(&desk, &["-crlexts", "crl"]);
+    let curve = ["ec", "-pkeyopt", "ec_paramgen_curve:P-384"];
+    let file = openssl_crl(&desk, &curve, &["-crlexts", "crl"]);
     let shown = desk.crl(&["show", &file, "--json", "--entries", "5"]).json();
     assert_eq!(shown["issuer"]["rfc4514"], "1.2.840.113549.1.9.1=a@example.com,CN=Foreign");
     assert_eq!((&shown["number"], &shown["epoch"]), (&json!("26"), &Value::Null), "0x1a is none of ours");
@@ -137,14 +138,25 @@ fn a_crl_of_openssl_is_shown_too() {
     assert_eq!(shown["reasons"], json!([{ "reason": "keyCompromise", "entries": 1 }]));
     let ca = desk.path("ca.pem").display().to_string();
     assert_eq!(desk.crl(&["verify", &file, "--ca", &ca]).code, Some(0));
-    let bare = openssl_crl(&desk, &[]);
+    let bare = openssl_crl(&desk, &curve, &[]);
     let ran = desk.crl(&["verify", &bare, "--ca", &ca]);
     ran.refused(1, &["relied on: key"]);
     assert!(ran.stdout.contains("ok  signature"), "{}", ran.stdout);
 }
 
+#[test]
+fn a_signature_by_sha_1_is_none() {
+    let desk = Desk::new();
+    let file = openssl_crl(&desk, &["rsa:2048"], &["-crlexts", "crl", "-md", "sha1"]);
+    assert!(desk.crl(&["show", &file]).stdout.contains("sha1WithRSAEncryption"));
+    let ca = desk.path("ca.pem").display().to_string();
+    let ran = desk.crl(&["verify", &file, "--ca", &ca]);
+    ran.refused(1, &["relied on: signature"]);
+    assert!(ran.stdout.contains("SHA-1 proves nothing"), "{}", ran.stdout);
+}
+
 /// A CRL made by `openssl ca`, PEM, by a CA made by `openssl req`.
-fn openssl_crl(desk: &Desk, more: &[&str]) -> String {
+fn openssl_crl(desk: &Desk, key_kind: &[&str], more: &[&str]) -> String {
     let path = |name: &str| desk.path(name).display().to_string();
     let config = format!(
         "[ca]\ndefault_ca=a\n[a]\ndatabase={}\ncrlnumber={}\ndefault_md=sha384\n\
@@ -159,13 +171,13 @@ fn openssl_crl(desk: &Desk, more: &[&str]) -> String {
         b"R\t400101000000Z\t250101000000Z,keyCompromise\tABCDEF0123456789ABCDEF0123456789\tunknown\t/CN=x\n",
     );
     let (config, key, certificate) = (path("ca.cnf"), path("ca.key"), path("ca.pem"));
-    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-nodes"];
     let named = ["-x509", "-subj", "/CN=Foreign/emailAddress=a@example.com", "-days", "30"];
     let usage = ["-addext", "keyUsage=cRLSign", "-addext", "basicConstraints=critical,CA:TRUE"];
     let usage = [&usage[..], &["-addext", "subjectKeyIdentifier=hash"]].concat();
     if !desk.path("ca.pem").exists() {
         let files = ["-config", &config, "-keyout", &key, "-out", &certificate];
-        let made = run("openssl", &[&["req"], &curve[..], &named, &usage, &files].concat());
+        let made =
+            run("openssl", &[&["req", "-nodes", "-newkey"], key_kind, &named, &usage, &files].concat());
         assert_eq!(made.code, Some(0), "{}", made.text());
     }
     let out = path("foreign.pem");

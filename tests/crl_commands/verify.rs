@@ -139,10 +139,10 @@ fn unknown_critical_extensions_and_ill_formed_entries_are_refused() {
         recipe.extensions.push(extension);
         verify(&recipe)
     };
-    only(&with((unknown(), true, null.clone())), "extensions", "critical extension 1.2.3.4 is unknown");
+    only(&with((unknown(), true, null.clone())), "form", "critical extension 1.2.3.4 is unknown");
     assert_eq!(with((unknown(), false, null.clone())).code, Some(0));
-    only(&with((oid::CRL_NUMBER, false, vec![2, 1, 8])), "extensions", "twice");
-    only(&with((oid::ISSUING_DISTRIBUTION_POINT, true, vec![0x30, 0])), "extensions", "unreadable");
+    only(&with((oid::CRL_NUMBER, false, vec![2, 1, 8])), "form", "twice");
+    only(&with((oid::ISSUING_DISTRIBUTION_POINT, true, vec![0x30, 0])), "form", "unreadable");
 
     let entry = |extension| verify(&Recipe { entry_extension: extension, ..Recipe::new(7, &[listed(5, 1)]) });
     only(&entry(Some((unknown(), true, null.clone()))), "entries", "unknown critical extension");

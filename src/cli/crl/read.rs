@@ -11,6 +11,7 @@ use x509_parser::extensions::{CRLDistributionPoints, ParsedExtension, X509Extens
 use x509_parser::nom;
 use x509_parser::num_bigint::BigUint;
 use x509_parser::objects::{oid_registry, oid2sn};
+use x509_parser::oid_registry::{OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA};
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo, X509Name};
 
@@ -330,6 +331,9 @@ const CERTIFICATE_ISSUER: crate::der::Oid = crate::der::Oid::new(&[2, 5, 29, 29]
 /// Why it does not verify.
 pub(super) fn verify_signature(der: &[u8], key: &SubjectPublicKeyInfo<'_>) -> Result<(), String> {
     let frame = Frame::from_der(der).map_err(|Broken(part)| format!("its {part} is unreadable"))?;
+    if [OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA].contains(&frame.algorithm.algorithm) {
+        return Err("SHA-1 proves nothing any more".to_owned());
+    }
     x509_parser::verify::verify_signature(key, &frame.algorithm, &frame.signature, frame.tbs)
         .map_err(|error| error.to_string())
 }

@@ -139,7 +139,12 @@ impl Findings {
             "not version 2, so it has no number and no scope",
         );
         self.of_times(&named("times"), &crl, at);
-        self.add(&named("extensions"), crl.faults.is_empty(), "all known", crl.faults.join("; "));
+        self.add(
+            &named("form"),
+            crl.faults.is_empty(),
+            "as it must be, and every critical extension known",
+            crl.faults.join("; "),
+        );
         let mut wrong: Vec<String> = crl.all_faults().into_iter().skip(crl.faults.len()).collect();
         if let Err(serial) = crl.sort() {
             wrong.push(format!("{serial} stands in it twice"));
