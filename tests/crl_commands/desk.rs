@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rcgen::SigningKey;
 use sekisho::der::{Oid, UnixTime, Writer, tag};
-use sekisho::pki::oid;
+use sekisho::pki::{SignatureAlgorithm, oid};
 
 use crate::service::{Ran, sekisho};
 use crate::world::*;
@@ -66,6 +66,14 @@ pub struct Recipe {
     pub extensions: Vec<(Oid, bool, Vec<u8>)>,
     /// Put into every entry.
     pub entry_extension: Option<(Oid, bool, Vec<u8>)>,
+    /// Put behind every entry's date.
+    pub entry_tail: Vec<u8>,
+    /// Dates of entries as GeneralizedTime.
+    pub generalized: bool,
+    /// revokedCertificates also when there is none.
+    pub present: bool,
+    /// signature, when it is another than signatureAlgorithm.
+    pub inner: Option<SignatureAlgorithm>,
 }
 
 impl Recipe {
@@ -82,6 +90,10 @@ impl Recipe {
             entries: entries.to_vec(),
             extensions: Vec::new(),
             entry_extension: None,
+            entry_tail: Vec::new(),
+            generalized: false,
+            present: false,
+            inner: None,
         }
     }
 
@@ -95,11 +107,11 @@ impl Recipe {
         let tbs = Writer::to_der(|w| {
             w.sequence(|w| {
                 self.version.iter().for_each(|version| w.integer(*version));
-                algorithm.write(w);
+                self.inner.unwrap_or(algorithm).write(w);
                 w.raw(&self.issuer);
                 w.time(self.this_update);
                 self.next_update.iter().for_each(|time| w.time(*time));
-                if !self.entries.is_empty() {
+                if self.present || !self.entries.is_empty() {
                     w.sequence(|w| self.entries.iter().for_each(|entry| self.write_entry(w, entry)));
                 }
                 w.nested(tag::context_constructed(0), |w| w.sequence(|w| self.write_extensions(w)));
@@ -118,7 +130,12 @@ impl Recipe {
     fn write_entry(&self, w: &mut Writer, (serial, date, reason, invalid): &Listed) {
         w.sequence(|w| {
             w.value(tag::INTEGER, serial);
-            w.time(*date);
+            if self.generalized {
+                w.generalized_time(*date)
+            } else {
+                w.time(*date)
+            }
+            w.raw(&self.entry_tail);
             if reason.is_some() || invalid.is_some() || self.entry_extension.is_some() {
                 w.sequence(|w| {
                     if let Some(code) = reason {

@@ -71,6 +71,10 @@ fn changes_are_told_field_by_field_and_json_gives_everything() {
     assert!(words.contains("0x33 (51)  invalid since not said -> 2026-11-21T00:00:00Z"), "{words}");
     let by_default = desk.crl(&["diff", &a, &b]).stdout;
     assert!(by_default.contains("… and 10 more"), "{by_default}");
+    let back = desk.crl(&["diff", &b, &a, "--json"]).json();
+    assert_eq!(back["removed"].as_array().unwrap().len(), 30);
+    let last = desk.put("l.crl", &Recipe::new(9, &[listed(1, 1)]).der());
+    assert_eq!(serials(&desk.crl(&["diff", &a, &last, "--json"]).json()["removed"]), ["0x32", "0x33"]);
     let all = desk.crl(&["diff", &a, &b, "--json", "--limit", "5"]).json();
     assert_eq!(all["added"].as_array().unwrap().len(), 30);
     assert_eq!((&all["unchanged"], &all["delta_applied"]), (&json!(0), &json!(false)));

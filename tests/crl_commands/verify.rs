@@ -144,6 +144,21 @@ fn unknown_critical_extensions_and_ill_formed_entries_are_refused() {
     only(&with((oid::CRL_NUMBER, false, vec![2, 1, 8])), "form", "twice");
     only(&with((oid::ISSUING_DISTRIBUTION_POINT, true, vec![0x30, 0])), "form", "unreadable");
 
+    let delta = with((oid::DELTA_CRL_INDICATOR, false, vec![2, 1, 3]));
+    delta.refused(1, &["relied on: form, complete"]);
+    let mut long = Recipe { number: None, ..Recipe::new(7, &[]) };
+    long.extensions.push((oid::CRL_NUMBER, false, [&[2, 21], &[1; 21][..]].concat()));
+    only(&verify(&long), "form", "cRLNumber is not a number of at most 20 octets");
+    let other = Some(sekisho::pki::SignatureAlgorithm::EcdsaP256Sha256);
+    only(&verify(&Recipe { inner: other, ..Recipe::new(7, &[]) }), "form", "signatureAlgorithm differ");
+    only(&verify(&Recipe { present: true, ..Recipe::new(7, &[]) }), "form", "empty instead of absent");
+    let generalized = Recipe { generalized: true, ..Recipe::new(7, &[listed(5, 0)]) };
+    only(&verify(&generalized), "entries", "a date in the wrong form");
+    for tail in [vec![0x30, 0], vec![0x31, 0], vec![5, 0]] {
+        let recipe = Recipe { entry_tail: tail, ..Recipe::new(7, &[listed(5, 0)]) };
+        only(&verify(&recipe), "entries", "1 entry unreadable, the first of them number 1");
+    }
+
     let entry = |extension| verify(&Recipe { entry_extension: extension, ..Recipe::new(7, &[listed(5, 1)]) });
     only(&entry(Some((unknown(), true, null.clone()))), "entries", "unknown critical extension");
     assert_eq!(entry(Some((unknown(), false, null.clone()))).code, Some(0));
@@ -196,6 +211,18 @@ fn crldp(name: &Name) -> CustomExtension {
         });
     });
     CustomExtension::from_oid_content(&[2, 5, 29, 31], value)
+}
+
+/// A distribution point that speaks of keyCompromise only.
+fn some_reasons_of(name: &Name) -> Vec<u8> {
+    Writer::to_der(|w| {
+        w.sequence(|w| {
+            w.sequence(|w| {
+                full_name(w, |w| w.nested(tag::context_constructed(4), |w| w.raw(name.der())));
+                w.value(tag::context(1), &[6, 0x40]);
+            });
+        });
+    })
 }
 
 #[test]
@@ -255,6 +282,19 @@ fn rfc5280_s6_3_3_a_crl_of_another_scope_says_nothing() {
     let outside = verify(&partition, &in_esashi);
     only(&outside, "scope", "the certificate's is CN=Esashi-cho CRLDP");
     assert!(outside.stdout.contains("0xb is undetermined"), "{}", outside.stdout);
+    // The same text, but a PrintableString: names are compared octet for octet.
+    let lookalike = {
+        let place = kiyose_name.der().windows(2).position(|two| two == [tag::UTF8_STRING, 12]).unwrap();
+        let mut der = kiyose_name.der().to_vec();
+        der[place] = tag::PRINTABLE_STRING;
+        Name::from_der(&der).unwrap()
+    };
+    assert_eq!(lookalike.to_string(), kiyose_name.to_string());
+    let lookalike = certificate(&desk, 1, 15, |params| params.custom_extensions.push(crldp(&lookalike)));
+    only(&verify(&partition, &lookalike), "scope", "the certificate's is CN=Kiyose-shi");
+    let some = CustomExtension::from_oid_content(&[2, 5, 29, 31], some_reasons_of(kiyose_name));
+    let some = certificate(&desk, 1, 16, |params| params.custom_extensions.push(some));
+    only(&verify(&partition, &some), "scope", "the CRL is for CN=Kiyose-shi");
     only(&verify(&partition, &nowhere), "scope", "the CRL is for CN=Kiyose-shi CRLDP");
     only(&verify(&partition, &a_ca), "scope", "onlyContainsUserCerts");
     only(&verify(&authority, &in_kiyose), "scope", "onlyContainsCACerts");
