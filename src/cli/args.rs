@@ -245,8 +245,8 @@ pub enum Crl {
         /// The CRL
         file: String,
         /// Show the first N entries
-        #[arg(long, value_name = "N", default_value_t = 0)]
-        entries: usize,
+        #[arg(long, value_name = "N")]
+        entries: Option<usize>,
     },
     /// Tell what changed from one CRL to another, or by a delta
     Diff {
@@ -269,13 +269,13 @@ pub struct VerifyCrl {
     pub file: String,
     /// Certificate of the CA key that signed it
     #[arg(long, value_name = "FILE")]
-    pub ca: PathBuf,
+    pub ca: String,
     /// A delta CRL to it
     #[arg(long, value_name = "FILE")]
     pub delta: Option<String>,
     /// Say whether this certificate is revoked
     #[arg(long, value_name = "FILE")]
-    pub cert: Option<PathBuf>,
+    pub cert: Option<String>,
     /// At this time, e.g. 2026-11-22T10:00:00Z [default: now]
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,

@@ -1,7 +1,7 @@
 //! The command line: arguments, one call, an exit code.
 //!
-//! `demo`, `init` and `serve` put a service together; `load` asks any responder over HTTP; every
-//! other command is a client of the admin socket of the service that runs on the data directory.
+//! `demo`, `init` and `serve` put a service together; `load` asks any responder over HTTP; `crl
+//! show`, `crl diff` and `crl verify` read CRLs, whosesoever; every other command is a client of the admin socket of the service that runs on the data directory.
 
 mod args;
 mod change;
@@ -145,12 +145,17 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
 /// Prints an outcome, as JSON or in words.
 fn print(json: bool, value: &impl Serialize, words: impl FnOnce() -> String) -> Result<(), Failure> {
     use std::io::Write;
-    let text = if json {
-        serde_json::to_string(value).map_err(|error| Failure::internal(error.to_string()))?
+    // Written as it is made: the difference of two CRLs may have a gigabyte.
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let written = if json {
+        match serde_json::to_writer(&mut out, value) {
+            Err(error) if !error.is_io() => return Err(Failure::internal(error.to_string())),
+            _ => writeln!(out),
+        }
     } else {
-        words()
+        writeln!(out, "{}", words())
     };
     // Who closed the pipe has read enough.
-    drop(writeln!(std::io::stdout(), "{text}"));
+    drop(written.and_then(|()| out.flush()));
     Ok(())
 }

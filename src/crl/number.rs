@@ -26,10 +26,12 @@ impl CrlNumber {
         Self((u128::from(epoch.0) << Self::POSITION_BITS) + u128::from(begun.0))
     }
 
-    /// The position of the entry that began its set.
+    /// The epoch and the position it is made of; None when no number made here is so large.
     #[must_use]
-    pub fn position(self) -> Position {
-        Position(u64::try_from(self.0 & ((1 << Self::POSITION_BITS) - 1)).unwrap_or(u64::MAX))
+    pub fn parts(self) -> Option<(Epoch, Position)> {
+        let epoch = u32::try_from(self.0 >> Self::POSITION_BITS).ok()?;
+        let position = u64::try_from(self.0 & ((1 << Self::POSITION_BITS) - 1)).ok()?;
+        Some((Epoch(epoch), Position(position)))
     }
 
     /// Reads an INTEGER.
@@ -67,7 +69,8 @@ mod tests {
         assert!(number(1, 8) > number(1, 7));
         assert!(number(2, 1) > number(1, (1 << 48) - 1));
         assert_eq!(number(1, 7).to_string(), "281474976710663");
-        assert_eq!(number(u32::MAX, (1 << 48) - 1).position(), Position((1 << 48) - 1));
+        assert_eq!(number(9, 7).parts(), Some((Epoch(9), Position(7))));
+        assert_eq!(CrlNumber(1 << 80).parts(), None);
         let last = Writer::to_der(|w| number(u32::MAX, (1 << 48) - 1).write(w));
         assert!(last.len() - 2 <= 20, "RFC 5280 §5.2.3: at most 20 octets");
     }

@@ -129,7 +129,7 @@ impl Office {
 pub(super) fn published_position(disk: &Disk, data: &DataDir) -> Result<Position, OfficeError> {
     let served = read_catalogue(disk, &data.crl().join(CATALOGUE))?;
     let numbers = served.iter().flat_map(|served| &served.crls).map(|row| row.number);
-    Ok(numbers.max().map(CrlNumber::position).unwrap_or_default())
+    Ok(numbers.max().and_then(CrlNumber::parts).map(|(_, position)| position).unwrap_or_default())
 }
 
 pub(super) fn to_json(catalogue: &Catalogue) -> Result<Vec<u8>, OfficeError> {

@@ -63,7 +63,8 @@ impl Name {
     }
 }
 
-/// RFC 4514: last RDN first.
+/// RFC 4514: last RDN first. Deviates: a type without a short name is followed by its text, not
+/// by the hex of its DER, and the attributes of one RDN are parted by commas too.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let attributes = attributes(&self.0).map_err(|_| fmt::Error)?;
@@ -73,7 +74,7 @@ impl fmt::Display for Name {
             }
             match short_name(kind) {
                 Some(short) => write!(f, "{short}={}", escaped(value))?,
-                None => write!(f, "{kind:x?}={}", escaped(value))?,
+                None => write!(f, "{}={}", dotted(kind), escaped(value))?,
             }
         }
         Ok(())
@@ -123,6 +124,26 @@ fn short_name(kind: &[u8]) -> Option<&'static str> {
     .find_map(|(oid, short)| (oid.content() == kind).then_some(short))
 }
 
+/// An OBJECT IDENTIFIER in decimal (RFC 4512 §1.4). Arcs beyond 64 bits lose their front.
+fn dotted(content: &[u8]) -> String {
+    let mut arcs: Vec<u64> = Vec::new();
+    let mut arc = 0_u64;
+    for octet in content {
+        arc = arc << 7 | u64::from(octet & 0x7f);
+        if octet & 0x80 == 0 {
+            // The first two arcs are one number (X.690 §8.19.4).
+            if arcs.is_empty() {
+                let first = (arc / 40).min(2);
+                arcs.push(first);
+                arc -= first * 40;
+            }
+            arcs.push(arc);
+            arc = 0;
+        }
+    }
+    arcs.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
+}
+
 /// RFC 4514 §2.4.
 fn escaped(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
@@ -151,5 +172,10 @@ mod tests {
         assert_eq!(name.to_string(), "CN=Kiyose-shi CRLDP,OU=CRL\\, Points,C=JP");
         assert_eq!(Name::from_der(name.der()).unwrap(), name);
         assert!(Name::from_der(&[0x30, 2, 5, 0]).is_err());
+        let unnamed = Name::new(&[
+            Attribute::new(Oid::new(&[2, 5, 4, 5]), "7"),
+            Attribute::new(Oid::new(&[1, 2, 840, 113_549, 1, 9, 1]), "a@b"),
+        ]);
+        assert_eq!(unnamed.to_string(), "1.2.840.113549.1.9.1=a@b,2.5.4.5=7");
     }
 }

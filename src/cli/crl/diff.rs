@@ -1,127 +1,296 @@
-//! `crl diff`.
+//! `crl diff`: what changed from one CRL to another, or what a delta makes of its base.
 
-use std::collections::BTreeMap;
-
-use serde_json::json;
+use serde::{Serialize, Serializer};
 
 use super::super::{Failure, print};
-use super::read::{Entry, Read, der_of};
-use super::show::{entry_json, entry_line};
-use crate::pki::{RevocationReason, SerialNumber};
+use super::entry::Entry;
+use super::read::{Crl, Number, hex};
+use super::words::{self, grouped, moved};
+use crate::pki::RevocationReason;
 
-/// What one CRL says otherwise than another.
+pub(super) fn run(a: &str, b: &str, limit: usize, json: bool) -> Result<(), Failure> {
+    let read = |source: &str| {
+        let (mut crl, _) = Crl::fetch(source)?;
+        if crl.unread > 0 {
+            let faults = crl.all_faults().join("; ");
+            return Err(Failure::refused(format!("{source}: not all of it can be read ({faults})")));
+        }
+        match crl.sort() {
+            Ok(()) => Ok(crl),
+            Err(serial) => Err(Failure::refused(format!("{source}: lists {serial} twice, which no CRL may"))),
+        }
+    };
+    let (a, b) = (read(a)?, read(b)?);
+    let difference = Difference::new(&a, &b)?;
+    print(json, &difference, || difference.in_words(limit))
+}
+
+/// From `a` to `b`. For a delta, from the base to what the base becomes.
 struct Difference<'a> {
+    a: &'a Crl,
+    b: &'a Crl,
     added: Vec<&'a Entry>,
-    gone: Vec<&'a Entry>,
+    removed: Vec<&'a Entry>,
     changed: Vec<(&'a Entry, &'a Entry)>,
+    unchanged: u64,
+    /// removeFromCRL for what the base does not list.
+    absent: Vec<&'a Entry>,
 }
 
-pub(super) fn run(before: &str, after: &str, limit: usize, as_json: bool) -> Result<(), Failure> {
-    let (a, b) = (Read::from_der(&der_of(before)?, before)?, Read::from_der(&der_of(after)?, after)?);
-    comparable(&a, &b)?;
-    let combined = b.base_number.is_some() && a.base_number.is_none();
-    let difference = if combined { applied(&a, &b) } else { between(&a, &b) };
-    let Difference { added, gone, changed } = &difference;
-    let of = |entries: &[&Entry]| entries.iter().map(|entry| entry_json(entry)).collect::<Vec<_>>();
-    let pairs = changed.iter().map(|(a, b)| json!({ "before": entry_json(a), "after": entry_json(b) }));
-    let shown = json!({
-        "before": a.number, "after": b.number, "delta_applied": combined,
-        "this_update": [a.this_update, b.this_update], "next_update": [a.next_update, b.next_update],
-        "added": of(added), "gone": of(gone), "changed": pairs.collect::<Vec<_>>(),
-    });
-    print(as_json, &shown, || in_words(&a, &b, &difference, combined, limit))
-}
-
-/// Whether it makes sense: of one issuer, of one scope, and a delta to a base it fits.
-fn comparable(a: &Read, b: &Read) -> Result<(), Failure> {
-    if a.issuer_der != b.issuer_der {
-        return Err(Failure::refused(format!("different issuers: {} and {}", a.issuer, b.issuer)));
-    }
-    let scope = |crl: &Read| (crl.distribution_point_der.clone(), crl.only_contains_ca_certs);
-    if scope(a) != scope(b) {
-        let name = |crl: &Read| crl.distribution_point.clone().unwrap_or_else(|| crl.kind().to_owned());
-        return Err(Failure::refused(format!("different scopes: {} and {}", name(a), name(b))));
-    }
-    let number = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<u128>().ok());
-    match (&a.base_number, &b.base_number) {
-        (None, Some(base)) if number(&a.number) < number(&b.base_number) => Err(Failure::refused(format!(
-            "the delta is for CRL {base} or later, and this is {}: fetch the newer base",
-            a.number.as_deref().unwrap_or("one without a number")
-        ))),
-        (None, Some(_)) if number(&b.number) < number(&a.number) => {
-            Err(Failure::refused("the delta is older than the CRL: fetch a newer one"))
+impl<'a> Difference<'a> {
+    /// # Errors
+    /// Refused: the two cannot be compared, or the delta does not fit.
+    fn new(a: &'a Crl, b: &'a Crl) -> Result<Self, Failure> {
+        let (from, to) = (&a.source, &b.source);
+        let refused = |why: String| Failure::refused(format!("{from} and {to} cannot be compared: {why}"));
+        if a.issuer != b.issuer {
+            let (a, b) = (a.issuer_text(), b.issuer_text());
+            return Err(refused(format!("their issuers are {a} and {b}")));
         }
-        (Some(_), None) => Err(Failure::refused("name the CRL first and the delta second")),
-        _ => Ok(()),
+        if !a.same_scope(b) {
+            return Err(refused(format!("their scopes are {} and {}", scope(a), scope(b))));
+        }
+        let applied = match (&a.base, &b.base) {
+            (None, None) => false,
+            (Some(of), Some(also)) if of == also => false,
+            (Some(_), Some(_)) => {
+                return Err(refused("they are deltas on different bases".to_owned()));
+            }
+            (Some(_), None) => {
+                return Err(refused(format!("{from} is a delta: name the complete CRL first")));
+            }
+            (None, Some(base)) => {
+                fits(a, b, base).map_err(|why| {
+                    Failure::refused(format!("{to} cannot be applied to {from}: {why} (RFC 5280 §5.2.4)"))
+                })?;
+                true
+            }
+        };
+        let mut this = Self {
+            a,
+            b,
+            added: Vec::new(),
+            removed: Vec::new(),
+            changed: Vec::new(),
+            unchanged: 0,
+            absent: Vec::new(),
+        };
+        if applied {
+            this.apply()
+        } else {
+            this.compare()
+        }
+        Ok(this)
     }
-}
 
-fn by_serial(crl: &Read) -> BTreeMap<SerialNumber, &Entry> {
-    crl.listed.iter().map(|entry| (entry.serial, entry)).collect()
-}
-
-fn between<'a>(a: &'a Read, b: &'a Read) -> Difference<'a> {
-    let (before, after) = (by_serial(a), by_serial(b));
-    let both = before.iter().filter_map(|(serial, entry)| Some((*entry, *after.get(serial)?)));
-    Difference {
-        added: after
-            .iter()
-            .filter(|(serial, _)| !before.contains_key(*serial))
-            .map(|(_, entry)| *entry)
-            .collect(),
-        gone: before
-            .iter()
-            .filter(|(serial, _)| !after.contains_key(*serial))
-            .map(|(_, entry)| *entry)
-            .collect(),
-        changed: both.filter(|(a, b)| a != b).collect(),
+    fn applied(&self) -> bool {
+        self.a.base.is_none() && self.b.base.is_some()
     }
-}
 
-/// What the base becomes when the delta is applied (RFC 5280 §5.2.4).
-fn applied<'a>(base: &'a Read, delta: &'a Read) -> Difference<'a> {
-    let before = by_serial(base);
-    let mut difference = Difference { added: Vec::new(), gone: Vec::new(), changed: Vec::new() };
-    for (serial, entry) in by_serial(delta) {
-        match (before.get(&serial), entry.reason) {
-            (Some(was), RevocationReason::RemoveFromCrl) => difference.gone.push(was),
-            (None, RevocationReason::RemoveFromCrl) => {}
-            (None, _) => difference.added.push(entry),
-            (Some(was), _) if *was != entry => difference.changed.push((was, entry)),
-            (Some(_), _) => {}
+    /// Both are in the order of their serial numbers.
+    fn compare(&mut self) {
+        let mut before = self.a.entries.iter().peekable();
+        for entry in &self.b.entries {
+            while let Some(gone) = before.next_if(|before| before.serial < entry.serial) {
+                self.removed.push(gone);
+            }
+            match before.next_if(|before| before.serial == entry.serial) {
+                None => self.added.push(entry),
+                Some(before) => self.meet(before, entry),
+            }
+        }
+        self.removed.extend(before);
+    }
+
+    fn apply(&mut self) {
+        for entry in &self.b.entries {
+            match (self.a.find(entry.serial), entry.reason) {
+                (Some(before), RevocationReason::RemoveFromCrl) => self.removed.push(before),
+                (None, RevocationReason::RemoveFromCrl) => self.absent.push(entry),
+                (Some(before), _) => self.meet(before, entry),
+                (None, _) => self.added.push(entry),
+            }
+        }
+        let touched = self.removed.len() + self.changed.len();
+        self.unchanged = count(self.a.entries.len() - touched);
+    }
+
+    fn meet(&mut self, before: &'a Entry, after: &'a Entry) {
+        if before == after { self.unchanged += 1 } else { self.changed.push((before, after)) }
+    }
+
+    fn in_words(&self, limit: usize) -> String {
+        let Self { a, b, added, removed, changed, absent, .. } = self;
+        let left = if self.applied() { "removed" } else { "left" };
+        let counts = format!(
+            "{} added, {} {left}, {} changed",
+            grouped(added.len()),
+            grouped(removed.len()),
+            grouped(changed.len())
+        );
+        let after = self.entries_after();
+        let mut lines = vec![if self.applied() {
+            let entries = words::entries(after);
+            format!("{} applied to {}: {counts}; then {entries}", b.source, a.source)
+        } else {
+            let sizes = format!("{} -> {}", grouped(a.entries.len()), words::entries(after));
+            format!("{} {} {}: {counts}; {sizes}", b.source, self.newer(), a.source)
+        }];
+        let mut line = |name: &str, value: String| lines.push(format!("  {name:<13}{value}"));
+        if let (Some(a), Some(b)) = (&a.number, &b.number) {
+            let how = if a == b {
+                format!("{}, in both", words::number(a))
+            } else {
+                format!("{} -> {}", words::number(a), words::number(b))
+            };
+            line("number", how);
+        }
+        line("this update", moved(a.this_update, b.this_update));
+        if let (Some(a), Some(b)) = (a.next_update, b.next_update) {
+            line("next update", moved(a, b));
+        }
+        if a.key_id != b.key_id {
+            line("key", format!("{} -> {}", key(a), key(b)));
+        }
+        let mut group = |name: &str, all: Vec<String>, of: usize| {
+            if of > 0 {
+                lines.push(format!("{name} {}", grouped(of)));
+                lines.extend(all.into_iter().map(|line| format!("  {line}")));
+                if of > limit {
+                    lines.push(format!("  … and {} more", grouped(of - limit)));
+                }
+            }
+        };
+        let some = |all: &[&Entry]| all.iter().take(limit).map(|entry| entry.in_words()).collect::<Vec<_>>();
+        group("added", some(added), added.len());
+        group(left, some(removed), removed.len());
+        group("changed", changed.iter().take(limit).map(change_in_words).collect(), changed.len());
+        group("to be removed, but not there", some(absent), absent.len());
+        lines.join("\n")
+    }
+
+    fn entries_after(&self) -> u64 {
+        count(self.added.len()) + count(self.changed.len()) + self.unchanged
+    }
+
+    fn newer(&self) -> String {
+        match (&self.a.number, &self.b.number) {
+            (Some(a), Some(b)) if a.value < b.value => {
+                format!("is newer by {} than", grouped(&b.value - &a.value))
+            }
+            (Some(a), Some(b)) if a.value > b.value => {
+                format!("is older by {} than", grouped(&a.value - &b.value))
+            }
+            (Some(_), Some(_)) => "has the same number as".to_owned(),
+            _ => "cannot be ordered by number with".to_owned(),
         }
     }
-    difference
 }
 
-fn in_words(a: &Read, b: &Read, difference: &Difference<'_>, combined: bool, limit: usize) -> String {
-    let Difference { added, gone, changed } = difference;
-    let name = |crl: &Read| crl.number.clone().unwrap_or_else(|| "without a number".to_owned());
-    let how = if combined { "with delta" } else { "to" };
-    let what = if added.is_empty() && gone.is_empty() && changed.is_empty() {
-        "the same entries".to_owned()
-    } else {
-        format!("{} added, {} gone, {} changed", added.len(), gone.len(), changed.len())
+/// Whether a delta may be combined with a complete CRL (RFC 5280 §5.2.4, conditions c and d;
+/// §6.3.3 (c)).
+///
+/// # Errors
+/// Why not, and what to do.
+pub(super) fn fits(complete: &Crl, delta: &Crl, base: &Number) -> Result<(), String> {
+    let (Some(has), Some(reaches)) = (&complete.number, &delta.number) else {
+        return Err("one of them has no number".to_owned());
     };
-    let mut lines = vec![format!("{} {how} {}: {what}", name(a), name(b))];
-    if a.this_update != b.this_update {
-        lines.push(format!("thisUpdate {} -> {}", a.this_update, b.this_update));
+    if complete.key_id != delta.key_id {
+        return Err(format!("they are signed by different keys, {} and {}", key(complete), key(delta)));
     }
-    if a.next_update != b.next_update {
-        let text = |next: &Option<String>| next.clone().unwrap_or_else(|| "none".to_owned());
-        lines.push(format!("nextUpdate {} -> {}", text(&a.next_update), text(&b.next_update)));
+    let (has, base, reaches) = (&has.value, &base.value, &reaches.value);
+    if base > has {
+        return Err(format!("the delta starts from {base}, the CRL is {has}: take a newer complete CRL"));
     }
-    let mut group = |sign: char, of: Vec<String>| {
-        let more = of.len().saturating_sub(limit);
-        lines.extend(of.into_iter().take(limit).map(|line| format!("{sign} {line}")));
-        if more > 0 {
-            lines.push(format!("{sign} … and {more} more: --limit {}", limit + more));
+    if reaches <= has {
+        return Err(format!("the delta is {reaches}, the CRL {has}: the CRL needs it no more"));
+    }
+    Ok(())
+}
+
+fn change_in_words((before, after): &(&Entry, &Entry)) -> String {
+    let mut changes = Vec::new();
+    let mut change = |name: &str, before: String, after: String| {
+        if before != after {
+            changes.push(format!("{name}{before} -> {after}"));
         }
     };
-    group('+', added.iter().map(|entry| entry_line(entry)).collect());
-    group('-', gone.iter().map(|entry| entry_line(entry)).collect());
-    let becomes =
-        |(a, b): &(&Entry, &Entry)| format!("{}  ->  {}  {}", entry_line(a), b.revoked_at, b.reason);
-    group('~', changed.iter().map(becomes).collect());
-    lines.join("\n")
+    let date =
+        |entry: &Entry| entry.invalidity_date().map_or_else(|| "not said".to_owned(), |d| d.to_string());
+    change("", before.reason.to_string(), after.reason.to_string());
+    change("date ", before.revoked_at.to_string(), after.revoked_at.to_string());
+    change("invalid since ", date(before), date(after));
+    format!("{} ({})  {}", after.serial, super::entry::decimal(&after.serial), changes.join(", "))
+}
+
+fn scope(crl: &Crl) -> String {
+    let Some(scope) = &crl.scope else { return "everything of the issuer".to_owned() };
+    let names = scope.names.iter().map(|name| name.text.as_str());
+    names.chain(scope.only()).collect::<Vec<_>>().join(" + ")
+}
+
+fn key(crl: &Crl) -> String {
+    crl.key_id.as_deref().map_or_else(|| "not said".to_owned(), hex)
+}
+
+fn count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+/// The stable object of `--json`: everything, whatever `--limit`.
+impl Serialize for Difference<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let side = |crl: &Crl| Side {
+            source: crl.source.clone(),
+            number: crl.number.as_ref().map(|number| number.value.to_string()),
+            base_number: crl.base.as_ref().map(|number| number.value.to_string()),
+            this_update: crl.this_update.to_string(),
+            next_update: crl.next_update.map(|time| time.to_string()),
+            aki: crl.key_id.as_deref().map(hex),
+            entries: crl.entries.len(),
+        };
+        Row {
+            a: side(self.a),
+            b: side(self.b),
+            delta_applied: self.applied(),
+            added: &self.added,
+            removed: &self.removed,
+            changed: self.changed.iter().map(|(before, after)| Change { before, after }).collect(),
+            unchanged: self.unchanged,
+            absent: &self.absent,
+            entries_after: self.entries_after(),
+        }
+        .serialize(serializer)
+    }
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    a: Side,
+    b: Side,
+    delta_applied: bool,
+    added: &'a [&'a Entry],
+    removed: &'a [&'a Entry],
+    changed: Vec<Change<'a>>,
+    unchanged: u64,
+    absent: &'a [&'a Entry],
+    entries_after: u64,
+}
+
+#[derive(Serialize)]
+struct Side {
+    source: String,
+    number: Option<String>,
+    base_number: Option<String>,
+    this_update: String,
+    next_update: Option<String>,
+    aki: Option<String>,
+    entries: usize,
+}
+
+#[derive(Serialize)]
+struct Change<'a> {
+    before: &'a Entry,
+    after: &'a Entry,
 }

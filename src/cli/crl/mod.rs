@@ -1,9 +1,13 @@
 //! `crl`: those that ask the service, and those that only read CRLs.
 
 mod diff;
+mod entry;
+mod fetch;
 mod read;
+mod scope;
 mod show;
 mod verify;
+mod words;
 
 use std::path::Path;
 
