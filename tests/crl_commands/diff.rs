@@ -15,7 +15,7 @@ fn serials(all: &Value) -> Vec<&str> {
 #[test]
 fn two_sets_of_the_service_differ_by_what_was_revoked() {
     let desk = Desk::new();
-    let a = desk.put("a.crl", &crl(ca(1), Scope::Full, &plan(), &records()));
+    let a = desk.put("a.crl", &crl(ca(1), Scope::FULL, &plan(), &records()));
     let later = SetPlan {
         number: CrlNumber::new(Epoch::FIRST, Position(1003)),
         position: Position(1003),
@@ -26,7 +26,7 @@ fn two_sets_of_the_service_differ_by_what_was_revoked() {
     let mut records = records();
     records.remove(2);
     records[4] = revoked(resident(12, KIYOSE), RevocationReason::Superseded);
-    let b = desk.put("b.crl", &crl(ca(2), Scope::Full, &later, &records));
+    let b = desk.put("b.crl", &crl(ca(2), Scope::FULL, &later, &records));
     let words = desk.crl(&["diff", &a, &b]);
     assert_eq!(words.code, Some(0), "{}", words.text());
     let first = format!("{b} is newer by 3 than {a}: 1 added, 1 left, 0 changed; 6 -> 6 entries");

@@ -11,7 +11,7 @@ use crate::service::{Ran, SEKISHO};
 use crate::world::*;
 
 fn full() -> Vec<u8> {
-    crl(ca(1), Scope::Full, &plan(), &records())
+    crl(ca(1), Scope::FULL, &plan(), &records())
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
@@ -114,7 +114,7 @@ fn each_wrong_input_is_one_line_that_says_what_to_do() {
 #[test]
 fn no_octet_changed_brings_it_down() {
     let desk = Desk::new();
-    let der = crl(ca(3), Scope::Full, &plan(), &records());
+    let der = crl(ca(3), Scope::FULL, &plan(), &records());
     let ca = desk.ca(3);
     for place in (0..der.len()).step_by(7) {
         let mut broken = der.clone();

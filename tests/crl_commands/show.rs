@@ -12,7 +12,7 @@ use crate::world::*;
 #[test]
 fn every_kind_is_told_in_words() {
     let desk = Desk::new();
-    let full = desk.put("full.crl", &crl(ca(1), Scope::Full, &plan(), &records()));
+    let full = desk.put("full.crl", &crl(ca(1), Scope::FULL, &plan(), &records()));
     let shown = desk.crl(&["show", &full]);
     assert_eq!(shown.code, Some(0), "{}", shown.text());
     for words in [

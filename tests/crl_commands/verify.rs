@@ -23,7 +23,7 @@ fn only(ran: &Ran, check: &str, words: &str) {
 #[test]
 fn every_scope_and_key_of_the_service_is_sound() {
     let desk = Desk::new();
-    for (generation, scope) in [(1, Scope::Full), (2, kiyose()), (3, Scope::Authority), (3, Scope::Full)] {
+    for (generation, scope) in [(1, Scope::FULL), (2, kiyose()), (3, Scope::Authority), (3, Scope::FULL)] {
         let file = desk.put("one.crl", &crl(ca(generation), scope, &plan(), &records()));
         let ran = desk.verify(&file, &desk.ca(generation), &[]);
         assert_eq!(ran.code, Some(0), "{}", ran.text());
@@ -54,7 +54,7 @@ fn p384_is_verified_too() {
 #[test]
 fn the_wrong_ca_and_a_turned_bit_are_refused() {
     let desk = Desk::new();
-    let der = crl(ca(1), Scope::Full, &plan(), &records());
+    let der = crl(ca(1), Scope::FULL, &plan(), &records());
     let file = desk.put("a.crl", &der);
     let other = desk.verify(&file, &desk.ca(2), &[]);
     other.refused(1, &["signature, key"]);
@@ -229,7 +229,7 @@ fn some_reasons_of(name: &Name) -> Vec<u8> {
 fn rfc5280_s6_3_3_what_the_crl_says_of_a_certificate() {
     let desk = Desk::new();
     let ca_file = desk.ca(1);
-    let file = desk.put("a.crl", &crl(ca(1), Scope::Full, &plan(), &records()));
+    let file = desk.put("a.crl", &crl(ca(1), Scope::FULL, &plan(), &records()));
     let verify =
         |cert: &str, more: &[&str]| desk.verify(&file, &ca_file, &[&["--cert", cert], more].concat());
     let good = verify(&certificate(&desk, 1, 12, |_| {}), &[]);
