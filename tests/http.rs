@@ -19,6 +19,8 @@ mod connections;
 mod dice;
 #[path = "http/documents.rs"]
 mod documents;
+#[path = "http/downloads.rs"]
+mod downloads;
 #[path = "http/encodings.rs"]
 mod encodings;
 #[path = "http/limits.rs"]
