@@ -141,7 +141,8 @@ impl OfAuthority<'_> {
             let previous = previous.filter(|_| content.base.is_none());
             Audit::begin(signed.der(), self.authority, scope, selection, previous)
         });
-        let refused = |error| self.refusal(&contents_file(contents), error);
+        let authority = self.office.authority_name(self.authority);
+        let refused = |error: GateError| OfficeError::Gate(format!("{authority}: {error}"));
         let mut audits = begun.collect::<Result<Vec<_>, _>>().map_err(refused)?;
         let position = contents.first().map(|content| content.selection.plan().position).unwrap_or_default();
         // Counted by the status index, which is another fold of the journal.
@@ -190,44 +191,28 @@ impl OfAuthority<'_> {
             }
             gated => gated,
         };
-        let facts = facts.map_err(|error| self.refusal(&file, error))?;
+        let facts = facts.map_err(|error| OfficeError::Gate(format!("{file}: {error}")))?;
         let path: PathBuf = self.directory.join(file);
         let stored = stored::write(&self.office.disk, &path, der)?;
         Ok(Row { stored, ..Row::new(&live.authority, issuer, scope, &facts) })
     }
 
-    /// The CRL that this one follows: of its scope, and of the full CRL and its deltas the later,
-    /// since they share their numbers.
+    /// The CRL that this one follows in its scope. The full CRL and its deltas share their numbers,
+    /// so either follows the later of both.
     fn previous_of(&self, live: &LiveGeneration, scope: Scope<'_>) -> Option<Previous> {
-        let generation = live.issuer.generation.number();
-        let of = |scope| {
-            self.served.and_then(|set| set.find(&live.authority, generation, scope)).map(Row::previous)
+        let (served, generation) = (self.served?, live.issuer.generation.number());
+        let same = served.find(&live.authority, generation, scope).map(Row::previous);
+        let number = if matches!(scope, Scope::Full { .. } | Scope::Delta { .. }) {
+            let by_key = |row: &&Row| row.authority == live.authority && row.generation == generation;
+            let whole = |row: &&Row| matches!(row.kind, CrlKind::Full | CrlKind::Delta);
+            served.crls.iter().filter(by_key).filter(whole).map(|row| row.number).max()?
+        } else {
+            same?.number
         };
-        let mut previous = of(scope);
-        if matches!(scope, Scope::Full { .. } | Scope::Delta { .. }) {
-            let whole = [CrlKind::Full, CrlKind::Delta].into_iter().filter_map(|kind| {
-                let rows = self.served.into_iter().flat_map(|set| &set.crls);
-                rows.filter(|row| (row.kind, row.generation) == (kind, generation))
-                    .find(|row| row.authority == live.authority)
-                    .map(|row| row.number)
-            });
-            let entries = of(scope).and_then(|before| before.entries);
-            previous = whole.max().map(|number| Previous {
-                number,
-                entries: entries.filter(|_| matches!(scope, Scope::Full { .. })),
-                this_update: of(scope).and_then(|before| before.this_update),
-            });
-        }
-        if self.set_back {
-            previous = previous.map(|before| Previous { this_update: None, ..before });
-        }
-        previous
-    }
-
-    fn refusal(&self, file: &str, error: GateError) -> OfficeError {
-        let authority = self.office.authority_name(self.authority);
-        let file = file.strip_prefix(&format!("{authority}/")).unwrap_or(file);
-        OfficeError::Gate(format!("{authority}/{file}: {error}"))
+        // A delta has no size to fall from.
+        let entries = same.and_then(|same| same.entries).filter(|_| !matches!(scope, Scope::Delta { .. }));
+        let this_update = same.and_then(|same| same.this_update).filter(|_| !self.set_back);
+        Some(Previous { number, entries, this_update })
     }
 }
 
@@ -266,11 +251,6 @@ impl Office {
         (self.config.crl.delta_minutes > 0)
             .then(|| format!("{}/crl/{}/{generation}/delta.crl", self.public_url, live.authority))
     }
-}
-
-fn contents_file(contents: &[Content]) -> String {
-    let scope = contents.first().map_or(Scope::FULL, |content| content.whole(None));
-    file_name(scope)
 }
 
 /// Does `work` for each item on all cores, and gives the results in order, or the first error.
