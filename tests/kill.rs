@@ -21,7 +21,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use service::{Service, python};
@@ -74,23 +74,33 @@ fn fifty_kills_lose_nothing_that_was_acknowledged() {
 fn kill_under_load(service: &mut Service, ledger: &Arc<Mutex<Ledger>>, attempt: usize) -> usize {
     let socket = service.data.join("admin.sock");
     let in_flight = Arc::new(AtomicUsize::new(0));
+    let acknowledged = Arc::new(AtomicUsize::new(0));
     let stop = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {
             let (socket, ledger) = (socket.clone(), Arc::clone(ledger));
-            let (in_flight, stop) = (Arc::clone(&in_flight), Arc::clone(&stop));
+            let (in_flight, acknowledged) = (Arc::clone(&in_flight), Arc::clone(&acknowledged));
+            let stop = Arc::clone(&stop);
             std::thread::spawn(move || {
                 let mut step = 0;
                 while !stop.load(Ordering::SeqCst)
                     && one_life(&socket, &ledger, &in_flight, &format!("{attempt}-{client}-{step}")).is_some()
                 {
+                    acknowledged.fetch_add(1, Ordering::SeqCst);
                     step += 1;
                 }
             })
         })
         .collect();
-    // From the first requests to well into the load: 5 to 130 ms, never the same twice.
-    std::thread::sleep(Duration::from_millis(5 + u64::try_from(attempt * 37 % 126).unwrap()));
+    // From the first requests to well into the load, counted in acknowledgements because
+    // machines differ in pace, and then somewhere within a request, never the same twice.
+    let due = attempt * 7 % 20;
+    let started = Instant::now();
+    while acknowledged.load(Ordering::SeqCst) < due {
+        assert!(started.elapsed() < service::DEADLINE, "the service no longer acknowledges");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    std::thread::sleep(Duration::from_micros(u64::try_from(attempt * 3_701 % 12_600).unwrap()));
     let caught = in_flight.load(Ordering::SeqCst);
     service.kill();
     stop.store(true, Ordering::SeqCst);
