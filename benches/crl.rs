@@ -4,7 +4,8 @@
 //! `crl/full/N`: N records, one after another, to one signed CRL; `crl/set/N`: the same to the
 //! CRLs of 1,922 partitions; `crl/delta/N`: the delta of N records of which one in a hundred changed;
 //! `crl/gate/N`: the gate over the full one, its records read anew; `crl/rcgen/N` and, where OpenSSL is
-//! installed, `crl/openssl-ca/N` (`openssl ca -gencrl`): the full one by others. Each runs in a process of its own, so that `peak_bytes` (VmHWM) is its own.
+//! installed, `crl/openssl-ca/N` (`openssl ca -gencrl`): the full one by others. Each runs in a process
+//! of its own, so that `peak_bytes` (VmHWM) is its own.
 //!
 //! `cargo bench --bench crl [-- --json FILE]`
 #![allow(
@@ -24,7 +25,8 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rcgen::{
-    CertificateParams, CertificateRevocationListParams, Issuer as RcgenIssuer, KeyPair, RevokedCertParams,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer as RcgenIssuer,
+    KeyPair, RevokedCertParams,
 };
 use ring::digest;
 use sekisho::crl::{
@@ -163,7 +165,9 @@ struct Ca {
 impl Ca {
     fn new() -> Self {
         let pair = KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
-        let params = CertificateParams::default();
+        let mut params = CertificateParams::default();
+        // With a subjectKeyIdentifier, which OpenSSL wants for its authorityKeyIdentifier.
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let certificate = params.self_signed(&pair).unwrap();
         let key = Key::from_pkcs8(&pair.serialize_der()).unwrap();
         let issuer = Issuer::from_certificate(AuthorityId(1), Generation::FIRST, certificate.der()).unwrap();
