@@ -5,6 +5,7 @@
 
 mod algorithm;
 mod authority;
+mod carrier;
 mod issuer;
 mod kind;
 mod name;
@@ -18,6 +19,7 @@ mod signed_with;
 
 pub use algorithm::{HashAlgorithm, SignatureAlgorithm};
 pub use authority::{AuthorityId, Generation};
+pub use carrier::{Carrier, CarrierState, UnknownState};
 pub use issuer::{Issuer, IssuerError};
 pub use kind::{CertificateKind, UnknownKind};
 pub use name::{Attribute, Name};

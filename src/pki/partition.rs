@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// Number of a CRL partition of an authority; in the JPKI profile the five-digit municipality
 /// code. Written with five digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Partition(pub u32);
 
 impl fmt::Display for Partition {

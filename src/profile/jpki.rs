@@ -2,7 +2,7 @@
 
 use super::{
     AltName, Authority, AuthorityKeyIdentifierForm, CertificateProfile, Extension, HolderOids, KeyType,
-    Municipalities, ORGANIZATION_CHARS_MAX, Profile, ProfileError, SubjectForm, key_usage,
+    Municipalities, ORGANIZATION_CHARS_MAX, Profile, ProfileError, Rules, SubjectForm, key_usage,
 };
 use crate::der::Oid;
 use crate::pki::{Attribute, AuthorityId, CertificateKind, oid};
@@ -74,6 +74,7 @@ impl Profile {
             ],
             keys: vec![KeyType::Rsa2048, KeyType::P256, KeyType::P384],
             municipalities: Municipalities::load()?,
+            rules: Rules::load()?,
         })
     }
 }

@@ -9,6 +9,7 @@ mod authority;
 mod certificate;
 mod jpki;
 mod municipality;
+mod rules;
 
 use crate::pki::{AuthorityId, CertificateKind, Name, Partition};
 
@@ -18,6 +19,7 @@ pub use certificate::{
     key_usage,
 };
 pub use municipality::{Municipalities, Municipality, MunicipalityError, MunicipalityKind};
+pub use rules::{Action, Concerns, Rule, Rules, RulesError};
 
 /// O of the authorities unless configured otherwise: nobody may take them for the real ones.
 pub const ORGANIZATION: &str = "SEKISHO-TEST";
@@ -42,6 +44,8 @@ pub struct Profile {
     pub keys: Vec<KeyType>,
     /// The municipalities: each is a CRL partition of each authority.
     pub municipalities: Municipalities,
+    /// What revokes what.
+    pub rules: Rules,
 }
 
 /// Why there is no such profile.
@@ -53,6 +57,9 @@ pub enum ProfileError {
     /// The table of municipalities is wrong.
     #[error(transparent)]
     Municipalities(#[from] MunicipalityError),
+    /// The table of rules is wrong.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
 }
 
 impl Profile {
