@@ -14,7 +14,7 @@
 //! office                             one file per use case; the schedule; start and stop
 //! issue  lifecycle  crl  ocsp        the trades; none knows HTTP, tokio or the clock
 //! store  signer  status              store alone knows files and sled; signer alone signs
-//! record                             entries, records, and the one fold of both
+//! record                             entries; records, cards and people; the one fold of each
 //! pki  profile  registry             the words of RFC 5280 and 6960; the JPKI profile as data;
 //!                                    who may ask
 //! der  sync                          X.690, the subset we use, knows no PKI; what threads share

@@ -12,7 +12,7 @@
 //!
 //! | field type | octets |
 //! |---|---|
-//! | authority, generation, kind, reason, boolean | 1 |
+//! | authority, generation, kind, state, reason, boolean | 1 |
 //! | serial | 1 + n: length, magnitude |
 //! | position, number, archive place, time | 8 |
 //! | holder, card | 16 |
@@ -23,17 +23,20 @@
 //! | verifier's certificate | 2 (count), then its octets |
 //!
 //! A record is: position, recorded_at, the fields of Issued, then a list of changes, each
-//! position, recorded_at, and an option of a Revocation (absent: good). Event tags and fields
-//! are never reused or reordered; a new fact gets a new tag.
+//! position, recorded_at, and an option of a Revocation (absent: good). A card is: the fields of
+//! CardApplied, recorded_at, position, those of CardStatus, then a list (count 2) of certificates,
+//! each kind, authority, serial. A holder is: id, position, the fields of HolderStatus, then a list
+//! (count 2) of cards. Event tags and fields are never reused or reordered; a new fact gets a new
+//! tag.
 
 use super::{
-    Actor, ArchivePlace, CardId, CertificateRef, Change, Entry, Event, HolderId, Issued, Origin, Position,
-    Record, RequestId, StatusChange,
+    Actor, ArchivePlace, Card, CardApplied, CardId, CardStatus, CertificateRef, Change, Entry, Event, Holder,
+    HolderId, HolderStatus, Issued, Movement, OnCard, Origin, Position, Record, RequestId, StatusChange,
 };
 use crate::der::UnixTime;
 use crate::pki::{
-    AuthorityId, CertStatus, CertificateKind, Generation, Partition, Revocation, RevocationReason,
-    SerialNumber,
+    AuthorityId, Carrier, CarrierState, CertStatus, CertificateKind, Generation, Partition, Revocation,
+    RevocationReason, SerialNumber,
 };
 
 /// Octets of one entry with its length: the largest has under 400, and one with a verifier's
@@ -72,6 +75,11 @@ mod event_tag {
     pub(super) const CRL_SET_RELEASED: u8 = 14;
     pub(super) const VERIFIER_REGISTERED: u8 = 20;
     pub(super) const VERIFIER_SUSPENDED: u8 = 21;
+    pub(super) const CARD_APPLIED: u8 = 30;
+    pub(super) const CARD_CHANGED: u8 = 31;
+    pub(super) const HOLDER_CHANGED: u8 = 32;
+    pub(super) const MOVEMENT: u8 = 33;
+    pub(super) const RULES_ADOPTED: u8 = 34;
 }
 
 impl Entry {
@@ -137,6 +145,11 @@ impl Event {
             Self::ClockReleased { .. } => event_tag::CLOCK_RELEASED,
             Self::VerifierRegistered { .. } => event_tag::VERIFIER_REGISTERED,
             Self::VerifierSuspended { .. } => event_tag::VERIFIER_SUSPENDED,
+            Self::CardApplied(_) => event_tag::CARD_APPLIED,
+            Self::CardChanged(..) => event_tag::CARD_CHANGED,
+            Self::HolderChanged(..) => event_tag::HOLDER_CHANGED,
+            Self::Movement(_) => event_tag::MOVEMENT,
+            Self::RulesAdopted { .. } => event_tag::RULES_ADOPTED,
         }
     }
 
@@ -190,6 +203,17 @@ impl Event {
                 put_octets(out, certificate);
             }
             Self::VerifierSuspended { certificate_sha256 } => out.extend(certificate_sha256),
+            Self::CardApplied(applied) => put_applied(out, applied),
+            Self::CardChanged(card, status) => {
+                out.extend(card.0.to_be_bytes());
+                put_card_status(out, status);
+            }
+            Self::HolderChanged(holder, status) => {
+                out.extend(holder.0.to_be_bytes());
+                put_holder_status(out, status);
+            }
+            Self::Movement(movement) => put_movement(out, movement),
+            Self::RulesAdopted { sha256 } => out.extend(sha256),
         }
     }
 
@@ -239,6 +263,11 @@ impl Event {
                 Self::VerifierRegistered { name: body.text()?, certificate: body.octets()?.to_vec() }
             }
             event_tag::VERIFIER_SUSPENDED => Self::VerifierSuspended { certificate_sha256: body.array()? },
+            event_tag::CARD_APPLIED => Self::CardApplied(body.applied()?),
+            event_tag::CARD_CHANGED => Self::CardChanged(body.card()?, body.card_status()?),
+            event_tag::HOLDER_CHANGED => Self::HolderChanged(body.holder()?, body.holder_status()?),
+            event_tag::MOVEMENT => Self::Movement(body.movement()?),
+            event_tag::RULES_ADOPTED => Self::RulesAdopted { sha256: body.array()? },
             other => return Err(CodecError::Unknown(other)),
         })
     }
@@ -282,6 +311,116 @@ impl Record {
         let changes = changes.collect::<Result<_, CodecError>>()?;
         octets.finish()?;
         Ok(Self { position, recorded_at, issued, changes })
+    }
+}
+
+impl Card {
+    /// Appends the card.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        put_applied(out, &self.applied);
+        put_time(out, self.recorded_at);
+        out.extend(self.position.0.to_be_bytes());
+        put_card_status(out, &self.status);
+        out.extend(u16::try_from(self.certificates.len()).unwrap_or(u16::MAX).to_be_bytes());
+        for one in self.certificates.iter().take(usize::from(u16::MAX)) {
+            out.extend([kind_code(one.kind), one.authority.0]);
+            put_serial(out, &one.serial);
+        }
+    }
+
+    /// Reads a card that fills `octets`.
+    ///
+    /// # Errors
+    /// [`CodecError`].
+    pub fn from_octets(octets: &[u8]) -> Result<Self, CodecError> {
+        let mut octets = Octets(octets);
+        let applied = octets.applied()?;
+        let recorded_at = octets.time()?;
+        let position = Position(octets.number()?);
+        let status = octets.card_status()?;
+        let count = u16::from_be_bytes(octets.array()?);
+        let certificates = (0..count).map(|_| {
+            Ok(OnCard {
+                kind: octets.kind()?,
+                authority: AuthorityId(octets.one()?),
+                serial: octets.serial()?,
+            })
+        });
+        let certificates = certificates.collect::<Result<_, CodecError>>()?;
+        octets.finish()?;
+        Ok(Self { applied, recorded_at, position, status, certificates })
+    }
+}
+
+impl Holder {
+    /// Appends the person.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.id.0.to_be_bytes());
+        out.extend(self.position.0.to_be_bytes());
+        put_holder_status(out, &self.status);
+        out.extend(u16::try_from(self.cards.len()).unwrap_or(u16::MAX).to_be_bytes());
+        for card in self.cards.iter().take(usize::from(u16::MAX)) {
+            out.extend(card.0.to_be_bytes());
+        }
+    }
+
+    /// Reads a person that fills `octets`.
+    ///
+    /// # Errors
+    /// [`CodecError`].
+    pub fn from_octets(octets: &[u8]) -> Result<Self, CodecError> {
+        let mut octets = Octets(octets);
+        let id = octets.holder()?;
+        let position = Position(octets.number()?);
+        let status = octets.holder_status()?;
+        let count = u16::from_be_bytes(octets.array()?);
+        let cards = (0..count).map(|_| octets.card()).collect::<Result<_, _>>()?;
+        octets.finish()?;
+        Ok(Self { id, position, status, cards })
+    }
+}
+
+fn put_applied(out: &mut Vec<u8>, applied: &CardApplied) {
+    out.extend(applied.card.0.to_be_bytes());
+    out.push(u8::from(applied.carrier == Carrier::Phone));
+    put_option(out, applied.of.as_ref(), |out, card| out.extend(card.0.to_be_bytes()));
+    out.extend(applied.holder.0.to_be_bytes());
+    out.extend(applied.municipality.0.to_be_bytes());
+    put_optional_time(out, applied.expires);
+}
+
+fn put_card_status(out: &mut Vec<u8>, status: &CardStatus) {
+    out.push(state_code(status.state));
+    put_optional_time(out, status.suspended_at);
+    put_optional_time(out, status.released_at);
+}
+
+fn put_holder_status(out: &mut Vec<u8>, status: &HolderStatus) {
+    out.extend(status.municipality.0.to_be_bytes());
+    put_optional_time(out, status.moved_at);
+    put_optional_time(out, status.ended_at);
+}
+
+fn put_movement(out: &mut Vec<u8>, movement: &Movement) {
+    put_text(out, &movement.event);
+    out.extend(movement.holder.0.to_be_bytes());
+    put_option(out, movement.card.as_ref(), |out, card| out.extend(card.0.to_be_bytes()));
+    put_option(out, movement.kind.as_ref(), |out, kind| out.push(kind_code(*kind)));
+    put_time(out, movement.effective_at);
+    put_optional_time(out, movement.reported_at);
+}
+
+fn put_optional_time(out: &mut Vec<u8>, time: Option<UnixTime>) {
+    put_option(out, time.as_ref(), |out, time| put_time(out, *time));
+}
+
+const fn state_code(state: CarrierState) -> u8 {
+    match state {
+        CarrierState::Applied => 1,
+        CarrierState::Issued => 2,
+        CarrierState::InUse => 3,
+        CarrierState::Suspended => 4,
+        CarrierState::Abolished => 5,
     }
 }
 
@@ -427,20 +566,76 @@ impl<'a> Octets<'a> {
         Ok(Revocation { revoked_at, reason, invalidity_date: self.option(Self::time)? })
     }
 
-    fn issued(&mut self) -> Result<Issued, CodecError> {
-        let certificate = self.certificate()?;
+    fn kind(&mut self) -> Result<CertificateKind, CodecError> {
         let code = self.one()?;
         let kind = CertificateKind::ALL.into_iter().find(|kind| kind_code(*kind) == code);
+        kind.ok_or(CodecError::Unknown(code))
+    }
+
+    fn card(&mut self) -> Result<CardId, CodecError> {
+        self.array().map(|octets| CardId(u128::from_be_bytes(octets)))
+    }
+
+    fn holder(&mut self) -> Result<HolderId, CodecError> {
+        self.array().map(|octets| HolderId(u128::from_be_bytes(octets)))
+    }
+
+    fn partition(&mut self) -> Result<Partition, CodecError> {
+        self.array().map(|octets| Partition(u32::from_be_bytes(octets)))
+    }
+
+    fn applied(&mut self) -> Result<CardApplied, CodecError> {
+        Ok(CardApplied {
+            card: self.card()?,
+            carrier: if self.boolean()? { Carrier::Phone } else { Carrier::Card },
+            of: self.option(Self::card)?,
+            holder: self.holder()?,
+            municipality: self.partition()?,
+            expires: self.option(Self::time)?,
+        })
+    }
+
+    fn card_status(&mut self) -> Result<CardStatus, CodecError> {
+        let code = self.one()?;
+        let state = CarrierState::ALL.into_iter().find(|state| state_code(*state) == code);
+        Ok(CardStatus {
+            state: state.ok_or(CodecError::Unknown(code))?,
+            suspended_at: self.option(Self::time)?,
+            released_at: self.option(Self::time)?,
+        })
+    }
+
+    fn holder_status(&mut self) -> Result<HolderStatus, CodecError> {
+        Ok(HolderStatus {
+            municipality: self.partition()?,
+            moved_at: self.option(Self::time)?,
+            ended_at: self.option(Self::time)?,
+        })
+    }
+
+    fn movement(&mut self) -> Result<Movement, CodecError> {
+        Ok(Movement {
+            event: self.text()?,
+            holder: self.holder()?,
+            card: self.option(Self::card)?,
+            kind: self.option(Self::kind)?,
+            effective_at: self.time()?,
+            reported_at: self.option(Self::time)?,
+        })
+    }
+
+    fn issued(&mut self) -> Result<Issued, CodecError> {
+        let certificate = self.certificate()?;
         Ok(Issued {
             certificate,
-            kind: kind.ok_or(CodecError::Unknown(code))?,
-            partition: self.option(|o| o.array().map(|octets| Partition(u32::from_be_bytes(octets))))?,
+            kind: self.kind()?,
+            partition: self.option(Self::partition)?,
             not_before: self.time()?,
             not_after: self.time()?,
             archive: ArchivePlace(self.number()?),
             sha256: self.array()?,
-            holder: self.option(|o| o.array().map(|octets| HolderId(u128::from_be_bytes(octets))))?,
-            card: self.option(|o| o.array().map(|octets| CardId(u128::from_be_bytes(octets))))?,
+            holder: self.option(Self::holder)?,
+            card: self.option(Self::card)?,
             twin: self.option(|o| Ok((AuthorityId(o.one()?), o.serial()?)))?,
         })
     }
@@ -504,6 +699,52 @@ mod tests {
         )
     }
 
+    fn applied() -> impl Strategy<Value = CardApplied> {
+        let carrier = prop::sample::select(vec![Carrier::Card, Carrier::Phone]);
+        let ids = (any::<u128>(), any::<Option<u128>>(), any::<u128>());
+        (ids, carrier, any::<u32>(), prop::option::of(time())).prop_map(
+            |((card, of, holder), carrier, municipality, expires)| CardApplied {
+                card: CardId(card),
+                carrier,
+                of: of.map(CardId),
+                holder: HolderId(holder),
+                municipality: Partition(municipality),
+                expires,
+            },
+        )
+    }
+
+    fn card_status() -> impl Strategy<Value = CardStatus> {
+        let state = prop::sample::select(CarrierState::ALL.to_vec());
+        (state, prop::option::of(time()), prop::option::of(time()))
+            .prop_map(|(state, suspended_at, released_at)| CardStatus { state, suspended_at, released_at })
+    }
+
+    fn holder_status() -> impl Strategy<Value = HolderStatus> {
+        (any::<u32>(), prop::option::of(time()), prop::option::of(time())).prop_map(
+            |(municipality, moved_at, ended_at)| HolderStatus {
+                municipality: Partition(municipality),
+                moved_at,
+                ended_at,
+            },
+        )
+    }
+
+    fn movement() -> impl Strategy<Value = Movement> {
+        let kind = prop::option::of(prop::sample::select(CertificateKind::ALL.to_vec()));
+        let ids = (any::<u128>(), any::<Option<u128>>());
+        ("[a-z-]{1,40}", ids, kind, time(), prop::option::of(time())).prop_map(
+            |(event, (holder, card), kind, effective_at, reported_at)| Movement {
+                event,
+                holder: HolderId(holder),
+                card: card.map(CardId),
+                kind,
+                effective_at,
+                reported_at,
+            },
+        )
+    }
+
     fn event() -> impl Strategy<Value = Event> {
         prop_oneof![
             any::<[u8; 16]>().prop_map(|journal_id| Event::JournalBegun { journal_id }),
@@ -539,6 +780,12 @@ mod tests {
             ("\\PC{1,20}", prop::collection::vec(any::<u8>(), 0..600))
                 .prop_map(|(name, certificate)| Event::VerifierRegistered { name, certificate }),
             any::<[u8; 32]>().prop_map(|certificate_sha256| Event::VerifierSuspended { certificate_sha256 }),
+            applied().prop_map(Event::CardApplied),
+            (any::<u128>(), card_status()).prop_map(|(id, status)| Event::CardChanged(CardId(id), status)),
+            (any::<u128>(), holder_status())
+                .prop_map(|(id, status)| Event::HolderChanged(HolderId(id), status)),
+            movement().prop_map(Event::Movement),
+            any::<[u8; 32]>().prop_map(|sha256| Event::RulesAdopted { sha256 }),
         ]
     }
 
@@ -556,6 +803,27 @@ mod tests {
             prop_assert!(rest.is_empty());
             let mut short = &octets[..cut.index(octets.len())];
             prop_assert_eq!(Entry::read(&mut short), Err(CodecError::Length));
+        }
+
+        #[test]
+        fn cards_and_holders_come_back_from_their_octets(
+            applied in applied(), at in time(), status in card_status(), stands in holder_status(),
+            certificates in prop::collection::vec((0..6_usize, any::<u8>(), serial()), 0..4),
+        ) {
+            let certificates = certificates.into_iter().map(|(kind, authority, serial)| OnCard {
+                kind: CertificateKind::ALL[kind], authority: AuthorityId(authority), serial,
+            });
+            let certificates = certificates.collect();
+            let cards = vec![applied.card];
+            let id = applied.holder;
+            let card = Card { applied, recorded_at: at, position: Position(3), status, certificates };
+            let mut octets = Vec::new();
+            card.write(&mut octets);
+            prop_assert_eq!(Card::from_octets(&octets), Ok(card));
+            let holder = Holder { id, position: Position(4), status: stands, cards };
+            let mut octets = Vec::new();
+            holder.write(&mut octets);
+            prop_assert_eq!(Holder::from_octets(&octets), Ok(holder));
         }
 
         #[test]

@@ -1,6 +1,9 @@
 //! One entry of the journal.
 
-use super::{ArchivePlace, CardId, CertificateRef, HolderId, Origin, Position};
+use super::{
+    ArchivePlace, CardApplied, CardId, CardStatus, CertificateRef, HolderId, HolderStatus, Movement, Origin,
+    Position,
+};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, CertStatus, CertificateKind, Partition, Revocation, SerialNumber};
 
@@ -98,6 +101,19 @@ pub enum Event {
         /// The time that was believed until then.
         until: UnixTime,
     },
+    /// A card or phone was asked for.
+    CardApplied(CardApplied),
+    /// Where a card or phone stands now.
+    CardChanged(CardId, CardStatus),
+    /// Where a person stands now.
+    HolderChanged(HolderId, HolderStatus),
+    /// Something was reported; the entries after it say what it changed.
+    Movement(Movement),
+    /// From now on this table says what revokes what.
+    RulesAdopted {
+        /// SHA-256 of the table.
+        sha256: [u8; 32],
+    },
     /// A verifier may ask, by this certificate: newly, or again after a suspension.
     VerifierRegistered {
         /// Its name.
@@ -175,6 +191,28 @@ impl Event {
             Self::Issued(issued) => Some(&issued.certificate),
             Self::Revoked(change) => Some(&change.certificate),
             Self::Released(change) => Some(&change.certificate),
+            _ => None,
+        }
+    }
+
+    /// The card or phone it is about, if it changes one.
+    #[must_use]
+    pub const fn card(&self) -> Option<CardId> {
+        match self {
+            Self::Issued(issued) => issued.card,
+            Self::CardApplied(applied) => Some(applied.card),
+            Self::CardChanged(card, _) => Some(*card),
+            _ => None,
+        }
+    }
+
+    /// The person it is about, if it changes what is known of one.
+    #[must_use]
+    pub const fn holder(&self) -> Option<HolderId> {
+        match self {
+            Self::Issued(issued) => issued.holder,
+            Self::CardApplied(applied) => Some(applied.holder),
+            Self::HolderChanged(holder, _) => Some(*holder),
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! What entries point with.
 
 use std::fmt;
+use std::str::FromStr;
 
 use ring::digest;
 
@@ -52,6 +53,47 @@ pub struct HolderId(pub u128);
 /// A card or phone that carries certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CardId(pub u128);
+
+impl fmt::Display for HolderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "holder-{:032x}", self.0)
+    }
+}
+
+impl fmt::Display for CardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "card-{:032x}", self.0)
+    }
+}
+
+impl FromStr for HolderId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        number(text, "holder-").map(Self)
+    }
+}
+
+impl FromStr for CardId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        number(text, "card-").map(Self)
+    }
+}
+
+/// The text names no card, or no holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write it as it was printed: card- or holder- and 32 hexadecimal digits")]
+pub struct IdError;
+
+fn number(text: &str, prefix: &str) -> Result<u128, IdError> {
+    let digits = text.strip_prefix(prefix).ok_or(IdError)?;
+    // As it is printed and no otherwise: one id has one spelling.
+    let is_printed =
+        digits.len() == 32 && digits.bytes().all(|octet| matches!(octet, b'0'..=b'9' | b'a'..=b'f'));
+    if is_printed { u128::from_str_radix(digits, 16).map_err(|_| IdError) } else { Err(IdError) }
+}
 
 /// Where a certificate stands in the archive; the store alone knows how to read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,8 +1,10 @@
 //! Entries of the journal, the records they fold into, and their octets.
 //!
 //! An entry is a fact with a position; a record is what the entries about one certificate add
-//! up to. [`Record::apply`] is the only fold: whatever holds records got them through it.
+//! up to, a [`Card`] or [`Holder`] what those about one card or person do. `apply` of each is the
+//! only fold: whatever holds them got them through it.
 
+mod card;
 mod codec;
 mod entry;
 mod ids;
@@ -10,10 +12,12 @@ mod ids;
 mod record;
 mod refusal;
 
+pub use card::{Card, CardApplied, CardStatus, Holder, HolderStatus, Movement, OnCard};
 pub use codec::{CodecError, ENTRY_OCTETS_MAX};
 pub use entry::{Entry, Event, Issued, Numbered, StatusChange};
 pub use ids::{
-    Actor, ActorError, ArchivePlace, CardId, CertificateRef, Epoch, HolderId, Origin, Position, RequestId,
+    Actor, ActorError, ArchivePlace, CardId, CertificateRef, Epoch, HolderId, IdError, Origin, Position,
+    RequestId,
 };
 pub use record::{Change, Record};
 pub use refusal::Refusal;

@@ -1,8 +1,8 @@
 //! Why a decision changes nothing.
 
-use super::CertificateRef;
+use super::{CardId, CertificateRef, HolderId};
 use crate::der::UnixTime;
-use crate::pki::{AuthorityId, CertificateKind, RevocationReason, SerialNumber};
+use crate::pki::{AuthorityId, Carrier, CarrierState, CertificateKind, RevocationReason, SerialNumber};
 
 /// What stands against a change. Nothing has been written when one is returned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +54,94 @@ pub enum Refusal {
     /// dated ahead of the clock, or a CRL cut from them would not be valid yet.
     #[error("changed within this second already: repeat in a second")]
     NotBefore(UnixTime),
+    /// A report about a time that has not come.
+    #[error("in effect since {since}, but it is {now}: report it again then")]
+    NotInEffect {
+        /// Since when.
+        since: UnixTime,
+        /// The time of the decision.
+        now: UnixTime,
+    },
+    /// Nobody applied for that card, or it is somebody else's.
+    #[error("{0} is not known, or is somebody else's: look at the number")]
+    NoCard(CardId),
+    /// Nobody is known by that number.
+    #[error("{0} is not known: look at the number")]
+    NoHolder(HolderId),
+    /// A report that names something else than its rule concerns.
+    #[error("{event} names a {wanted}, and nothing else: look at sekisho rules")]
+    NamesOther {
+        /// The event.
+        event: String,
+        /// What it names.
+        wanted: &'static str,
+    },
+    /// The card was handed over, so that rule is not for it.
+    #[error("{0} was handed over: report card-abolition")]
+    HandedOver(CardId),
+    /// Not about one person.
+    #[error("{0} concerns all that a key signed: it is no movement")]
+    NotOfAPerson(String),
+    /// The card's state does not allow it.
+    #[error("{card} is {state}")]
+    CardIs {
+        /// The card.
+        card: CardId,
+        /// Where it stands.
+        state: CarrierState,
+    },
+    /// Only a good card is handed over.
+    #[error("the {kind} certificate {serial} of {card} is not good: renew it first")]
+    NotGood {
+        /// The card.
+        card: CardId,
+        /// Which of its certificates.
+        kind: CertificateKind,
+        /// Its serial.
+        serial: SerialNumber,
+    },
+    /// A person has one card.
+    #[error("{card} of the same holder is {state}: report what became of it first")]
+    OtherCard {
+        /// The other card.
+        card: CardId,
+        /// Where it stands.
+        state: CarrierState,
+    },
+    /// Nothing is issued after that.
+    #[error("all certificates of {holder} ended at {since}")]
+    HolderEnded {
+        /// Whose.
+        holder: HolderId,
+        /// When.
+        since: UnixTime,
+    },
+    /// The card's own time is over.
+    #[error("{card} expired at {expires}: apply for a new one")]
+    CardExpired {
+        /// The card.
+        card: CardId,
+        /// When.
+        expires: UnixTime,
+    },
+    /// A card carries certificates of cards, a phone those of phones.
+    #[error("{card} is a {carrier}: there is no {kind} certificate on it")]
+    NotOnThis {
+        /// The card or phone.
+        card: CardId,
+        /// Which of both it is.
+        carrier: Carrier,
+        /// The kind asked for.
+        kind: CertificateKind,
+    },
+    /// A card has one good certificate of a kind.
+    #[error("{card} has a good {kind} certificate: renew it, or revoke it first")]
+    HasOne {
+        /// The card.
+        card: CardId,
+        /// The kind.
+        kind: CertificateKind,
+    },
     /// A certificate belongs to one verifier.
     #[error("that certificate is registered for {0}: use that name, or another certificate")]
     VerifierNamed(String),

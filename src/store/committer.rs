@@ -22,7 +22,7 @@ use super::snapshot::Snapshot;
 use super::submission::{Done, Outcome, Records, Submission, refusal};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{ArchivePlace, Entry, Event, Numbered, Position, Record};
+use crate::record::{ArchivePlace, Card, CardId, Entry, Event, Numbered, Position, Record};
 
 /// Octets after which a group is closed: more requests would only wait longer together.
 const GROUP_OCTETS: usize = 1 << 20;
@@ -319,6 +319,14 @@ impl Committer {
     /// [`StoreError`].
     pub fn find(&self, authority: AuthorityId, serial: &SerialNumber) -> Result<Option<Record>, StoreError> {
         self.shared.find(authority, serial)
+    }
+
+    /// A card or phone, as far as it is durable.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn find_card(&self, card: CardId) -> Result<Option<Card>, StoreError> {
+        self.shared.find_card(card)
     }
 
     /// The durable entries from `from` on.

@@ -10,8 +10,9 @@
 //! | open CRL sets | 4 + n | count, then each: set, count 1, authority ids |
 //! | CRL sets | 1 + n | count, then each: authority 1, four times option 1 and set |
 //! | partitions | 1 + n | count, then each: authority 1, count 4, partitions 4 each |
-//! | clock released | 0 or 8 | position; 0 if the clock was never released and verifiers follow |
-//! | verifiers | 0 or 4 + n | if any: count, then each: state 1 (1: suspended), since 8, length 1, name, length 4, certificate |
+//! | clock released | 8 | position; 0 if the clock was never released |
+//! | rules | 32 | SHA-256; zeros before the first |
+//! | verifiers | 4 + n | count, then each: state 1 (1: suspended), since 8, length 1, name, length 4, certificate |
 //!
 //! A set is: position 8, recorded_at 8, kind 1 (0 on demand, 1 scheduled, 2 deltas), SHA-256 of its
 //! catalogue 32 (zeros before it is published). Numbers are big-endian. This is the form in a snapshot.
@@ -49,6 +50,8 @@ pub struct Facts {
     pub clock_released: Option<Position>,
     /// The registered verifiers.
     pub verifiers: Arc<Register>,
+    /// SHA-256 of the table that says what revokes what; zeros before the first.
+    pub rules: [u8; 32],
 }
 
 /// The last CRL sets of an authority.
@@ -101,6 +104,7 @@ impl Default for Facts {
             partitions: BTreeMap::new(),
             clock_released: None,
             verifiers: Arc::default(),
+            rules: [0; 32],
         }
     }
 }
@@ -110,7 +114,12 @@ impl Facts {
     /// shared.
     pub(super) fn concerns(&self, event: &Event) -> bool {
         match event {
-            Event::RequestSeen | Event::CrlSetReleased { .. } => false,
+            Event::RequestSeen
+            | Event::CrlSetReleased { .. }
+            | Event::CardApplied(_)
+            | Event::CardChanged(..)
+            | Event::HolderChanged(..)
+            | Event::Movement(_) => false,
             Event::Issued(issued) => {
                 let known = self.partitions.get(&issued.certificate.authority);
                 let is_new = |partition| !known.is_some_and(|known| known.contains(&partition));
@@ -155,7 +164,12 @@ impl Facts {
                     }
                 }
             }
-            Event::RequestSeen => {}
+            Event::RequestSeen
+            | Event::CardApplied(_)
+            | Event::CardChanged(..)
+            | Event::HolderChanged(..)
+            | Event::Movement(_) => {}
+            Event::RulesAdopted { sha256 } => self.rules = *sha256,
             Event::CrlSetBegun { authorities, scheduled } => {
                 let kind = if *scheduled { CrlSetKind::Scheduled } else { CrlSetKind::OnDemand };
                 let set = CrlSet::begun(numbered, kind);
@@ -243,13 +257,9 @@ impl Facts {
                 out.extend(partition.0.to_be_bytes());
             }
         }
-        let has_verifiers = self.verifiers.iter().len() > 0;
-        if self.clock_released.is_some() || has_verifiers {
-            out.extend(self.clock_released.unwrap_or_default().0.to_be_bytes());
-        }
-        if has_verifiers {
-            write_verifiers(&self.verifiers, &mut out);
-        }
+        out.extend(self.clock_released.unwrap_or_default().0.to_be_bytes());
+        out.extend(self.rules);
+        write_verifiers(&self.verifiers, &mut out);
         out
     }
 
@@ -296,12 +306,9 @@ impl Facts {
                 (0..count).map(|_| octets.u32().map(Partition)).collect::<Option<BTreeSet<_>>>()?;
             facts.partitions.insert(authority, Arc::new(partitions));
         }
-        if !octets.0.is_empty() {
-            facts.clock_released = Some(Position(octets.u64()?)).filter(|at| *at != Position::default());
-        }
-        if !octets.0.is_empty() {
-            facts.verifiers = Arc::new(read_verifiers(&mut octets)?);
-        }
+        facts.clock_released = Some(Position(octets.u64()?)).filter(|at| *at != Position::default());
+        facts.rules = octets.array()?;
+        facts.verifiers = Arc::new(read_verifiers(&mut octets)?);
         octets.0.is_empty().then_some(facts)
     }
 }
@@ -410,6 +417,7 @@ mod tests {
             Event::VerifierRegistered { name: "kiosk".to_owned(), certificate: vec![1; 1000] },
             Event::VerifierRegistered { name: "clinic".to_owned(), certificate: vec![2; 10] },
             Event::VerifierSuspended { certificate_sha256: sha256(&[2; 10]) },
+            Event::RulesAdopted { sha256: [7; 32] },
         ];
         for (position, event) in (1..).map(Position).zip(events) {
             assert!(facts.concerns(&event));
@@ -429,9 +437,9 @@ mod tests {
         assert!(
             states.contains(&("kiosk", State::Registered)) && states.contains(&("clinic", State::Suspended))
         );
-        // Whatever there is of the last two, and as it was before there were any.
+        assert_eq!(facts.rules, [7; 32]);
+        // Whatever there is of the last ones.
         let verifiers = std::mem::take(&mut facts.verifiers);
-        let older = facts.write();
         for (clock_released, verifiers) in [
             (None, Arc::default()),
             (Some(Position(12)), Arc::default()),
@@ -440,7 +448,6 @@ mod tests {
         ] {
             (facts.clock_released, facts.verifiers) = (clock_released, verifiers);
             let octets = facts.write();
-            assert!(octets.starts_with(&older));
             assert_eq!(Facts::read(&octets), Some(facts.clone()));
             assert_eq!(Facts::read(&octets[..octets.len() - 1]), None);
         }

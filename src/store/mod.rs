@@ -9,6 +9,7 @@
 //! its octets.
 
 mod archive;
+mod carriers;
 mod check;
 mod clock;
 mod committer;

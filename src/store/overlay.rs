@@ -5,17 +5,20 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 
+use super::carriers::{self, Packed, card_key, holder_key};
 use super::error::StoreError;
 use super::frame::Head;
 use super::octets::{Octets, put_counted};
 use super::rows::Rows;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{self, CertificateRef, Numbered, Position, Record, RequestId};
+use crate::record::{
+    self, Card, CardId, CertificateRef, Holder, HolderId, Numbered, Position, Record, RequestId,
+};
 
 /// How long an idempotency key is remembered, by the journal's own time, so that every fold
-/// agrees. A client that repeats after a month is asking something new.
-pub const REQUEST_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// agrees: movements are reported again as late as after a year.
+pub const REQUEST_KEPT: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// Serials in a row of the projection: a row is 8 KB, and a scan reads few rows.
 const ROW_SERIALS: u64 = 64;
@@ -33,8 +36,10 @@ pub(super) struct Seen {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Overlay {
     records: BTreeMap<(AuthorityId, SerialNumber), Option<Record>>,
+    cards: BTreeMap<CardId, Option<Card>>,
+    holders: BTreeMap<HolderId, Option<Holder>>,
     requests: BTreeMap<[u8; 16], Seen>,
-    /// The rows that records came from, as they were: the store of consecutive serials reads
+    /// The rows that all these came from, as they were: the store of consecutive serials reads
     /// each once.
     rows: BTreeMap<Vec<u8>, sled::IVec>,
 }
@@ -44,17 +49,35 @@ impl Overlay {
         self.records.get(&(authority, *serial)).and_then(Option::as_ref)
     }
 
+    pub(super) fn find_card(&self, card: CardId) -> Option<&Card> {
+        self.cards.get(&card).and_then(Option::as_ref)
+    }
+
+    pub(super) fn find_holder(&self, holder: HolderId) -> Option<&Holder> {
+        self.holders.get(&holder).and_then(Option::as_ref)
+    }
+
     pub(super) fn find_request(&self, key: &[u8; 16]) -> Option<Seen> {
         self.requests.get(key).copied()
     }
 
     /// Reads what the entry will change, so that [`Self::fold`] cannot fail.
     pub(super) fn load(&mut self, rows: &Rows, entry: &record::Entry) -> Result<(), StoreError> {
-        let Some(certificate) = entry.event.certificate() else { return Ok(()) };
-        let CertificateRef { authority, serial, .. } = certificate;
-        if let Entry::Vacant(place) = self.records.entry((*authority, *serial)) {
+        if let Some(CertificateRef { authority, serial, .. }) = entry.event.certificate()
+            && let Entry::Vacant(place) = self.records.entry((*authority, *serial))
+        {
             let row = load(&mut self.rows, rows, record_key(*authority, serial))?;
             place.insert(find_in(row, serial)?);
+        }
+        if let Some(card) = entry.event.card()
+            && let Entry::Vacant(place) = self.cards.entry(card)
+        {
+            place.insert(carriers::card_in(load(&mut self.rows, rows, card_key(card))?, card)?);
+        }
+        if let Some(holder) = entry.event.holder()
+            && let Entry::Vacant(place) = self.holders.entry(holder)
+        {
+            place.insert(carriers::holder_in(load(&mut self.rows, rows, holder_key(holder))?, holder)?);
         }
         Ok(())
     }
@@ -64,11 +87,17 @@ impl Overlay {
         self.rows.len()
     }
 
-    /// Folds an entry into records loaded before.
+    /// Folds an entry into what was loaded before.
     pub(super) fn fold(&mut self, numbered: &Numbered) {
         if let Some(certificate) = numbered.entry.event.certificate() {
             let record = self.records.entry((certificate.authority, certificate.serial)).or_default();
             Record::apply(record, numbered);
+        }
+        if let Some(card) = numbered.entry.event.card() {
+            Card::apply(self.cards.entry(card).or_default(), numbered);
+        }
+        if let Some(holder) = numbered.entry.event.holder() {
+            Holder::apply(self.holders.entry(holder).or_default(), numbered);
         }
         if let Some(RequestId { key, digest }) = numbered.entry.origin.request {
             let recorded_at = numbered.entry.recorded_at;
@@ -83,7 +112,7 @@ impl Overlay {
         }
     }
 
-    /// Writes the records into rows, as what they are after the entry at `position`.
+    /// Writes all of it into rows, as what it is after the last entry that `held` names.
     pub(super) fn store(&self, rows: &Rows, held: &Held) -> Result<(), StoreError> {
         let mut batch: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
         let mut packed: BTreeMap<Vec<u8>, BTreeMap<SerialNumber, Cow<'_, [u8]>>> = BTreeMap::new();
@@ -111,6 +140,20 @@ impl Overlay {
             }
             batch.insert(key, octets);
         }
+        let mut packed = Packed::default();
+        for (id, card) in &self.cards {
+            let Some(card) = card else { continue };
+            let mut octets = Vec::new();
+            card.write(&mut octets);
+            packed.put(&self.rows, card_key(*id), id.0, octets)?;
+        }
+        for (id, holder) in &self.holders {
+            let Some(holder) = holder else { continue };
+            let mut octets = Vec::new();
+            holder.write(&mut octets);
+            packed.put(&self.rows, holder_key(*id), id.0, octets)?;
+        }
+        packed.write(&mut batch);
         let mut by_row: BTreeMap<Vec<u8>, BTreeMap<[u8; 16], Seen>> = BTreeMap::new();
         for (key, seen) in &self.requests {
             let row_key = request_key(key);
@@ -151,9 +194,12 @@ pub(super) struct Held {
 
 const HELD_KEY: &[u8] = b"p";
 
+/// Rises with every change of what rows hold, or how: rows of another version are made anew.
+const ROWS_VERSION: u8 = 2;
+
 impl Held {
     fn octets(&self) -> Vec<u8> {
-        [&self.journal_id[..], &self.position.0.to_be_bytes(), &self.head].concat()
+        [&[ROWS_VERSION][..], &self.journal_id, &self.position.0.to_be_bytes(), &self.head].concat()
     }
 
     /// True when the rows hold exactly this.
@@ -285,6 +331,6 @@ fn requests(row: &[u8]) -> Result<BTreeMap<[u8; 16], Seen>, StoreError> {
     Ok(requests)
 }
 
-fn broken() -> StoreError {
+pub(super) fn broken() -> StoreError {
     StoreError::Projection("a row is not what was written".to_owned())
 }

@@ -2,15 +2,22 @@
 //!
 //! | key | octets | row |
 //! |---|---|---|
-//! | `p` | 1 | journal id 16, position 8, head 32: what all other rows hold |
+//! | `p` | 1 | version 1, journal id 16, position 8, head 32: what all other rows hold |
 //! | `d`, authority, block | 1 + 1 + 8 | records of serials 64·block … 64·block + 63 |
 //! | `w`, authority, octets, lead | 1 + 1 + 1 + 2 | records of serials above 64 bits with so many octets and these first two |
 //! | `k`, lead | 1 + 2 | requests whose key begins with these two octets |
+//! | `c`, lead | 1 + 2 | cards and phones whose number begins with these two octets |
+//! | `h`, lead | 1 + 2 | people whose number begins with these two octets |
 //!
 //! | row of `d` and `w`: each record | octets | |
 //! |---|---|---|
 //! | serial | 1 + n | length, magnitude; rising |
 //! | record | 4 + n | length, then as in the codec of records |
+//!
+//! | row of `c` and `h`: each | octets | |
+//! |---|---|---|
+//! | number | 16 | rising |
+//! | card or holder | 4 + n | length, then as in the codec of records |
 //!
 //! | row of `k`: each request | offset | octets | |
 //! |---|---|---|---|

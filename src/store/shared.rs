@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::archive::ArchiveReader;
+use super::carriers;
 use super::error::{DiskFault, NotReady, Progress, StoreError, SubmitError};
 use super::facts::Facts;
 use super::frame::Head;
@@ -17,7 +18,7 @@ use super::segments::Segments;
 use super::submission::Outcome;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{Numbered, Position, Record, Refusal, RequestId};
+use crate::record::{Card, CardId, Holder, HolderId, Numbered, Position, Record, Refusal, RequestId};
 
 /// The store without its writers.
 #[derive(Debug)]
@@ -129,6 +130,28 @@ impl Shared {
             return Ok(Some(record.clone()));
         }
         overlay::find(&*self.rows()?, authority, serial)
+    }
+
+    pub(super) fn find_card(&self, card: CardId) -> Result<Option<Card>, StoreError> {
+        if let Some(card) = self.recent().find_card(card) {
+            return Ok(Some(card.clone()));
+        }
+        carriers::find_card(&*self.rows()?, card)
+    }
+
+    pub(super) fn find_holder(&self, holder: HolderId) -> Result<Option<Holder>, StoreError> {
+        if let Some(holder) = self.recent().find_holder(holder) {
+            return Ok(Some(holder.clone()));
+        }
+        carriers::find_holder(&*self.rows()?, holder)
+    }
+
+    pub(super) fn each_card(&self, at: Position, each: &mut dyn FnMut(Card)) -> Result<(), StoreError> {
+        carriers::each_card(&*self.rows_at(at)?, each)
+    }
+
+    pub(super) fn each_holder(&self, at: Position, each: &mut dyn FnMut(Holder)) -> Result<(), StoreError> {
+        carriers::each_holder(&*self.rows_at(at)?, each)
     }
 
     pub(super) fn find_outcome(&self, request: &RequestId) -> Result<Option<Outcome>, SubmitError> {

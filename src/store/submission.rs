@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use super::carriers;
 use super::error::{StoreError, SubmitError};
 use super::facts::Facts;
 use super::overlay::{self, Overlay};
 use super::rows::Rows;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{Event, Numbered, Origin, Position, Record, Refusal};
+use crate::record::{Card, CardId, Event, Holder, HolderId, Numbered, Origin, Position, Record, Refusal};
 
 /// A decision: what to write, given the records and the time. Pure: it may be asked twice, and
 /// its events may be lost when the disk fails.
@@ -58,6 +59,28 @@ impl Records<'_> {
             return Ok(Some(record.clone()));
         }
         overlay::find(self.rows, authority, serial).map_err(|error| refusal(&error))
+    }
+
+    /// A card or phone.
+    ///
+    /// # Errors
+    /// [`Refusal::Records`].
+    pub fn find_card(&self, card: CardId) -> Result<Option<Card>, Refusal> {
+        if let Some(card) = self.overlay.find_card(card) {
+            return Ok(Some(card.clone()));
+        }
+        carriers::find_card(self.rows, card).map_err(|error| refusal(&error))
+    }
+
+    /// A person.
+    ///
+    /// # Errors
+    /// [`Refusal::Records`].
+    pub fn find_holder(&self, holder: HolderId) -> Result<Option<Holder>, Refusal> {
+        if let Some(holder) = self.overlay.find_holder(holder) {
+            return Ok(Some(holder.clone()));
+        }
+        carriers::find_holder(self.rows, holder).map_err(|error| refusal(&error))
     }
 
     /// The facts.

@@ -18,7 +18,9 @@ use super::shared::{Projection, Shared};
 use super::submission::{Decide, Done, Outcome, Submission};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{ArchivePlace, Epoch, Numbered, Origin, Position, Record, RequestId};
+use crate::record::{
+    ArchivePlace, Card, CardId, Epoch, Holder, HolderId, Numbered, Origin, Position, Record, RequestId,
+};
 
 /// The store: journal, archive and projection. Clones are the same store; the last one dropped
 /// without [`Store::close`] stops it as a crash would, only tidier.
@@ -106,6 +108,39 @@ impl Store {
     /// [`StoreError::Rebuilding`] for a while after some starts; what the disk says.
     pub fn find(&self, authority: AuthorityId, serial: &SerialNumber) -> Result<Option<Record>, StoreError> {
         self.0.shared.find(authority, serial)
+    }
+
+    /// A card or phone, as far as it is durable.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn find_card(&self, card: CardId) -> Result<Option<Card>, StoreError> {
+        self.0.shared.find_card(card)
+    }
+
+    /// A person, as far as it is durable.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn find_holder(&self, holder: HolderId) -> Result<Option<Holder>, StoreError> {
+        self.0.shared.find_holder(holder)
+    }
+
+    /// Passes every card and phone, in the order of their numbers, once all entries up to `at` are in
+    /// the projection; later ones may show. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::scan`].
+    pub fn each_card(&self, at: Position, each: &mut dyn FnMut(Card)) -> Result<(), StoreError> {
+        self.0.shared.each_card(at, each)
+    }
+
+    /// Passes every person, as [`Self::each_card`] does cards.
+    ///
+    /// # Errors
+    /// As [`Self::scan`].
+    pub fn each_holder(&self, at: Position, each: &mut dyn FnMut(Holder)) -> Result<(), StoreError> {
+        self.0.shared.each_holder(at, each)
     }
 
     /// What became of a request before, as far as it is durable: whoever must do costly work
