@@ -1,9 +1,18 @@
-//! What may become of a certificate: pure decisions over its record.
+//! What may become of certificates, and of the cards and phones that carry them: pure decisions
+//! over records.
 //!
-//! A decision is handed the record as it stands and the time it will bear, and returns the
-//! event to be journaled, nothing when it is so already, or a refusal. It reads no clock and
+//! A decision is handed the records as they stand and the time it will bear, and returns the
+//! events to be journaled, nothing when it is so already, or a refusal. It reads no clock and
 //! writes nothing, so the committer may run it again.
 
+mod hand_over;
+mod issuing;
+mod movement;
+mod reconcile;
 mod status;
 
+pub use hand_over::{alive, hand_over, is_at_its_end, is_good};
+pub use issuing::{Occasion, may_issue, may_set_up_phone, newest};
+pub use movement::{Carried, Report};
+pub use reconcile::{Disagreement, of_card, of_holder};
 pub use status::{Revoke, hold, release, revoke};

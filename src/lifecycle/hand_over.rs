@@ -1,0 +1,68 @@
+//! What must be so before a card is issued or handed over.
+
+use super::issuing::newest;
+use super::movement::Carried;
+use crate::der::UnixTime;
+use crate::pki::{Carrier, CarrierState, CertStatus};
+use crate::record::{CardId, CardStatus, Event, Holder, Record, Refusal};
+
+/// Hands a card over: refused unless it is good, and every earlier card of its holder is at its end.
+/// `carried` is all that the holder ever had, in the order of application.
+///
+/// # Errors
+/// [`Refusal`], which says what stands against it.
+pub fn hand_over(
+    card: CardId,
+    holder: &Holder,
+    carried: &[Carried],
+    now: UnixTime,
+) -> Result<Option<Event>, Refusal> {
+    alive(holder, now)?;
+    let at = carried.iter().position(|one| one.card.applied.card == card).ok_or(Refusal::NoCard(card))?;
+    let (earlier, rest) = carried.split_at(at);
+    let Some(one) = rest.first() else { return Err(Refusal::NoCard(card)) };
+    match one.card.status.state {
+        CarrierState::InUse => return Ok(None),
+        CarrierState::Issued => {}
+        state => return Err(Refusal::CardIs { card, state }),
+    }
+    for kind in one.card.applied.carrier.kinds() {
+        if let Some(record) = newest(one, kind).filter(|record| !is_good(record, now)) {
+            return Err(Refusal::NotGood { card, kind, serial: record.issued.certificate.serial });
+        }
+    }
+    let others =
+        earlier.iter().chain(rest.iter().skip(1).filter(|one| one.card.status.state == CarrierState::InUse));
+    for other in others.filter(|other| other.card.applied.carrier == Carrier::Card) {
+        if !is_at_its_end(other, now) {
+            return Err(Refusal::OtherCard { card: other.card.applied.card, state: other.card.status.state });
+        }
+    }
+    let status = CardStatus { state: CarrierState::InUse, ..one.card.status };
+    Ok(Some(Event::CardChanged(card, status)))
+}
+
+/// Nothing is issued or handed to a person after what ends all of their certificates.
+///
+/// # Errors
+/// [`Refusal::HolderEnded`].
+pub fn alive(holder: &Holder, now: UnixTime) -> Result<(), Refusal> {
+    match holder.status.ended_at {
+        Some(ended) if ended <= now => Err(Refusal::HolderEnded { holder: holder.id, since: ended }),
+        _ => Ok(()),
+    }
+}
+
+/// Abolished, or expired: nobody can use it any more.
+#[must_use]
+pub fn is_at_its_end(one: &Carried, now: UnixTime) -> bool {
+    let expired = one.card.applied.expires.is_some_and(|expires| expires < now);
+    let all_over = !one.records.is_empty() && one.records.iter().all(|record| record.issued.not_after < now);
+    one.card.status.state == CarrierState::Abolished || expired || all_over
+}
+
+/// Neither revoked, held nor expired.
+#[must_use]
+pub fn is_good(record: &Record, now: UnixTime) -> bool {
+    record.status() == CertStatus::Good && record.issued.not_after >= now
+}
