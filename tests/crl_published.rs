@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use sekisho::config::Config;
 use sekisho::office::data::DataDir;
-use sekisho::office::{self, Application, Asked, Office, Selector, SubjectKeySource, Wish};
+use sekisho::office::{self, Application, Asked, Office, Place, Selector, SubjectKeySource, Wish};
 use sekisho::pki::{AuthorityId, CertificateKind, Partition, RevocationReason};
 use sekisho::record::Origin;
 use sekisho::store::Clock;
@@ -52,6 +52,7 @@ impl Desk {
                 municipality: Partition(partition),
                 kinds: vec![kind],
                 subject_key: SubjectKeySource::TestKey,
+                place: Place::New,
             };
             let pair = office.issue(&application, Origin::service()).unwrap();
             let one = &pair.certificates[0];

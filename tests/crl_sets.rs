@@ -19,8 +19,8 @@ use sekisho::config::Config;
 use sekisho::crl::{Catalogue, CrlKind, Row};
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, Asked, Comparison, Keeper, Office, OfficeError, Overdue, Selector, SubjectKeySource,
-    Wish,
+    self, Application, Asked, Comparison, Keeper, Office, OfficeError, Overdue, Place, Selector,
+    SubjectKeySource, Wish,
 };
 use sekisho::pki::{AuthorityId, CertificateKind, Partition, RevocationReason};
 use sekisho::record::{Actor, Event, Origin, Position};
@@ -77,6 +77,7 @@ impl World {
             municipality: Partition(13221),
             kinds: vec![kind],
             subject_key: SubjectKeySource::TestKey,
+            place: Place::New,
         };
         let pair = self.office.issue(&application, Origin::service()).unwrap();
         let one = &pair.certificates[0];

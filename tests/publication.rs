@@ -19,7 +19,7 @@ use sekisho::config::Config;
 use sekisho::crl::{Catalogue, CrlKind};
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, Asked, Office, OfficeError, Schedule, Selector, SubjectKeySource, Wish,
+    self, Application, Asked, Office, OfficeError, Place, Schedule, Selector, SubjectKeySource, Wish,
 };
 use sekisho::pki::{AuthorityId, CertificateKind, Partition, RevocationReason};
 use sekisho::record::{Event, Origin};
@@ -65,6 +65,7 @@ impl World {
             municipality: Partition(partition),
             kinds: vec![kind],
             subject_key: SubjectKeySource::TestKey,
+            place: Place::New,
         };
         let pair = self.office.issue(&application, Origin::service()).unwrap();
         let one = &pair.certificates[0];
@@ -425,6 +426,7 @@ fn an_authority_without_a_valid_key_signs_nothing() {
         municipality: Partition(13221),
         kinds: vec![CertificateKind::CardSign],
         subject_key: SubjectKeySource::TestKey,
+        place: Place::New,
     };
     let error = world.office.issue(&application, Origin::service()).unwrap_err();
     assert!(matches!(error, OfficeError::NoGeneration(_)), "{error}");

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::api::{self, Problem, ProblemKind, Status, path};
+use super::cards;
 use super::explain;
 use super::verifiers;
 use crate::der::UnixTime;
@@ -50,6 +51,18 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
         path::CLOCK_RELEASE => {
             reply(&api::ClockRelease::from(office.release_clock(origin(actor, None, address, body))?))
         }
+        path::CARD_APPLY => {
+            let asked: api::ApplyForCard = parse(body)?;
+            reply(&cards::apply(office, &asked, origin(actor, asked.key.as_deref(), address, body))?)
+        }
+        path::CARD_HAND_OVER => {
+            let asked: api::NamedCard = parse(body)?;
+            reply(&cards::hand_over(office, &asked, origin(actor, asked.key.as_deref(), address, body))?)
+        }
+        path::CARD_SHOW => reply(&cards::show(office, &parse(body)?)?),
+        path::MOVEMENTS => reply(&cards::movements(office, &parse(body)?, &actor)?),
+        path::COMPROMISED => reply(&cards::compromised(office, &parse(body)?, &actor)?),
+        path::RECONCILE => reply(&cards::reconcile(office)?),
         path::EXPLAIN => {
             let asked: api::Explain = parse(body)?;
             reply(&explain::explain(office, &selector(&asked.certificate)?)?)
@@ -77,8 +90,12 @@ fn issue(office: &Office, asked: &api::Issue, body: &[u8], actor: Actor) -> Resu
             }
             api::SubjectKeySource::TestKey => office::SubjectKeySource::TestKey,
         },
+        place: cards::place(asked)?,
     };
     let issued = office.issue(&application, origin(actor, asked.key.as_deref(), path::ISSUE, body))?;
+    let first = issued.certificates.first().map(|one| one.issued.clone());
+    let card = first.as_ref().and_then(|issued| issued.card).map(|card| card.to_string());
+    let holder = first.and_then(|issued| issued.holder).map(|holder| holder.to_string());
     let certificates = issued.certificates.into_iter().map(|one| api::IssuedCertificate {
         authority: one.authority,
         generation: one.issued.certificate.generation.number(),
@@ -92,6 +109,8 @@ fn issue(office: &Office, asked: &api::Issue, body: &[u8], actor: Actor) -> Resu
         position: issued.position.0,
         recorded_at: issued.recorded_at.to_string(),
         repeated: issued.repeated,
+        card,
+        holder,
     })
 }
 

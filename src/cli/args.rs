@@ -51,6 +51,25 @@ pub enum Command {
     Reload,
     /// Show the clock, or vouch for it after it stepped
     Clock(Clock),
+    /// Apply for a card, hand it over, show it
+    #[command(subcommand)]
+    Card(CardCommand),
+    /// Carry out what the resident registry reports
+    #[command(subcommand)]
+    Movements(MovementsCommand),
+    /// Compare cards with their certificates, and each person's cards with each other
+    Reconcile,
+    /// Print what revokes what
+    Rules,
+    /// Revoke all that a compromised key of an authority signed for residents, for ever
+    Compromised {
+        /// sign or auth
+        #[arg(long)]
+        authority: String,
+        /// Which of its keys
+        #[arg(long)]
+        generation: u8,
+    },
     /// Register, suspend or list the verifiers who may ask by OCSP
     #[command(subcommand)]
     Verifier(Verifier),
@@ -139,12 +158,68 @@ pub struct Issue {
     /// Public key from the committed pool of test keys
     #[arg(long, group = "source")]
     pub test_key: bool,
+    /// Put them on this card, which was applied for
+    #[arg(long, value_name = "CARD", group = "place", conflicts_with = "batch")]
+    pub card: Option<String>,
+    /// Put them on this card instead of those that are there
+    #[arg(long, value_name = "CARD", group = "place", conflicts_with = "batch")]
+    pub renew: Option<String>,
+    /// Put them on a phone that is set up with this card
+    #[arg(long, value_name = "CARD", group = "place", conflicts_with = "batch")]
+    pub phone_with: Option<String>,
     /// Where to write the certificates
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub out: PathBuf,
     /// Idempotency key: repeating the command with it issues nothing twice
     #[arg(long)]
     pub key: Option<String>,
+}
+
+/// `card`.
+#[derive(Debug, Subcommand)]
+pub enum CardCommand {
+    /// Apply for a card; certificates are put on it by issue --card
+    Apply {
+        /// Who, as printed when their first certificates were issued [default: somebody new]
+        #[arg(long)]
+        holder: Option<String>,
+        /// Municipality code, five digits
+        #[arg(long, value_name = "CODE")]
+        municipality: String,
+        /// When the card itself expires, e.g. 2036-11-22T14:59:59Z
+        #[arg(long, value_name = "TIME")]
+        expires: Option<String>,
+        /// Idempotency key
+        #[arg(long)]
+        key: Option<String>,
+    },
+    /// Hand a card over; refused unless it is good and every earlier one is at its end
+    HandOver {
+        /// The card
+        card: String,
+        /// Idempotency key
+        #[arg(long)]
+        key: Option<String>,
+    },
+    /// Show a card or phone, and what is on it
+    Show {
+        /// The card or phone
+        card: String,
+    },
+}
+
+/// `movements`.
+#[derive(Debug, Subcommand)]
+pub enum MovementsCommand {
+    /// Report every line of a file, each a JSON object with event_id, kind, card or holder, effective_at
+    Import {
+        /// The feed; - for standard input
+        #[arg(value_name = "FILE.ndjson")]
+        file: PathBuf,
+        /// Tell what each line would do now, and write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Names a certificate.

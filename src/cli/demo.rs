@@ -3,22 +3,25 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::args::Demo;
 use super::issue::progress_bar;
 use super::presign;
-use super::residents::{Outcome, Population};
+use super::residents::Population;
 use super::running::{Running, ToldToStop};
 use super::{DataDir, Failure};
 use crate::config::Config;
-use crate::lifecycle;
-use crate::office::{self, Asked, FilesWanted, Listed, Manifest, Office, OfficeError, Selector, Wish};
-use crate::pki::{AuthorityId, SerialNumber};
+use crate::office::{self, FilesWanted, Listed, Manifest, Office, OfficeError, Reported, Subject};
+use crate::pki::AuthorityId;
 use crate::record::{Actor, Origin, RequestId};
 
 /// Residents registered at once: each waits for the disk most of the time, and the store syncs
 /// for all of them together.
 const CLERKS: usize = 16;
+
+/// How long a card of a demo is in use before something happens to it.
+const IN_USE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(data: &DataDir, asked: &Demo, json: bool) -> Result<(), Failure> {
     crate::telemetry::start();
@@ -74,6 +77,7 @@ fn populate(office: &Office, residents: u32) -> Result<(), OfficeError> {
     let progress = progress_bar(usize::try_from(residents).unwrap_or(0), "residents");
     let next = AtomicU32::new(0);
     let failed: Mutex<Option<OfficeError>> = Mutex::new(None);
+    let fates = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..CLERKS {
             scope.spawn(|| {
@@ -82,10 +86,13 @@ fn populate(office: &Office, residents: u32) -> Result<(), OfficeError> {
                     if number >= residents {
                         return;
                     }
-                    if let Err(error) = register(office, &population, number) {
-                        failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                        next.store(residents, Ordering::Relaxed);
-                        return;
+                    match register(office, &population, number) {
+                        Ok(fate) => fates.lock().unwrap_or_else(PoisonError::into_inner).extend(fate),
+                        Err(error) => {
+                            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                            next.store(residents, Ordering::Relaxed);
+                            return;
+                        }
                     }
                     progress.inc(1);
                 }
@@ -93,30 +100,33 @@ fn populate(office: &Office, residents: u32) -> Result<(), OfficeError> {
         }
     });
     progress.finish_and_clear();
-    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)?;
+    std::thread::sleep(IN_USE);
+    let fates: Vec<Reported> = fates.into_inner().unwrap_or_else(PoisonError::into_inner);
+    office.report(&fates, &Actor::service()).into_iter().try_for_each(|effect| effect.map(drop))
 }
 
-fn register(office: &Office, population: &Population, number: u32) -> Result<(), OfficeError> {
+/// Issues a resident's card and hands it over; what is to be reported of them then.
+fn register(office: &Office, population: &Population, number: u32) -> Result<Option<Reported>, OfficeError> {
     let actor = Actor::service();
     let request = RequestId::new(&actor, &format!("demo-{number}"), &number.to_be_bytes());
     let pair = office.issue(&population.application(number), Origin { actor, request: Some(request) })?;
-    let wish_for = |authority: &str| match population.outcome(number) {
-        Outcome::Good => None,
-        Outcome::Held => Some(Wish::Hold { invalidity_date: None }),
-        Outcome::Ended(fate) => {
-            let meant = if authority == "sign" { fate.sign } else { fate.auth };
-            let revoke = lifecycle::Revoke { reason: Some(fate.reason), invalidity_date: None };
-            meant.then_some(Wish::Revoke(revoke))
-        }
-    };
-    for one in &pair.certificates {
-        if let Some(wish) = wish_for(&one.authority) {
-            let serial: SerialNumber = one.issued.certificate.serial;
-            let certificate = Selector::Named { authority: one.authority.clone(), serial };
-            office.change(&Asked { certificate, wish }, Origin::service())?;
-        }
+    let Some(issued) = pair.certificates.first().map(|one| &one.issued) else { return Ok(None) };
+    let Some(card) = issued.card else { return Ok(None) };
+    // One that is not good any more was handed over before this start.
+    match office.hand_over(card, Origin::service()) {
+        Ok(_) | Err(OfficeError::Refused(_)) => {}
+        Err(error) => return Err(error),
     }
-    Ok(())
+    Ok(population.fate(number).map(|fate| Reported {
+        event_id: format!("demo-{number}"),
+        event: fate.event.to_owned(),
+        subject: Subject::Card(card),
+        kind: fate.certificate,
+        municipality: None,
+        effective_at: issued.not_before.plus(IN_USE),
+        reported_at: None,
+    }))
 }
 
 fn write_manifest(data: &DataDir, file: &Path, manifest: &Manifest) -> Result<(), Failure> {
@@ -168,6 +178,8 @@ fn print_lines(data: &DataDir, manifest: &Manifest, metrics: &str, json: bool) -
             format!("{sekisho} revoke --data {data} --cert {} --reason keyCompromise", quoted(&spare))
         }),
         ("all that is known of it", format!("{sekisho} status --data {data} --cert {}", quoted(&spare))),
+        ("what revokes what", format!("{sekisho} rules")),
+        ("every card beside its certificates", format!("{sekisho} reconcile --data {data}")),
     ];
     if json {
         let lines: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();

@@ -46,6 +46,9 @@ fn request(asked: &Issue) -> Result<api::Issue, Failure> {
         municipality: given(&asked.municipality),
         kinds: asked.kind.clone(),
         subject_key,
+        card: asked.card.clone(),
+        renew: asked.renew.clone(),
+        phone_with: asked.phone_with.clone(),
         key: asked.key.clone(),
     })
 }
@@ -138,7 +141,8 @@ fn in_words(issued: &IssuedPair, files: &[PathBuf]) -> String {
         let api::IssuedCertificate { authority, serial, kind, not_after, .. } = one;
         format!("{authority} {serial} ({kind}, until {not_after}{repeated}): {}", file.display())
     });
-    lines.collect::<Vec<_>>().join("\n")
+    let on = issued.card.iter().zip(&issued.holder).map(|(card, holder)| format!("on {card} of {holder}"));
+    lines.chain(on).collect::<Vec<_>>().join("\n")
 }
 
 /// A bar on standard error while a person watches; nothing otherwise.

@@ -4,6 +4,7 @@
 //! show`, `crl diff` and `crl verify` read CRLs, whosesoever; every other command is a client of the admin socket of the service that runs on the data directory.
 
 mod args;
+mod card;
 mod change;
 mod check;
 mod client;
@@ -15,6 +16,7 @@ mod gauges;
 mod hangup;
 mod issue;
 mod load;
+mod movements;
 mod named;
 mod presign;
 mod reload;
@@ -135,6 +137,13 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
         Command::Explain(explain) => explain::run(&data, explain, json),
         Command::Clock(clock) => clock::run(&data, clock, json),
         Command::Verifier(verifier) => verifier::run(&data, verifier, json),
+        Command::Card(card) => card::run(&data, card, json),
+        Command::Movements(movements) => movements::run(&data, movements, json),
+        Command::Compromised { authority, generation } => {
+            card::compromised(&data, authority, *generation, json)
+        }
+        Command::Reconcile => card::reconcile(&data, json),
+        Command::Rules => card::rules(json),
         Command::Check(check) => check::run(&data, check, json),
         Command::Load(load) => load::run(load, json),
         Command::TestMaterial { directory } => crate::issue::test_material::write(directory)

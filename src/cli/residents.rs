@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::office::{Application, SubjectKeySource};
-use crate::pki::{CertificateKind, Partition, RevocationReason};
+use crate::office::{Application, Place, SubjectKeySource};
+use crate::pki::{CertificateKind, Partition};
 use crate::profile::{Municipality, MunicipalityKind, Profile};
 
 const FAMILY_NAMES: [&str; 16] = [
@@ -49,30 +49,23 @@ const YEARS: u32 = 60;
 
 /// What a twentieth of the residents go through, in turn.
 const FATES: [Fate; 5] = [
-    Fate { sign: true, auth: false, reason: RevocationReason::AffiliationChanged },
-    Fate { sign: true, auth: true, reason: RevocationReason::CessationOfOperation },
-    Fate { sign: true, auth: true, reason: RevocationReason::Superseded },
-    Fate { sign: false, auth: true, reason: RevocationReason::KeyCompromise },
-    Fate { sign: true, auth: true, reason: RevocationReason::CessationOfOperation },
+    Fate { event: "move-within", certificate: None },
+    Fate { event: "death", certificate: None },
+    Fate { event: "re-issue", certificate: None },
+    Fate { event: "key-compromise", certificate: Some(CertificateKind::CardAuth) },
+    Fate { event: "card-abolition", certificate: None },
 ];
 
-/// An end that a certificate comes to: a move, a death, a renewal, a leaked key, a card given up.
+/// What a hundredth go through.
+const LOST: Fate = Fate { event: "card-suspension", certificate: None };
+
+/// Something that is reported of a resident, or of their card.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fate {
-    pub(super) sign: bool,
-    pub(super) auth: bool,
-    pub(super) reason: RevocationReason,
-}
-
-/// What becomes of a resident's certificates.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Outcome {
-    /// Nothing.
-    Good,
-    /// Revoked.
-    Ended(Fate),
-    /// The card was reported lost.
-    Held,
+    /// The rule's name.
+    pub(super) event: &'static str,
+    /// The certificate it names.
+    pub(super) certificate: Option<CertificateKind>,
 }
 
 /// An invented population.
@@ -118,20 +111,21 @@ impl Population {
             municipality: home.map_or(Partition(0), |place| place.code),
             kinds: vec![CertificateKind::CardSign, CertificateKind::CardAuth],
             subject_key: SubjectKeySource::TestKey,
+            place: Place::New,
         }
     }
 
     /// What becomes of resident `number`: one in twenty is revoked, one in a hundred held, and
     /// in a small population enough of each to try.
-    pub(super) fn outcome(&self, number: u32) -> Outcome {
+    pub(super) fn fate(&self, number: u32) -> Option<Fate> {
         let (revoked_every, held_every) = if self.count < 500 { (6, 17) } else { (20, 100) };
         if number % revoked_every == 3 {
             let turn = usize::try_from(number / revoked_every).unwrap_or(0) % FATES.len();
-            FATES.get(turn).copied().map_or(Outcome::Good, Outcome::Ended)
+            FATES.get(turn).copied()
         } else if number % held_every == 7 % held_every {
-            Outcome::Held
+            Some(LOST)
         } else {
-            Outcome::Good
+            None
         }
     }
 }

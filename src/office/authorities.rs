@@ -14,7 +14,7 @@ use crate::pki::{AuthorityId, CertStatus, CertificateKind, Generation, HashAlgor
 use crate::profile::{Authority, KeyType, Profile};
 use crate::record::{CertificateRef, Event, Issued, Origin, Refusal};
 use crate::signer::{Key, SimDevice};
-use crate::store::Store;
+use crate::store::{Records, Store};
 
 /// A key of an authority that may still sign.
 #[derive(Debug)]
@@ -183,15 +183,21 @@ pub(super) fn record_issued(
     origin: Origin,
 ) -> Result<crate::store::Outcome, OfficeError> {
     let decide: crate::store::Decide = Box::new(move |records, _| {
-        for issued in &all {
-            let certificate = issued.certificate;
-            if records.find(certificate.authority, &certificate.serial)?.is_some() {
-                return Err(Refusal::IssuedBefore(certificate));
-            }
-        }
+        refuse_issued_before(records, &all)?;
         Ok(all.iter().cloned().map(Event::Issued).collect())
     });
     Ok(store.submit_wait(origin, decide)?)
+}
+
+/// A serial is issued once.
+pub(super) fn refuse_issued_before(records: &Records<'_>, all: &[Issued]) -> Result<(), Refusal> {
+    for issued in all {
+        let certificate = issued.certificate;
+        if records.find(certificate.authority, &certificate.serial)?.is_some() {
+            return Err(Refusal::IssuedBefore(certificate));
+        }
+    }
+    Ok(())
 }
 
 /// Loads every generation whose CA certificate has not expired; writes its PEM for people.

@@ -130,7 +130,7 @@ impl Office {
     }
 
     /// The kinds whose hold the profile lets be lifted.
-    fn liftable(&self) -> Vec<CertificateKind> {
+    pub(super) fn liftable(&self) -> Vec<CertificateKind> {
         CertificateKind::ALL.into_iter().filter(|kind| self.profile.lift_allowed(*kind)).collect()
     }
 }

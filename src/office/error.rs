@@ -34,6 +34,21 @@ pub enum OfficeError {
     /// No serial number.
     #[error(transparent)]
     Serial(#[from] SerialError),
+    /// An event without a usable id.
+    #[error("give the event an id of 1 to {0} octets: by it a repetition is known")]
+    EventId(usize),
+    /// An event that no rule is about.
+    #[error("no rule is about {0}: look at sekisho rules")]
+    NoRule(String),
+    /// No card, or no holder.
+    #[error(transparent)]
+    Id(#[from] crate::record::IdError),
+    /// A report about nobody, or about two.
+    #[error("name a card or a holder, and not both")]
+    Subject,
+    /// A key that is not there.
+    #[error("authority {0} has no key of generation {1}")]
+    NoSuchKey(String, u8),
     /// No reason.
     #[error(transparent)]
     Reason(#[from] ReasonError),
@@ -211,6 +226,11 @@ impl OfficeError {
             | Self::NotACertificate
             | Self::Kind(_)
             | Self::Kinds(_)
+            | Self::EventId(_)
+            | Self::Subject
+            | Self::NoSuchKey(..)
+            | Self::NoRule(_)
+            | Self::Id(_)
             | Self::Serial(_)
             | Self::Reason(_)
             | Self::Time(_)

@@ -6,14 +6,16 @@
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::archived::{Archived, Holder};
-use super::authorities::{archived_certificate, record_issued, sha256};
+use super::authorities::{archived_certificate, sha256};
+use super::decisions::Placed;
 use super::{LiveGeneration, Office, OfficeError};
 use crate::der::UnixTime;
 use crate::issue::{
     self, Address, Applicant, BirthDate, CommonName, HolderName, IssueError, Limits, OcspUrl, Resident, Sex,
     SubjectKey, TestKeys, Validity, WindowId,
 };
-use crate::pki::{AuthorityId, CertificateKind, Partition, SerialNumber};
+use crate::lifecycle::{self, Carried, Occasion};
+use crate::pki::{AuthorityId, Carrier, CertificateKind, Partition, SerialNumber};
 use crate::record::{CardId, Event, HolderId, Issued, Numbered, Origin, Position};
 use crate::store::Outcome;
 
@@ -37,6 +39,24 @@ pub struct Application {
     pub kinds: Vec<CertificateKind>,
     /// Where the public key comes from.
     pub subject_key: SubjectKeySource,
+    /// What they are put on.
+    pub place: Place,
+}
+
+/// What certificates are put on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// A new card of somebody new; for phone kinds, a phone set up with no card that is known here.
+    New,
+    /// A card that was applied for.
+    Card(CardId),
+    /// A card, instead of those that are on it.
+    Renewed(CardId),
+    /// A new phone, set up with this card; its holder's phone before it is at its end then.
+    Phone {
+        /// The card.
+        with: CardId,
+    },
 }
 
 /// Where a subject's public key comes from.
@@ -74,6 +94,19 @@ pub struct IssuedCertificate {
     pub der: Vec<u8>,
 }
 
+/// What is known of the place before anything is signed; looked at again when it is recorded.
+struct Lodging {
+    place: Place,
+    card: CardId,
+    holder: HolderId,
+    /// The card's own expiry.
+    expires: Option<UnixTime>,
+    /// All certificates there end with this.
+    inherited: Option<UnixTime>,
+    /// Ends of the newest certificates there, by kind.
+    ends: Vec<(CertificateKind, UnixTime)>,
+}
+
 /// A certificate signed and not yet recorded.
 struct Signed {
     kind: CertificateKind,
@@ -102,8 +135,9 @@ impl Office {
         let kinds = kinds(&application.kinds)?;
         let authorities = kinds.iter().filter_map(|kind| self.profile.authority_of(*kind));
         self.open_partitions(&authorities.map(|known| (known.id, application.municipality)).collect())?;
-        let signed = self.sign_all(application, &applicant, &kinds, now)?;
-        let (holder, card) = (HolderId(random()?), CardId(random()?));
+        let lodging = self.lodging(application.place, &kinds, now)?;
+        let signed = self.sign_all(application, &applicant, &kinds, &lodging, now)?;
+        let (holder, card) = (lodging.holder, lodging.card);
         let archived_holder = Holder {
             id: holder,
             name: applicant.name.text().to_owned(),
@@ -135,8 +169,52 @@ impl Office {
                 twin: names.iter().copied().find(|name| *name != own),
             });
         }
-        let outcome = record_issued(&self.store, all, origin)?;
+        let outcome = self.record_in(&lodging, all, application.municipality, origin)?;
         self.issued_pair(&outcome)
+    }
+
+    /// Looks at the place, and refuses what would be refused after all the work.
+    fn lodging(
+        &self,
+        place: Place,
+        kinds: &[CertificateKind],
+        now: UnixTime,
+    ) -> Result<Lodging, OfficeError> {
+        let new = || Ok::<_, OfficeError>(CardId(random()?));
+        let known = match place {
+            Place::New => {
+                let (card, holder) = (new()?, HolderId(random()?));
+                return Ok(Lodging { place, card, holder, expires: None, inherited: None, ends: Vec::new() });
+            }
+            Place::Card(card) | Place::Renewed(card) | Place::Phone { with: card } => self.card(card)?,
+        };
+        let holder = known.holder.id;
+        let one = Carried { card: known.card, records: known.records };
+        let (card, inherited) = match place {
+            Place::Phone { .. } => {
+                phone_kinds(kinds)?;
+                (new()?, Some(lifecycle::may_set_up_phone(&one, &known.holder, now)?))
+            }
+            _ => {
+                lifecycle::may_issue(place.occasion(), &one, &known.holder, kinds, now)?;
+                (one.card.applied.card, None)
+            }
+        };
+        let ends = one.records.iter().map(|record| (record.issued.kind, record.issued.not_after)).collect();
+        Ok(Lodging { place, card, holder, expires: one.card.applied.expires, inherited, ends })
+    }
+
+    /// Journals certificates that stand in the archive, with what becomes of those before them.
+    fn record_in(
+        &self,
+        lodging: &Lodging,
+        all: Vec<Issued>,
+        municipality: Partition,
+        origin: Origin,
+    ) -> Result<Outcome, OfficeError> {
+        let Lodging { place, card, holder, .. } = *lodging;
+        let placed = Placed { place, card, holder, municipality, all };
+        Ok(self.store.submit_wait(origin, placed.decision(&self.profile.rules))?)
     }
 
     /// Signs the authentication certificate first: a signing certificate ends no later than it.
@@ -145,17 +223,27 @@ impl Office {
         application: &Application,
         applicant: &Applicant,
         kinds: &[CertificateKind],
+        lodging: &Lodging,
         now: UnixTime,
     ) -> Result<Vec<Signed>, OfficeError> {
         let ocsp_url: OcspUrl = self.public_url.parse()?;
-        let mut twin = None;
+        let newest = |kind| lodging.ends.iter().rev().find(|(of, _)| *of == kind).map(|(_, end)| *end);
+        let mut twin = newest(CertificateKind::CardAuth).filter(|end| *end > now);
         let mut signed: Vec<Signed> = Vec::with_capacity(kinds.len());
         for kind in kinds.iter().rev() {
             let authority = self.profile.authority_of(*kind).ok_or(IssueError::Profile(*kind))?;
             let live = self.signing_generation(authority.id)?;
-            let limits =
-                Limits { previous: None, card_expiry: None, twin, ca_not_after: live.issuer.not_after };
-            let not_after = issue::not_after(&applicant.birth, now, &limits)?;
+            let ca_not_after = live.issuer.not_after;
+            let limits = Limits {
+                previous: newest(*kind),
+                card_expiry: lodging.expires,
+                twin: twin.filter(|_| matches!(kind, CertificateKind::CardSign | CertificateKind::PhoneSign)),
+                ca_not_after,
+            };
+            let not_after = match lodging.inherited {
+                Some(end) => issue::phone_not_after(end, now, ca_not_after)?,
+                None => issue::not_after(&applicant.birth, now, &limits)?,
+            };
             let validity = Validity::new(now, not_after)?;
             let common_name = self.common_name(*kind, application.municipality, now)?;
             let serial = self.store.next_serial(authority.id)?;
@@ -221,6 +309,30 @@ impl Office {
     }
 }
 
+impl Place {
+    pub(super) const fn occasion(self) -> Occasion {
+        match self {
+            Self::Renewed(_) => Occasion::Renewal,
+            Self::New | Self::Card(_) | Self::Phone { .. } => Occasion::First,
+        }
+    }
+
+    /// The card that must be known.
+    pub(super) const fn card(self) -> Option<CardId> {
+        match self {
+            Self::New => None,
+            Self::Card(card) | Self::Renewed(card) | Self::Phone { with: card } => Some(card),
+        }
+    }
+}
+
+fn phone_kinds(kinds: &[CertificateKind]) -> Result<(), OfficeError> {
+    match kinds.iter().find(|kind| !Carrier::Phone.kinds().contains(kind)) {
+        Some(kind) => Err(OfficeError::Kinds(format!("{kind} on a phone"))),
+        None => Ok(()),
+    }
+}
+
 fn applicant(application: &Application, now: UnixTime) -> Result<Applicant, IssueError> {
     Ok(Applicant {
         name: HolderName::new(&application.name, None, None)?,
@@ -264,7 +376,7 @@ fn test_keys() -> Result<&'static TestKeys, OfficeError> {
     POOL.get_or_init(TestKeys::load).as_ref().map_err(|error| OfficeError::Damaged(error.to_string()))
 }
 
-fn random() -> Result<u128, OfficeError> {
+pub(super) fn random() -> Result<u128, OfficeError> {
     Ok(u128::from_be_bytes(random_octets()?))
 }
 

@@ -203,6 +203,7 @@ impl Office {
             // Whose time is over cannot be told; signers are renewed once the clock is believed.
             return Ok(());
         }
+        self.adopt_rules()?;
         match self.renew_signers() {
             // What the device does not sign now, it will later; what was signed goes on.
             Err(error @ OfficeError::Sign(_)) => {

@@ -13,7 +13,7 @@ use sekisho::der::UnixTime;
 use sekisho::ocsp::{Job, Respond, request_for};
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, Asked, Changed, Office, OfficeError, Selector, SubjectKeySource, Wish,
+    self, Application, Asked, Changed, Office, OfficeError, Place, Selector, SubjectKeySource, Wish,
 };
 use sekisho::pki::{
     AuthorityId, CertificateKind, Generation, HashAlgorithm, Issuer, Partition, RevocationReason,
@@ -105,6 +105,7 @@ pub fn issue(office: &Office, kind: CertificateKind) -> Result<(String, SerialNu
         municipality: Partition(13221),
         kinds: vec![kind],
         subject_key: SubjectKeySource::TestKey,
+        place: Place::New,
     };
     let pair = office.issue(&application, Origin::service())?;
     let one = &pair.certificates[0];

@@ -72,6 +72,7 @@ impl World {
             municipality,
             kinds: vec![kind],
             subject_key: SubjectKeySource::TestKey,
+            place: office::Place::New,
         };
         let pair = self.office.issue(&application, Origin::service()).unwrap();
         let one = &pair.certificates[0];

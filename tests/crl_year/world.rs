@@ -7,7 +7,9 @@ use std::time::Duration;
 use sekisho::config::{Config, SignerKey};
 use sekisho::der::UnixTime;
 use sekisho::office::data::DataDir;
-use sekisho::office::{self, Application, Asked, Keeper, Machine, Office, Selector, SubjectKeySource, Wish};
+use sekisho::office::{
+    self, Application, Asked, Keeper, Machine, Office, Place, Selector, SubjectKeySource, Wish,
+};
 use sekisho::pki::{CertificateKind, Partition, RevocationReason};
 use sekisho::record::Origin;
 use sekisho::signer::SimDevice;
@@ -264,6 +266,7 @@ impl World {
             municipality: Partition(partition),
             kinds: vec![kind],
             subject_key: SubjectKeySource::TestKey,
+            place: Place::New,
         };
         // Refused while nothing can be signed or written.
         match office.issue(&application, Origin::service()) {

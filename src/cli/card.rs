@@ -1,0 +1,144 @@
+//! `card`, `compromised`, `reconcile`, `rules`.
+
+use serde::Serialize;
+
+use super::args::CardCommand;
+use super::client::Client;
+use super::{DataDir, Failure, print};
+use crate::admin::api::{
+    ApplyForCard, CardChange, CardState, Compromised, CompromisedKey, NamedCard, Reconciliation, path,
+};
+use crate::profile::{ORGANIZATION, Profile};
+
+pub(super) fn run(data: &DataDir, command: &CardCommand, json: bool) -> Result<(), Failure> {
+    match command {
+        CardCommand::Apply { holder, municipality, expires, key } => {
+            let asked = ApplyForCard {
+                holder: holder.clone(),
+                municipality: municipality.clone(),
+                expires: expires.clone(),
+                key: key.clone(),
+            };
+            let done: CardChange = Client::of(data)?.post(path::CARD_APPLY, &asked)?;
+            print(json, &done, || changed(&done, "applied for"))
+        }
+        CardCommand::HandOver { card, key } => {
+            let asked = NamedCard { card: card.clone(), key: key.clone() };
+            let done: CardChange = Client::of(data)?.post(path::CARD_HAND_OVER, &asked)?;
+            print(json, &done, || changed(&done, "handed over"))
+        }
+        CardCommand::Show { card } => {
+            let asked = NamedCard { card: card.clone(), key: None };
+            let state: CardState = Client::of(data)?.post(path::CARD_SHOW, &asked)?;
+            print(json, &state, || in_words(&state))
+        }
+    }
+}
+
+pub(super) fn compromised(
+    data: &DataDir,
+    authority: &str,
+    generation: u8,
+    json: bool,
+) -> Result<(), Failure> {
+    let asked = CompromisedKey { authority: authority.to_owned(), generation };
+    let done: Compromised = Client::of(data)?.post(path::COMPROMISED, &asked)?;
+    print(json, &done, || format!("{} certificates of {authority} {generation} revoked", done.revoked))
+}
+
+pub(super) fn reconcile(data: &DataDir, json: bool) -> Result<(), Failure> {
+    let done: Reconciliation = Client::of(data)?.post(path::RECONCILE, &serde_json::json!({}))?;
+    let Reconciliation { cards, disagreements } = &done;
+    print(json, &done, || {
+        let mut lines = vec![format!("{cards} cards and phones looked at")];
+        lines.extend(disagreements.iter().map(|one| format!("! {one}")));
+        lines.join("\n")
+    })?;
+    match disagreements.len() {
+        0 => Ok(()),
+        count => Err(Failure::refused(format!("{count} disagreements"))),
+    }
+}
+
+/// A row of the table, as JSON.
+#[derive(Serialize)]
+struct Row {
+    event: String,
+    concerns: &'static str,
+    sign: String,
+    auth: String,
+    phone_sign: String,
+    phone_auth: String,
+    carrier: &'static str,
+    meaning: String,
+}
+
+pub(super) fn rules(json: bool) -> Result<(), Failure> {
+    let profile = Profile::jpki(ORGANIZATION).map_err(|error| Failure::internal(error.to_string()))?;
+    let rows = profile.rules.iter().map(|rule| {
+        let mut actions = rule.actions().map(|(_, action)| action.to_string());
+        let mut next = || actions.next().unwrap_or_default();
+        Row {
+            event: rule.event.clone(),
+            concerns: rule.concerns.name(),
+            sign: next(),
+            auth: next(),
+            phone_sign: next(),
+            phone_auth: next(),
+            carrier: rule.carrier.map_or("stays", |state| state.name()),
+            meaning: rule.meaning.clone(),
+        }
+    });
+    let rows: Vec<Row> = rows.collect();
+    print(json, &rows, || {
+        let head = ["event", "names", "sign", "auth", "phone-sign", "phone-auth", "card or phone", "is"];
+        let mut lines = vec![line(head)];
+        lines.extend(rows.iter().map(|row| {
+            let (sign, auth) = (row.sign.as_str(), row.auth.as_str());
+            let (phone_sign, phone_auth) = (row.phone_sign.as_str(), row.phone_auth.as_str());
+            line([&row.event, row.concerns, sign, auth, phone_sign, phone_auth, row.carrier, &row.meaning])
+        }));
+        lines.join("\n")
+    })
+}
+
+fn line(cells: [&str; 8]) -> String {
+    let [event, names, sign, auth, phone_sign, phone_auth, carrier, is] = cells.map(short);
+    format!(
+        "{event:<18} {names:<12} {sign:<20} {auth:<20} {phone_sign:<20} {phone_auth:<20} {carrier:<13} {is}"
+    )
+}
+
+/// `revoke` is what a reason means here.
+fn short(cell: &str) -> &str {
+    cell.strip_prefix("revoke ").unwrap_or(cell)
+}
+
+fn changed(done: &CardChange, what: &str) -> String {
+    let CardChange { card, holder, position, recorded_at, .. } = done;
+    let how = if done.changed { what.to_owned() } else { format!("{what} before") };
+    format!("{card} of {holder}: {how} (recorded at {recorded_at}, journal position {position})")
+}
+
+fn in_words(state: &CardState) -> String {
+    let CardState { card, carrier, holder, municipality, .. } = state;
+    let mut lines = vec![format!("{card}: {carrier}, {}", state.state)];
+    lines.push(format!("  {holder}, lives in {municipality}"));
+    lines.extend(
+        state.ended_at.iter().map(|ended| format!("  all certificates of the holder ended at {ended}")),
+    );
+    lines.extend(state.expires.iter().map(|expires| format!("  expires at {expires}")));
+    lines.extend(state.with.iter().map(|with| format!("  set up with {with}")));
+    for one in &state.certificates {
+        let status = match (&one.status.reason, &one.status.revoked_at) {
+            (Some(reason), Some(at)) => format!("{}, {reason}, since {at}", one.status.status),
+            _ => one.status.status.clone(),
+        };
+        lines.push(format!(
+            "  {} {} ({}, until {}): {status}",
+            one.authority, one.serial, one.kind, one.not_after
+        ));
+    }
+    lines.extend(state.others.iter().map(|other| format!("  also {other}")));
+    lines.join("\n")
+}

@@ -1,0 +1,142 @@
+//! Cards and phones: applied for, handed over, looked at, reconciled.
+
+use super::decisions::{self, Book};
+use super::issue::random;
+use super::{Office, OfficeError};
+use crate::der::UnixTime;
+use crate::issue::IssueError;
+use crate::lifecycle::{self, Carried, Disagreement};
+use crate::pki::{Carrier, Partition};
+use crate::record::{Card, CardApplied, CardId, Event, Holder, HolderId, Origin, Position, Refusal};
+use crate::store::Outcome;
+
+/// Somebody wants a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CardApplication {
+    /// Who; none for somebody who never had one.
+    pub holder: Option<HolderId>,
+    /// Where they live.
+    pub municipality: Partition,
+    /// The card's own expiry.
+    pub expires: Option<UnixTime>,
+}
+
+/// A card or phone, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardState {
+    /// The card.
+    pub card: Card,
+    /// Whose it is, with all that they ever had.
+    pub holder: Holder,
+    /// The records of its certificates.
+    pub records: Vec<crate::record::Record>,
+}
+
+/// What an application or a hand-over came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CardChange {
+    /// The card.
+    pub card: CardId,
+    /// Whose it is.
+    pub holder: HolderId,
+    /// False when it was so already.
+    pub changed: bool,
+    /// The entry it rests on.
+    pub position: Position,
+    /// When that was recorded.
+    pub recorded_at: UnixTime,
+}
+
+impl Office {
+    /// Takes an application for a card; certificates are issued on it later.
+    ///
+    /// # Errors
+    /// The holder is not known or all their certificates ended, the municipality does not exist.
+    pub fn apply_for_card(&self, asked: &CardApplication, origin: Origin) -> Result<CardChange, OfficeError> {
+        let CardApplication { holder, municipality, expires } = *asked;
+        self.profile.municipalities.find(municipality).ok_or(IssueError::Municipality(municipality))?;
+        let card = CardId(random()?);
+        let id = holder.map_or_else(|| random().map(HolderId), Ok)?;
+        let applied =
+            CardApplied { card, carrier: Carrier::Card, of: None, holder: id, municipality, expires };
+        let decide = decisions::apply_for_card(applied, holder.is_some());
+        let outcome = self.store.submit_wait(origin, decide)?;
+        let applied = outcome.entries.iter().find_map(|numbered| match &numbered.entry.event {
+            Event::CardApplied(applied) => Some((applied.card, applied.holder)),
+            _ => None,
+        });
+        let (card, holder) = applied.unwrap_or((card, id));
+        Ok(CardChange::of(card, holder, &outcome))
+    }
+
+    /// Hands a card over to its holder.
+    ///
+    /// # Errors
+    /// It is not good, or another card of the holder is not at its end.
+    pub fn hand_over(&self, card: CardId, origin: Origin) -> Result<CardChange, OfficeError> {
+        let holder = self.store.find_card(card)?.ok_or(Refusal::NoCard(card))?.applied.holder;
+        let outcome = self.store.submit_wait(origin, decisions::hand_over(card, holder))?;
+        Ok(CardChange::of(card, holder, &outcome))
+    }
+
+    /// What is known of a card or phone.
+    ///
+    /// # Errors
+    /// It is not known, or cannot be read.
+    pub fn card(&self, card: CardId) -> Result<CardState, OfficeError> {
+        let card = self.store.find_card(card)?.ok_or(Refusal::NoCard(card))?;
+        let holder = card.applied.holder;
+        let holder = self.store.find_holder(holder)?.ok_or(Refusal::NoHolder(holder))?;
+        let Carried { card, records } = Book::Store(self).with_records(card)?;
+        Ok(CardState { card, holder, records })
+    }
+
+    /// Compares every card with its certificates, and every person's cards with each other; what
+    /// disagrees, and how many cards were looked at.
+    ///
+    /// # Errors
+    /// When something cannot be read.
+    pub fn reconcile(&self) -> Result<(u64, Vec<Disagreement>), OfficeError> {
+        let (at, now) = (self.store.head().0, self.clock.now());
+        let (mut cards, mut found, mut failed) = (0, Vec::new(), None);
+        let book = Book::Store(self);
+        self.store.each_holder(at, &mut |holder| match book.carried(&holder) {
+            Ok(carried) => {
+                for one in &carried {
+                    cards += 1;
+                    found.extend(lifecycle::of_card(one, now));
+                }
+                found.extend(lifecycle::of_holder(&holder, &carried, now));
+            }
+            Err(refusal) => failed = failed.take().or(Some(refusal)),
+        })?;
+        match failed {
+            Some(refusal) => Err(refusal.into()),
+            None => Ok((cards, found)),
+        }
+    }
+
+    /// From now on the table that ships says what revokes what: journaled when it is another one than
+    /// before.
+    pub(super) fn adopt_rules(&self) -> Result<(), OfficeError> {
+        let sha256 = self.profile.rules.sha256();
+        if self.store.facts().rules != sha256 {
+            self.journal(Event::RulesAdopted { sha256 })?;
+            tracing::info!(rules = self.profile.rules.iter().len(), "the rules of revocation changed");
+        }
+        Ok(())
+    }
+}
+
+impl CardChange {
+    fn of(card: CardId, holder: HolderId, outcome: &Outcome) -> Self {
+        let changes = |numbered: &crate::record::Numbered| numbered.entry.event.card() == Some(card);
+        Self {
+            card,
+            holder,
+            changed: !outcome.repeated && outcome.entries.iter().any(changes),
+            position: outcome.position,
+            recorded_at: outcome.recorded_at,
+        }
+    }
+}

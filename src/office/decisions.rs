@@ -1,0 +1,146 @@
+//! What is submitted to the store about cards and people. Each decision looks at the records as they
+//! are when its turn comes, and is a pure function of them and the time.
+
+use super::authorities::refuse_issued_before;
+use super::{Office, Place};
+use crate::lifecycle::{self, Carried, Report};
+use crate::pki::{Carrier, CarrierState, CertificateKind, Partition};
+use crate::profile::{Rule, Rules};
+use crate::record::{Card, CardApplied, CardId, Event, Holder, HolderId, Issued, Refusal};
+use crate::store::{Decide, Records, StoreError};
+
+/// An application for a card. `is_known`: the holder had one before.
+#[must_use]
+pub fn apply_for_card(applied: CardApplied, is_known: bool) -> Decide {
+    Box::new(move |records, now| {
+        match records.find_holder(applied.holder)? {
+            Some(holder) => lifecycle::alive(&holder, now)?,
+            None if is_known => return Err(Refusal::NoHolder(applied.holder)),
+            None => {}
+        }
+        Ok(vec![Event::CardApplied(applied.clone())])
+    })
+}
+
+/// A card handed over to its holder.
+#[must_use]
+pub fn hand_over(card: CardId, holder: HolderId) -> Decide {
+    Box::new(move |records, now| {
+        let known = records.find_holder(holder)?.ok_or(Refusal::NoHolder(holder))?;
+        let carried = Book::Records(records).carried(&known)?;
+        Ok(Vec::from_iter(lifecycle::hand_over(card, &known, &carried, now)?))
+    })
+}
+
+/// Certificates signed and archived, to be recorded on a card or phone.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// Where.
+    pub place: Place,
+    /// The card or phone they are on.
+    pub card: CardId,
+    /// Whose.
+    pub holder: HolderId,
+    /// Where the holder lives.
+    pub municipality: Partition,
+    /// The certificates.
+    pub all: Vec<Issued>,
+}
+
+impl Placed {
+    /// Records them, with what becomes of those they replace.
+    #[must_use]
+    pub fn decision(self, rules: &Rules) -> Decide {
+        let rule = |event: &str| rules.find(event).cloned();
+        let (renewal, new_phone) = (rule("renewal"), rule("new-phone"));
+        Box::new(move |records, now| {
+            refuse_issued_before(records, &self.all)?;
+            let kinds: Vec<CertificateKind> = self.all.iter().map(|issued| issued.kind).collect();
+            let issued = self.all.iter().cloned().map(Event::Issued);
+            let Some(known) = self.place.card() else { return Ok(issued.collect()) };
+            let holder = records.find_holder(self.holder)?.ok_or(Refusal::NoHolder(self.holder))?;
+            let carried = Book::Records(records).carried(&holder)?;
+            let at = carried.iter().find(|one| one.card.applied.card == known);
+            let at = at.ok_or(Refusal::NoCard(known))?;
+            let mut events = Vec::new();
+            let mut replaced: Vec<(&Rule, CardId, Option<CertificateKind>)> = Vec::new();
+            if let Place::Phone { with } = self.place {
+                lifecycle::may_set_up_phone(at, &holder, now)?;
+                events.push(Event::CardApplied(self.phone(with)));
+                let phones = carried.iter().map(|one| &one.card).filter(|card| is_phone_in_use(card));
+                for (phone, rule) in phones.zip(new_phone.iter().cycle()) {
+                    replaced.push((rule, phone.applied.card, None));
+                }
+            } else {
+                lifecycle::may_issue(self.place.occasion(), at, &holder, &kinds, now)?;
+            }
+            if let (Place::Renewed(_), Some(rule)) = (self.place, &renewal) {
+                replaced.extend(kinds.iter().map(|kind| (rule, known, Some(*kind))));
+            }
+            events.extend(issued);
+            for (rule, card, kind) in replaced {
+                let (card, municipality, effective_at, reported_at) = (Some(card), None, now, None);
+                let report =
+                    Report { rule, card, kind, municipality, effective_at, reported_at, at_once: true };
+                events.extend(report.decide(&holder, &carried, &|_| false, now)?);
+            }
+            Ok(events)
+        })
+    }
+
+    const fn phone(&self, with: CardId) -> CardApplied {
+        let Self { card, holder, municipality, .. } = *self;
+        CardApplied { card, carrier: Carrier::Phone, of: Some(with), holder, municipality, expires: None }
+    }
+}
+
+fn is_phone_in_use(card: &Card) -> bool {
+    card.applied.carrier == Carrier::Phone && card.status.state != CarrierState::Abolished
+}
+
+/// Where cards, people and records are looked up: inside a decision, or beside it.
+pub(super) enum Book<'a> {
+    Records(&'a Records<'a>),
+    Store(&'a Office),
+}
+
+impl Book<'_> {
+    pub(super) fn card(&self, card: CardId) -> Result<Option<Card>, Refusal> {
+        match self {
+            Self::Records(records) => records.find_card(card),
+            Self::Store(office) => office.store.find_card(card).map_err(unreadable),
+        }
+    }
+
+    pub(super) fn holder(&self, holder: HolderId) -> Result<Option<Holder>, Refusal> {
+        match self {
+            Self::Records(records) => records.find_holder(holder),
+            Self::Store(office) => office.store.find_holder(holder).map_err(unreadable),
+        }
+    }
+
+    pub(super) fn carried(&self, holder: &Holder) -> Result<Vec<Carried>, Refusal> {
+        let mut carried = Vec::with_capacity(holder.cards.len());
+        for card in &holder.cards {
+            if let Some(card) = self.card(*card)? {
+                carried.push(self.with_records(card)?);
+            }
+        }
+        Ok(carried)
+    }
+
+    pub(super) fn with_records(&self, card: Card) -> Result<Carried, Refusal> {
+        let mut records = Vec::with_capacity(card.certificates.len());
+        for one in &card.certificates {
+            records.extend(match self {
+                Self::Records(records) => records.find(one.authority, &one.serial)?,
+                Self::Store(office) => office.store.find(one.authority, &one.serial).map_err(unreadable)?,
+            });
+        }
+        Ok(Carried { card, records })
+    }
+}
+
+fn unreadable(error: StoreError) -> Refusal {
+    Refusal::Records(error.to_string())
+}

@@ -1,0 +1,210 @@
+//! Reports about people and their cards: what the resident registry feeds, and what operators say.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::decisions::Book;
+use super::{Office, OfficeError};
+use crate::der::UnixTime;
+use crate::lifecycle::Report;
+use crate::pki::{CertStatus, CertificateKind, Partition};
+use crate::profile::Rule;
+use crate::record::{Actor, CardId, CertificateRef, Event, HolderId, Origin, Position, Refusal, RequestId};
+use crate::store::{Decide, Outcome, SubmitError};
+
+/// A certificate that changed within the second is waited for so often.
+const TRIES: usize = 4;
+
+/// Longest such wait.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Octets of an event's id: a hash of it stands in the journal.
+const EVENT_ID_OCTETS_MAX: usize = 200;
+
+/// Ids of events are unique in the feed, whoever hands it in.
+const FEED: &str = "movements";
+
+/// One line of the feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reported {
+    /// Names the event: what bears the same id is the same event again.
+    pub event_id: String,
+    /// The rule's name.
+    pub event: String,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// The certificate it names, of the card or phone.
+    pub kind: Option<CertificateKind>,
+    /// Where the person lives from then on.
+    pub municipality: Option<Partition>,
+    /// Since when it holds.
+    pub effective_at: UnixTime,
+    /// When it was reported.
+    pub reported_at: Option<UnixTime>,
+}
+
+/// Whom a report is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// A person.
+    Holder(HolderId),
+    /// A card or phone; for an event that concerns a person, its holder.
+    Card(CardId),
+}
+
+/// What a report came to: durable, and seen by every answer from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// The certificates it changed, and what they became.
+    pub changed: Vec<(CertificateRef, CertStatus)>,
+    /// The entry that records it.
+    pub position: Position,
+    /// When that entry was recorded.
+    pub recorded_at: UnixTime,
+    /// True when the same event had been reported before.
+    pub repeated: bool,
+}
+
+impl Office {
+    /// Carries out reports, in their order; what became of each. One that was refused has left
+    /// nothing behind, and may be right later.
+    #[must_use]
+    pub fn report(&self, all: &[Reported], actor: &Actor) -> Vec<Result<Effect, OfficeError>> {
+        let mut effects: Vec<Option<Result<Effect, OfficeError>>> = all.iter().map(|_| None).collect();
+        let mut left: Vec<usize> = (0..all.len()).collect();
+        for tries in 1..=TRIES {
+            let (told, outcomes) = mpsc::channel();
+            for at in &left {
+                let Some(reported) = all.get(*at) else { continue };
+                match self.decision(reported) {
+                    Ok(decide) => {
+                        let (told, at) = (told.clone(), *at);
+                        let done = Box::new(move |outcome| drop(told.send((at, outcome))));
+                        self.store.submit(reported.origin(actor), decide, done);
+                    }
+                    Err(error) => put(&mut effects, *at, Err(error)),
+                }
+            }
+            drop(told);
+            let mut earliest = None;
+            left.clear();
+            for (at, outcome) in outcomes {
+                match outcome {
+                    Err(SubmitError::Refused(Refusal::NotBefore(time))) if tries < TRIES => {
+                        earliest = earliest.max(Some(time));
+                        left.push(at);
+                    }
+                    outcome => put(&mut effects, at, outcome.map(|one| effect(&one)).map_err(Into::into)),
+                }
+            }
+            let Some(earliest) = earliest else { break };
+            left.sort_unstable();
+            std::thread::sleep(earliest.since(self.clock.now()).min(WAIT_MAX));
+        }
+        let unheard = || Err(SubmitError::Stopped.into());
+        effects.into_iter().map(|effect| effect.unwrap_or_else(unheard)).collect()
+    }
+
+    /// What each would come to, one by one, if it were reported now. Nothing is written.
+    #[must_use]
+    pub fn rehearse(&self, all: &[Reported]) -> Vec<Result<Effect, OfficeError>> {
+        all.iter().map(|reported| self.rehearse_one(reported)).collect()
+    }
+
+    fn rehearse_one(&self, reported: &Reported) -> Result<Effect, OfficeError> {
+        if let Some(request) = &reported.origin(&Actor::service()).request
+            && let Some(outcome) = self.store.find_outcome(request)?
+        {
+            return Ok(effect(&outcome));
+        }
+        let rule = self.rule(reported)?;
+        let (position, now) = (self.store.head().0, self.clock.now());
+        let liftable = self.liftable();
+        let events = reported.decide(&Book::Store(self), rule, &liftable, now)?;
+        let changed = events.iter().filter_map(changed).collect();
+        Ok(Effect { changed, position, recorded_at: now, repeated: false })
+    }
+
+    fn decision(&self, reported: &Reported) -> Result<Decide, OfficeError> {
+        Ok(reported.decision(self.rule(reported)?, self.liftable()))
+    }
+
+    fn rule(&self, reported: &Reported) -> Result<&Rule, OfficeError> {
+        if reported.event_id.is_empty() || reported.event_id.len() > EVENT_ID_OCTETS_MAX {
+            return Err(OfficeError::EventId(EVENT_ID_OCTETS_MAX));
+        }
+        if let Some(municipality) = reported.municipality
+            && self.profile.municipalities.find(municipality).is_none()
+        {
+            return Err(crate::issue::IssueError::Municipality(municipality).into());
+        }
+        self.profile.rules.find(&reported.event).ok_or_else(|| OfficeError::NoRule(reported.event.clone()))
+    }
+}
+
+impl Reported {
+    /// The decision what it changes; `liftable` are the kinds whose hold may be lifted.
+    #[must_use]
+    pub fn decision(&self, rule: &Rule, liftable: Vec<CertificateKind>) -> Decide {
+        let (rule, reported) = (rule.clone(), self.clone());
+        Box::new(move |records, now| reported.decide(&Book::Records(records), &rule, &liftable, now))
+    }
+
+    /// The request it is: by its id alone, and by what it says but for when it was reported.
+    #[must_use]
+    pub fn origin(&self, actor: &Actor) -> Origin {
+        let said = (&self.event, self.subject, self.kind, self.municipality, self.effective_at);
+        let feed = Actor::new(FEED).unwrap_or_else(|_| Actor::service());
+        let request = RequestId::new(&feed, &self.event_id, format!("{said:?}").as_bytes());
+        Origin { actor: actor.clone(), request: Some(request) }
+    }
+
+    fn decide(
+        &self,
+        book: &Book<'_>,
+        rule: &Rule,
+        liftable: &[CertificateKind],
+        now: UnixTime,
+    ) -> Result<Vec<Event>, Refusal> {
+        let (id, card) = match self.subject {
+            Subject::Holder(holder) => (holder, None),
+            Subject::Card(card) => {
+                (book.card(card)?.ok_or(Refusal::NoCard(card))?.applied.holder, Some(card))
+            }
+        };
+        let holder = book.holder(id)?.ok_or(Refusal::NoHolder(id))?;
+        let carried = book.carried(&holder)?;
+        let report = Report {
+            rule,
+            card: card.filter(|_| rule.concerns != crate::profile::Concerns::Holder),
+            kind: self.kind,
+            municipality: self.municipality,
+            effective_at: self.effective_at,
+            reported_at: self.reported_at,
+            at_once: false,
+        };
+        report.decide(&holder, &carried, &|kind| liftable.contains(&kind), now)
+    }
+}
+
+fn put(effects: &mut [Option<Result<Effect, OfficeError>>], at: usize, effect: Result<Effect, OfficeError>) {
+    if let Some(place) = effects.get_mut(at) {
+        *place = Some(effect);
+    }
+}
+
+fn effect(outcome: &Outcome) -> Effect {
+    Effect {
+        changed: outcome.entries.iter().filter_map(|numbered| changed(&numbered.entry.event)).collect(),
+        position: outcome.entries.first().map_or(outcome.position, |numbered| numbered.position),
+        recorded_at: outcome.recorded_at,
+        repeated: outcome.repeated,
+    }
+}
+
+fn changed(event: &Event) -> Option<(CertificateRef, CertStatus)> {
+    match event {
+        Event::Issued(_) => None,
+        event => event.certificate().copied().zip(event.status()),
+    }
+}

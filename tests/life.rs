@@ -1,0 +1,22 @@
+//! The life of a card: what revokes what, seen by OCSP and CRL, in whatever order it is reported.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a failed step must stop the test"
+)]
+
+#[path = "world/mod.rs"]
+mod answers;
+#[path = "life/order.rs"]
+mod order;
+#[path = "life/random.rs"]
+mod random;
+#[path = "life/rules.rs"]
+mod rules;
+#[path = "life/waiting.rs"]
+mod waiting;
+#[path = "life/world.rs"]
+mod world;

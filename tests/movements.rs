@@ -1,0 +1,310 @@
+//! The feed of the resident registry as operators handle it: commands, files, kills.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a failed step must stop the test"
+)]
+
+mod service;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use service::{Ran, Service};
+
+/// Cards of a service, issued and handed over.
+struct Counter {
+    service: Service,
+    home: tempfile::TempDir,
+}
+
+impl Counter {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let service = Service::start(&home.path().join("data"), 100);
+        Self { service, home }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Issues so many pairs, each on a card of its own.
+    fn cards(&self, count: usize) -> Vec<String> {
+        let line = |number: usize| {
+            json!({"name": format!("関所 {number}"), "birth": "1980-01-01", "sex": "female",
+                   "address": "東京都清瀬市", "municipality": "13221", "subject_key": "test_key"})
+        };
+        let lines: Vec<String> = (0..count).map(|number| line(number).to_string()).collect();
+        fs::write(self.file("batch"), lines.join("\n")).unwrap();
+        let (batch, out) = (self.file("batch"), self.file("out"));
+        let ran = self.service.sekisho(&["issue", "--batch", text(&batch), "--out", text(&out), "--json"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.text());
+        let cards = ran.stdout.lines().map(|line| {
+            let pair: Value = serde_json::from_str(line).unwrap();
+            pair["card"].as_str().unwrap().to_owned()
+        });
+        let cards: Vec<String> = cards.collect();
+        for card in &cards {
+            let ran = self.service.sekisho(&["card", "hand-over", card, "--json"]);
+            assert_eq!(ran.json()["changed"], true);
+        }
+        cards
+    }
+
+    fn card(&self, card: &str) -> Value {
+        self.service.sekisho(&["card", "show", card, "--json"]).json()
+    }
+
+    /// The statuses of a card's pair.
+    fn pair(&self, card: &str) -> [String; 2] {
+        let card = self.card(card);
+        [0, 1].map(|at| {
+            let one = &card["certificates"][at];
+            one["reason"].as_str().or(one["status"].as_str()).unwrap().to_owned()
+        })
+    }
+
+    fn import(&self, file: &Path, more: &[&str]) -> Ran {
+        self.service.sekisho(&[&["movements", "import", text(file)], more].concat())
+    }
+
+    fn position(&self) -> u64 {
+        self.service.sekisho(&["check", "--json"]).json()["position"].as_u64().unwrap()
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn now() -> String {
+    sekisho::store::Clock::system().now().to_string()
+}
+
+/// Certificates count from the second after they were issued.
+fn a_second_passes() {
+    std::thread::sleep(Duration::from_millis(1100));
+}
+
+#[test]
+fn a_feed_is_imported_once_and_tells_what_each_line_did() {
+    let counter = Counter::new();
+    let cards = counter.cards(4);
+    a_second_passes();
+    let holder = counter.card(&cards[2])["holder"].as_str().unwrap().to_owned();
+    let lines = [
+        json!({"event_id": "a", "kind": "move-within", "card": cards[0], "effective_at": now()}).to_string(),
+        json!({"event_id": "b", "kind": "card-suspension", "card": cards[1], "effective_at": now(),
+               "reported_at": now()})
+        .to_string(),
+        String::new(),
+        json!({"event_id": "c", "kind": "death", "holder": holder, "effective_at": now()}).to_string(),
+        json!({"event_id": "d", "kind": "marriage", "card": cards[3], "effective_at": now()}).to_string(),
+        json!({"event_id": "e", "kind": "minor-correction", "card": cards[3], "effective_at": now()})
+            .to_string(),
+        "{\"event_id\": \"f\"".to_owned(),
+        json!({"event_id": "g", "kind": "death", "card": cards[3], "effective_at": "2999-01-01T00:00:00Z"})
+            .to_string(),
+        json!({"event_id": "a", "kind": "death", "card": cards[3], "effective_at": now()}).to_string(),
+    ];
+    let feed = counter.file("feed.ndjson");
+    fs::write(&feed, lines.join("\n")).unwrap();
+    let before = counter.position();
+
+    let rehearsed = counter.import(&feed, &["--dry-run"]);
+    assert_eq!(rehearsed.code, Some(1));
+    assert!(rehearsed.stdout.contains("affiliationChanged"), "{}", rehearsed.text());
+    assert!(rehearsed.stdout.contains("line 6: changes nothing"), "{}", rehearsed.text());
+    assert_eq!(counter.position(), before, "nothing is written");
+
+    let ran = counter.import(&feed, &[]);
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.stderr.contains(
+            "8 lines: 4 recorded (1 without effect), 5 certificates changed, 0 known before, 4 rejected"
+        ),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("line 5: no rule is about marriage"), "{}", ran.stderr);
+    let rejected = fs::read_to_string(counter.file("feed.ndjson.rejected")).unwrap();
+    let rejected: Vec<Value> = rejected.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let numbers: Vec<u64> = rejected.iter().map(|row| row["line"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, [5, 7, 8, 9]);
+    assert_eq!(rejected[0]["text"].as_str().unwrap(), lines[4]);
+    for (row, reason) in rejected.iter().zip(["no rule", "not understood", "report it again then", "key"]) {
+        assert!(row["reason"].as_str().unwrap().contains(reason), "{row}");
+    }
+    let wanted = [
+        ["affiliationChanged", "good"],
+        ["certificateHold", "certificateHold"],
+        ["cessationOfOperation", "cessationOfOperation"],
+        ["good", "good"],
+    ];
+    for (card, wanted) in cards.iter().zip(wanted) {
+        assert_eq!(counter.pair(card), wanted);
+    }
+
+    let position = counter.position();
+    let again = counter.import(&feed, &["--json"]);
+    assert!(again.stderr.contains("0 recorded (0 without effect), 0 certificates changed, 4 known before"));
+    let told: Vec<Value> = again.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(told.len(), 8);
+    assert_eq!(told[0]["done"]["changed"][0]["reason"], "affiliationChanged", "the first outcome again");
+    assert_eq!(counter.position(), position);
+
+    let reconciled = counter.service.sekisho(&["reconcile"]);
+    assert_eq!(reconciled.code, Some(0), "{}", reconciled.text());
+    // What is done to a certificate behind its card's back is found.
+    let serial = counter.card(&cards[3])["certificates"][1]["serial"].as_str().unwrap().to_owned();
+    let held = counter.service.sekisho(&["hold", "--authority", "auth", "--serial", &serial]);
+    assert_eq!(held.code, Some(0));
+    counter.service.sekisho(&["reconcile"]).refused(1, &["1 disagreements"]);
+}
+
+#[test]
+fn an_import_killed_anywhere_goes_on_where_it_was() {
+    let mut counter = Counter::new();
+    let cards = counter.cards(30);
+    a_second_passes();
+    let kinds = ["move-within", "name-change", "card-suspension", "card-abolition"];
+    let mut lines = Vec::new();
+    for (event, kind) in kinds.iter().enumerate() {
+        for (at, card) in cards.iter().enumerate() {
+            let line = json!({"event_id": format!("{event}-{at}"), "kind": kind, "card": card,
+                              "effective_at": now()});
+            lines.push(line.to_string());
+        }
+    }
+    let data = counter.service.data.clone();
+    for round in 0..6_usize {
+        // A feed that never ends, of which so many lines arrived.
+        let mut import = Command::new(env!("CARGO_BIN_EXE_sekisho"))
+            .args(["movements", "import", "-", "--data", text(&data)])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .current_dir(counter.home.path())
+            .spawn()
+            .unwrap();
+        let arrived = lines[..lines.len() * (round + 1) / 6].join("\n");
+        let mut stdin = import.stdin.take().unwrap();
+        let feeding = std::thread::spawn(move || {
+            // The import may be gone before it has read all.
+            drop(std::io::Write::write_all(&mut stdin, arrived.as_bytes()));
+        });
+        std::thread::sleep(Duration::from_millis(5 + u64::try_from(round * 23 % 60).unwrap()));
+        counter.service.kill();
+        feeding.join().unwrap();
+        import.wait().unwrap();
+        counter.service = Service::start(&data, 100);
+    }
+    let feed = counter.file("feed");
+    fs::write(&feed, lines.join("\n")).unwrap();
+    let ran = counter.import(&feed, &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.text());
+    for card in &cards {
+        assert_eq!(counter.pair(card), ["affiliationChanged", "cessationOfOperation"]);
+    }
+    let again = counter.import(&feed, &[]);
+    assert!(again.stderr.contains("120 known before, 0 rejected"), "{}", again.stderr);
+    assert_eq!(counter.service.sekisho(&["reconcile"]).code, Some(0));
+    assert_eq!(counter.service.sekisho(&["check"]).code, Some(0));
+}
+
+#[test]
+fn cards_are_applied_for_issued_handed_over_renewed_and_shown() {
+    let counter = Counter::new();
+    let service = &counter.service;
+    let applied = service.sekisho(&[
+        "card",
+        "apply",
+        "--municipality",
+        "13221",
+        "--expires",
+        "2032-05-01T14:59:59Z",
+        "--key",
+        "k",
+        "--json",
+    ]);
+    let card = applied.json()["card"].as_str().unwrap().to_owned();
+    let again = service.sekisho(&[
+        "card",
+        "apply",
+        "--municipality",
+        "13221",
+        "--expires",
+        "2032-05-01T14:59:59Z",
+        "--key",
+        "k",
+        "--json",
+    ]);
+    assert_eq!(
+        (again.json()["card"].as_str().unwrap(), &again.json()["changed"]),
+        (card.as_str(), &json!(false))
+    );
+    assert_eq!(counter.card(&card)["state"], "applied");
+    service.sekisho(&["card", "hand-over", &card]).refused(1, &["is applied"]);
+    let out = counter.file("out");
+    let issue = |more: &[&str]| {
+        let person = [
+            "issue",
+            "--name",
+            "関所 花子",
+            "--birth",
+            "1982-02-17",
+            "--sex",
+            "female",
+            "--address",
+            "東京都清瀬市",
+            "--municipality",
+            "13221",
+            "--test-key",
+            "--out",
+            text(&out),
+            "--json",
+        ];
+        service.sekisho(&[&person, more].concat())
+    };
+    issue(&["--card", &card]).json();
+    let shown = counter.card(&card);
+    assert_eq!((&shown["state"], &shown["expires"]), (&json!("issued"), &json!("2032-05-01T14:59:59Z")));
+    issue(&["--card", &card]).refused(1, &["has a good sign certificate"]);
+    assert_eq!(service.sekisho(&["card", "hand-over", &card]).code, Some(0));
+    let phone = issue(&["--phone-with", &card, "--kind", "phone-sign,phone-auth"]).json();
+    let phone = counter.card(phone["card"].as_str().unwrap());
+    assert_eq!(
+        (&phone["carrier"], &phone["state"], &phone["with"]),
+        (&json!("phone"), &json!("in use"), &json!(card))
+    );
+    assert_eq!(phone["certificates"][0]["not_after"], shown["certificates"][0]["not_after"]);
+    issue(&["--renew", &card, "--kind", "sign"]).json();
+    let renewed = counter.card(&card);
+    let statuses: Vec<&str> = renewed["certificates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["status"].as_str().unwrap())
+        .collect();
+    assert_eq!(statuses, ["revoked", "good", "good"]);
+    issue(&["--renew", "card-7"]).refused(2, &["32 hexadecimal digits"]);
+    issue(&["--renew", &format!("card-{:032x}", 7)]).refused(1, &["is not known"]);
+    let compromised = service.sekisho(&["compromised", "--authority", "sign", "--generation", "1", "--json"]);
+    assert!(compromised.json()["revoked"].as_u64().unwrap() > 80);
+    service
+        .sekisho(&["compromised", "--authority", "sign", "--generation", "9"])
+        .refused(2, &["no key of generation 9"]);
+    let rules = service.sekisho(&["rules", "--json"]).json();
+    let death = rules.as_array().unwrap().iter().find(|rule| rule["event"] == "death").unwrap().clone();
+    assert_eq!(
+        (&death["sign"], &death["carrier"]),
+        (&json!("revoke cessationOfOperation"), &json!("abolished"))
+    );
+}
