@@ -153,9 +153,19 @@ impl Reported {
     /// The request it is: by its id alone, and by what it says but for when it was reported.
     #[must_use]
     pub fn origin(&self, actor: &Actor) -> Origin {
-        let said = (&self.event, self.subject, self.kind, self.municipality, self.effective_at);
+        // Remembered for longer than this program is: the words are those of the feed.
+        let said = [
+            self.event.clone(),
+            match self.subject {
+                Subject::Holder(holder) => holder.to_string(),
+                Subject::Card(card) => card.to_string(),
+            },
+            self.kind.map(|kind| kind.name().to_owned()).unwrap_or_default(),
+            self.municipality.map(|municipality| municipality.to_string()).unwrap_or_default(),
+            self.effective_at.to_string(),
+        ];
         let feed = Actor::new(FEED).unwrap_or_else(|_| Actor::service());
-        let request = RequestId::new(&feed, &self.event_id, format!("{said:?}").as_bytes());
+        let request = RequestId::new(&feed, &self.event_id, said.join("\n").as_bytes());
         Origin { actor: actor.clone(), request: Some(request) }
     }
 
