@@ -230,7 +230,7 @@ impl World {
     /// One of those that it may well happen to; of all, one time in eight.
     fn pick(&self, step: Step, all: Vec<usize>, suits: impl Fn(&usize) -> bool) -> Option<usize> {
         let suitable: Vec<usize> = all.iter().copied().filter(suits).collect();
-        let from = if suitable.is_empty() || step.pick % 8 == 0 { all } else { suitable };
+        let from = if suitable.is_empty() || step.pick.is_multiple_of(8) { all } else { suitable };
         // The newest ones: the old are at their end.
         let recent = &from[from.len().saturating_sub(12)..];
         recent.get(usize::from(step.pick / 8) % recent.len().max(1)).copied()
@@ -478,7 +478,7 @@ impl World {
 
     /// The same again is known, and its first outcome is told, also across restarts.
     fn again(&mut self, step: Step) {
-        let Some(at) = (step.pick as usize).checked_rem(self.model.reports.len()) else { return };
+        let Some(at) = usize::from(step.pick).checked_rem(self.model.reports.len()) else { return };
         let reported = self.model.reports[at].reported.clone();
         let outcome = self.submit(&reported).unwrap();
         assert!(outcome.repeated, "{} was forgotten", reported.event_id);
