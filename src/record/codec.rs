@@ -29,14 +29,18 @@
 //! (count 2) of cards. Event tags and fields are never reused or reordered; a new fact gets a new
 //! tag.
 
+mod cards;
+
+use cards::{put_applied, put_card_status, put_holder_status, put_movement};
+
 use super::{
-    Actor, ArchivePlace, Card, CardApplied, CardId, CardStatus, CertificateRef, Change, Entry, Event, Holder,
-    HolderId, HolderStatus, Issued, Movement, OnCard, Origin, Position, Record, RequestId, StatusChange,
+    Actor, ArchivePlace, CertificateRef, Change, Entry, Event, Issued, Origin, Position, Record, RequestId,
+    StatusChange,
 };
 use crate::der::UnixTime;
 use crate::pki::{
-    AuthorityId, Carrier, CarrierState, CertStatus, CertificateKind, Generation, Partition, Revocation,
-    RevocationReason, SerialNumber,
+    AuthorityId, CertStatus, CertificateKind, Generation, Partition, Revocation, RevocationReason,
+    SerialNumber,
 };
 
 /// Octets of one entry with its length: the largest has under 400, and one with a verifier's
@@ -314,116 +318,6 @@ impl Record {
     }
 }
 
-impl Card {
-    /// Appends the card.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        put_applied(out, &self.applied);
-        put_time(out, self.recorded_at);
-        out.extend(self.position.0.to_be_bytes());
-        put_card_status(out, &self.status);
-        out.extend(u16::try_from(self.certificates.len()).unwrap_or(u16::MAX).to_be_bytes());
-        for one in self.certificates.iter().take(usize::from(u16::MAX)) {
-            out.extend([kind_code(one.kind), one.authority.0]);
-            put_serial(out, &one.serial);
-        }
-    }
-
-    /// Reads a card that fills `octets`.
-    ///
-    /// # Errors
-    /// [`CodecError`].
-    pub fn from_octets(octets: &[u8]) -> Result<Self, CodecError> {
-        let mut octets = Octets(octets);
-        let applied = octets.applied()?;
-        let recorded_at = octets.time()?;
-        let position = Position(octets.number()?);
-        let status = octets.card_status()?;
-        let count = u16::from_be_bytes(octets.array()?);
-        let certificates = (0..count).map(|_| {
-            Ok(OnCard {
-                kind: octets.kind()?,
-                authority: AuthorityId(octets.one()?),
-                serial: octets.serial()?,
-            })
-        });
-        let certificates = certificates.collect::<Result<_, CodecError>>()?;
-        octets.finish()?;
-        Ok(Self { applied, recorded_at, position, status, certificates })
-    }
-}
-
-impl Holder {
-    /// Appends the person.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        out.extend(self.id.0.to_be_bytes());
-        out.extend(self.position.0.to_be_bytes());
-        put_holder_status(out, &self.status);
-        out.extend(u16::try_from(self.cards.len()).unwrap_or(u16::MAX).to_be_bytes());
-        for card in self.cards.iter().take(usize::from(u16::MAX)) {
-            out.extend(card.0.to_be_bytes());
-        }
-    }
-
-    /// Reads a person that fills `octets`.
-    ///
-    /// # Errors
-    /// [`CodecError`].
-    pub fn from_octets(octets: &[u8]) -> Result<Self, CodecError> {
-        let mut octets = Octets(octets);
-        let id = octets.holder()?;
-        let position = Position(octets.number()?);
-        let status = octets.holder_status()?;
-        let count = u16::from_be_bytes(octets.array()?);
-        let cards = (0..count).map(|_| octets.card()).collect::<Result<_, _>>()?;
-        octets.finish()?;
-        Ok(Self { id, position, status, cards })
-    }
-}
-
-fn put_applied(out: &mut Vec<u8>, applied: &CardApplied) {
-    out.extend(applied.card.0.to_be_bytes());
-    out.push(u8::from(applied.carrier == Carrier::Phone));
-    put_option(out, applied.of.as_ref(), |out, card| out.extend(card.0.to_be_bytes()));
-    out.extend(applied.holder.0.to_be_bytes());
-    out.extend(applied.municipality.0.to_be_bytes());
-    put_optional_time(out, applied.expires);
-}
-
-fn put_card_status(out: &mut Vec<u8>, status: &CardStatus) {
-    out.push(state_code(status.state));
-    put_optional_time(out, status.suspended_at);
-    put_optional_time(out, status.released_at);
-}
-
-fn put_holder_status(out: &mut Vec<u8>, status: &HolderStatus) {
-    out.extend(status.municipality.0.to_be_bytes());
-    put_optional_time(out, status.moved_at);
-    put_optional_time(out, status.ended_at);
-}
-
-fn put_movement(out: &mut Vec<u8>, movement: &Movement) {
-    put_text(out, &movement.event);
-    out.extend(movement.holder.0.to_be_bytes());
-    put_option(out, movement.card.as_ref(), |out, card| out.extend(card.0.to_be_bytes()));
-    put_option(out, movement.kind.as_ref(), |out, kind| out.push(kind_code(*kind)));
-    put_time(out, movement.effective_at);
-    put_optional_time(out, movement.reported_at);
-}
-
-fn put_optional_time(out: &mut Vec<u8>, time: Option<UnixTime>) {
-    put_option(out, time.as_ref(), |out, time| put_time(out, *time));
-}
-
-const fn state_code(state: CarrierState) -> u8 {
-    match state {
-        CarrierState::Applied => 1,
-        CarrierState::Issued => 2,
-        CarrierState::InUse => 3,
-        CarrierState::Suspended => 4,
-        CarrierState::Abolished => 5,
-    }
-}
-
 fn put_time(out: &mut Vec<u8>, time: UnixTime) {
     out.extend(time.seconds().to_be_bytes());
 }
@@ -572,56 +466,8 @@ impl<'a> Octets<'a> {
         kind.ok_or(CodecError::Unknown(code))
     }
 
-    fn card(&mut self) -> Result<CardId, CodecError> {
-        self.array().map(|octets| CardId(u128::from_be_bytes(octets)))
-    }
-
-    fn holder(&mut self) -> Result<HolderId, CodecError> {
-        self.array().map(|octets| HolderId(u128::from_be_bytes(octets)))
-    }
-
     fn partition(&mut self) -> Result<Partition, CodecError> {
         self.array().map(|octets| Partition(u32::from_be_bytes(octets)))
-    }
-
-    fn applied(&mut self) -> Result<CardApplied, CodecError> {
-        Ok(CardApplied {
-            card: self.card()?,
-            carrier: if self.boolean()? { Carrier::Phone } else { Carrier::Card },
-            of: self.option(Self::card)?,
-            holder: self.holder()?,
-            municipality: self.partition()?,
-            expires: self.option(Self::time)?,
-        })
-    }
-
-    fn card_status(&mut self) -> Result<CardStatus, CodecError> {
-        let code = self.one()?;
-        let state = CarrierState::ALL.into_iter().find(|state| state_code(*state) == code);
-        Ok(CardStatus {
-            state: state.ok_or(CodecError::Unknown(code))?,
-            suspended_at: self.option(Self::time)?,
-            released_at: self.option(Self::time)?,
-        })
-    }
-
-    fn holder_status(&mut self) -> Result<HolderStatus, CodecError> {
-        Ok(HolderStatus {
-            municipality: self.partition()?,
-            moved_at: self.option(Self::time)?,
-            ended_at: self.option(Self::time)?,
-        })
-    }
-
-    fn movement(&mut self) -> Result<Movement, CodecError> {
-        Ok(Movement {
-            event: self.text()?,
-            holder: self.holder()?,
-            card: self.option(Self::card)?,
-            kind: self.option(Self::kind)?,
-            effective_at: self.time()?,
-            reported_at: self.option(Self::time)?,
-        })
     }
 
     fn issued(&mut self) -> Result<Issued, CodecError> {
@@ -650,7 +496,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::record::Numbered;
+    use crate::pki::{Carrier, CarrierState};
+    use crate::record::{
+        Card, CardApplied, CardId, CardStatus, Holder, HolderId, HolderStatus, Movement, Numbered, OnCard,
+    };
 
     fn serial() -> impl Strategy<Value = SerialNumber> {
         prop_oneof![
