@@ -3,6 +3,10 @@
 //! Signing happens here, off the committer; the archive has the certificates before the journal
 //! hears of them, and their octets leave only after the journal has acknowledged the issue.
 
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::archived::{Archived, Holder};
@@ -15,9 +19,12 @@ use crate::issue::{
     SubjectKey, TestKeys, Validity, WindowId,
 };
 use crate::lifecycle::{self, Carried, Occasion};
-use crate::pki::{AuthorityId, Carrier, CertificateKind, Partition, SerialNumber};
-use crate::record::{CardId, Event, HolderId, Issued, Numbered, Origin, Position};
-use crate::store::Outcome;
+use crate::pki::{AuthorityId, Carrier, CertificateKind, Issuer, Partition, SerialNumber};
+use crate::record::{
+    ArchivePlace, CardId, CertificateRef, Event, HolderId, Issued, Numbered, Origin, Position,
+};
+use crate::store::{Outcome, StoreError, SubmitError};
+use crate::sync::in_parallel;
 
 /// The window that takes applications made here: there are no counters behind it.
 const WINDOW: &str = "003A";
@@ -107,13 +114,37 @@ struct Lodging {
     ends: Vec<(CertificateKind, UnixTime)>,
 }
 
-/// A certificate signed and not yet recorded.
-struct Signed {
+/// What was applied for and may be granted: its certificates, to be signed.
+struct Order {
+    municipality: Partition,
+    lodging: Lodging,
+    holder: Holder,
+    unsigned: Vec<Unsigned>,
+}
+
+/// A certificate without its signature.
+struct Unsigned {
     kind: CertificateKind,
-    live: std::sync::Arc<LiveGeneration>,
+    live: Arc<LiveGeneration>,
     serial: SerialNumber,
     validity: Validity,
-    der: Vec<u8>,
+    tbs: Vec<u8>,
+}
+
+/// An order whose certificates are signed and on their way into the archive.
+struct Signed {
+    municipality: Partition,
+    lodging: Lodging,
+    certificates: Vec<Archiving>,
+}
+
+/// A certificate on its way into the archive.
+struct Archiving {
+    kind: CertificateKind,
+    certificate: CertificateRef,
+    validity: Validity,
+    sha256: [u8; 32],
+    place: Receiver<Result<ArchivePlace, StoreError>>,
 }
 
 impl Office {
@@ -124,53 +155,106 @@ impl Office {
     /// The application is wrong or forbidden, or the store does not take it; serials spent on
     /// the way answer `unknown` for ever.
     pub fn issue(&self, application: &Application, origin: Origin) -> Result<IssuedPair, OfficeError> {
-        if let Some(request) = &origin.request
-            && let Some(outcome) = self.store.find_outcome(request)?
-        {
-            return self.issued_pair(&outcome);
-        }
+        let asked = [(application.clone(), origin)];
+        self.issue_all(&asked).pop().unwrap_or_else(|| Err(SubmitError::Stopped.into()))
+    }
+
+    /// As [`Self::issue`], for many: serials are given in the order of the applications, all cores
+    /// sign, and the disk is waited for once. What became of each.
+    #[must_use]
+    pub fn issue_all(&self, asked: &[(Application, Origin)]) -> Vec<Result<IssuedPair, OfficeError>> {
+        let before: Vec<Option<Result<IssuedPair, OfficeError>>> =
+            asked.iter().map(|(_, origin)| self.issued_before(origin).transpose()).collect();
+        let new = || asked.iter().zip(&before).filter(|(_, before)| before.is_none()).map(|(new, _)| new);
+        let orders: Vec<_> = new().map(|(application, _)| self.order(application)).collect();
+        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let signed = in_parallel(cores, orders, |order| self.sign_and_archive(order?));
+        let recording =
+            signed.into_iter().zip(new()).map(|(order, (_, origin))| self.record_signed(order?, origin));
+        // Every one is on its way before the first is waited for.
+        let recording: Vec<Result<Receiver<_>, OfficeError>> = recording.collect();
+        let mut issued = recording.into_iter().map(|outcome| {
+            let outcome = outcome?.recv().unwrap_or(Err(SubmitError::Stopped))?;
+            self.issued_pair(&outcome)
+        });
+        let unheard = || Err(SubmitError::Stopped.into());
+        let one = |before: Option<_>| before.or_else(|| issued.next()).unwrap_or_else(unheard);
+        before.into_iter().map(one).collect()
+    }
+
+    fn issued_before(&self, origin: &Origin) -> Result<Option<IssuedPair>, OfficeError> {
+        let Some(request) = &origin.request else { return Ok(None) };
+        self.store.find_outcome(request)?.map(|outcome| self.issued_pair(&outcome)).transpose()
+    }
+
+    fn order(&self, application: &Application) -> Result<Order, OfficeError> {
         self.believed_clock()?;
         let now = self.clock.now();
+        let municipality = application.municipality;
         let applicant = applicant(application, now)?;
         let kinds = kinds(&application.kinds)?;
         let authorities = kinds.iter().filter_map(|kind| self.profile.authority_of(*kind));
-        self.open_partitions(&authorities.map(|known| (known.id, application.municipality)).collect())?;
+        self.open_partitions(&authorities.map(|known| (known.id, municipality)).collect())?;
         let lodging = self.lodging(application.place, &kinds, now)?;
-        let signed = self.sign_all(application, &applicant, &kinds, &lodging, now)?;
-        let (holder, card) = (lodging.holder, lodging.card);
-        let archived_holder = Holder {
-            id: holder,
+        let unsigned = self.unsigned(application, &applicant, &kinds, &lodging, now)?;
+        let holder = Holder {
+            id: lodging.holder,
             name: applicant.name.text().to_owned(),
             birth: application.birth.clone(),
             sex: applicant.sex.code().to_owned(),
             address: applicant.address.text().to_owned(),
         };
+        Ok(Order { municipality, lodging, holder, unsigned })
+    }
+
+    fn sign_and_archive(&self, order: Order) -> Result<Signed, OfficeError> {
+        let Order { municipality, lodging, holder, unsigned } = order;
+        let mut signed = Vec::with_capacity(unsigned.len());
+        for Unsigned { kind, live, serial, validity, tbs } in unsigned {
+            let (tbs, signature) = self.sign(&live, tbs)?;
+            let der = issue::assemble(&tbs, live.key.algorithm(), &signature);
+            let Issuer { authority, generation, .. } = *live.issuer;
+            signed.push((kind, CertificateRef { authority, generation, serial }, validity, der));
+        }
+        let certificates = signed.into_iter().map(|(kind, certificate, validity, der)| {
+            let (sha256, (told, place)) = (sha256(&der), mpsc::sync_channel(1));
+            let archived = Archived { certificate: der, holder: Some(holder.clone()) };
+            self.store.archive_append(archived.to_der(), Box::new(move |place| drop(told.send(place))));
+            Archiving { kind, certificate, validity, sha256, place }
+        });
+        Ok(Signed { municipality, certificates: certificates.collect(), lodging })
+    }
+
+    /// Journals certificates once they stand in the archive, with what becomes of those before
+    /// them.
+    fn record_signed(
+        &self,
+        order: Signed,
+        origin: &Origin,
+    ) -> Result<Receiver<Result<Outcome, SubmitError>>, OfficeError> {
+        let Signed { municipality, lodging: Lodging { place, card, holder, .. }, certificates } = order;
         let names: Vec<(AuthorityId, SerialNumber)> =
-            signed.iter().map(|one| (one.live.issuer.authority, one.serial)).collect();
-        let mut all = Vec::with_capacity(signed.len());
-        for one in signed {
-            let issuer = &one.live.issuer;
-            let own = (issuer.authority, one.serial);
-            let archived = Archived { certificate: one.der.clone(), holder: Some(archived_holder.clone()) };
+            certificates.iter().map(|one| (one.certificate.authority, one.certificate.serial)).collect();
+        let mut all = Vec::with_capacity(certificates.len());
+        for Archiving { kind, certificate, validity, sha256, place } in certificates {
+            let own = (certificate.authority, certificate.serial);
             all.push(Issued {
-                certificate: crate::record::CertificateRef {
-                    authority: issuer.authority,
-                    generation: issuer.generation,
-                    serial: one.serial,
-                },
-                kind: one.kind,
-                partition: Some(application.municipality),
-                not_before: one.validity.not_before(),
-                not_after: one.validity.not_after(),
-                archive: self.store.archive_append_wait(archived.to_der())?,
-                sha256: sha256(&one.der),
+                certificate,
+                kind,
+                partition: Some(municipality),
+                not_before: validity.not_before(),
+                not_after: validity.not_after(),
+                archive: place.recv().unwrap_or(Err(StoreError::Closed))?,
+                sha256,
                 holder: Some(holder),
                 card: Some(card),
                 twin: names.iter().copied().find(|name| *name != own),
             });
         }
-        let outcome = self.record_in(&lodging, all, application.municipality, origin)?;
-        self.issued_pair(&outcome)
+        let decide = Placed { place, card, holder, municipality, all }.decision(&self.profile.rules);
+        let (told, outcome) = mpsc::sync_channel(1);
+        self.store.submit(origin.clone(), decide, Box::new(move |outcome| drop(told.send(outcome))));
+        Ok(outcome)
     }
 
     /// Looks at the place, and refuses what would be refused after all the work.
@@ -204,32 +288,20 @@ impl Office {
         Ok(Lodging { place, card, holder, expires: one.card.applied.expires, inherited, ends })
     }
 
-    /// Journals certificates that stand in the archive, with what becomes of those before them.
-    fn record_in(
-        &self,
-        lodging: &Lodging,
-        all: Vec<Issued>,
-        municipality: Partition,
-        origin: Origin,
-    ) -> Result<Outcome, OfficeError> {
-        let Lodging { place, card, holder, .. } = *lodging;
-        let placed = Placed { place, card, holder, municipality, all };
-        Ok(self.store.submit_wait(origin, placed.decision(&self.profile.rules))?)
-    }
-
-    /// Signs the authentication certificate first: a signing certificate ends no later than it.
-    fn sign_all(
+    /// What is to be signed. The authentication certificate first: a signing certificate ends no
+    /// later than it.
+    fn unsigned(
         &self,
         application: &Application,
         applicant: &Applicant,
         kinds: &[CertificateKind],
         lodging: &Lodging,
         now: UnixTime,
-    ) -> Result<Vec<Signed>, OfficeError> {
+    ) -> Result<Vec<Unsigned>, OfficeError> {
         let ocsp_url: OcspUrl = self.public_url.parse()?;
         let newest = |kind| lodging.ends.iter().rev().find(|(of, _)| *of == kind).map(|(_, end)| *end);
         let mut twin = newest(CertificateKind::CardAuth).filter(|end| *end > now);
-        let mut signed: Vec<Signed> = Vec::with_capacity(kinds.len());
+        let mut unsigned = Vec::with_capacity(kinds.len());
         for kind in kinds.iter().rev() {
             let authority = self.profile.authority_of(*kind).ok_or(IssueError::Profile(*kind))?;
             let live = self.signing_generation(authority.id)?;
@@ -260,13 +332,12 @@ impl Office {
                 key: &key,
                 ocsp_url: &ocsp_url,
             };
-            let (tbs, signature) = self.sign(&live, resident.tbs()?)?;
-            let der = issue::assemble(&tbs, live.key.algorithm(), &signature);
+            let tbs = resident.tbs()?;
             twin = Some(not_after);
-            signed.push(Signed { kind: *kind, live, serial, validity, der });
+            unsigned.push(Unsigned { kind: *kind, live, serial, validity, tbs });
         }
-        signed.reverse();
-        Ok(signed)
+        unsigned.reverse();
+        Ok(unsigned)
     }
 
     fn common_name(
