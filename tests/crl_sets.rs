@@ -435,6 +435,19 @@ fn every_municipality_of_the_country_has_a_crl_of_its_own_name() {
 }
 
 #[test]
+fn a_partition_that_was_opened_keeps_its_crl_without_a_certificate() {
+    let mut world = World::new();
+    let opened = Partition(13221);
+    world.office.open_partitions(&[(SIGN, opened)].into()).unwrap();
+    world.restart();
+    world.pass(DAY);
+    world.office.publish(&ALL, true).unwrap();
+    let partitions =
+        world.catalogue().crls.into_iter().filter_map(|row| Some((row.authority, row.partition?)));
+    assert_eq!(Vec::from_iter(partitions), [("sign".to_owned(), opened.to_string())]);
+}
+
+#[test]
 fn whole_rows_of_certificates_are_listed() {
     let world = World::new();
     // Two rows of the store and more, one of them full.

@@ -300,14 +300,17 @@ impl Office {
         of.build(&contents)
     }
 
-    /// Every partition that ever had a certificate or is about to have its first, by the name in
-    /// its certificates.
+    /// Every partition that ever had a certificate, is about to have its first, or was opened for
+    /// one that never came (a CRL that was published goes on), by the name in its certificates.
     fn distribution_points(&self, authority: AuthorityId) -> Result<Vec<(Partition, Name)>, OfficeError> {
         let facts = self.store.facts();
         let known = facts.partitions.get(&authority).into_iter().flat_map(|known| known.iter().copied());
         let coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let coming = coming.into_iter().filter(|(of, _)| *of == authority).map(|(_, partition)| partition);
-        let all: BTreeSet<Partition> = known.chain(coming).collect();
+        let served = self.served.load();
+        let opened = served.partitions.iter().filter(|(of, ..)| *of == authority);
+        let opened = opened.map(|(_, _, partition)| *partition);
+        let all: BTreeSet<Partition> = known.chain(coming).chain(opened).collect();
         let named = all.into_iter().map(|partition| {
             let name = self.profile.distribution_point(authority, partition).ok_or_else(|| {
                 OfficeError::Damaged(format!("no municipality {partition} in the table: put its row back"))
