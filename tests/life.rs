@@ -10,6 +10,8 @@
 
 #[path = "world/mod.rs"]
 mod answers;
+#[path = "life/night.rs"]
+mod night;
 #[path = "life/order.rs"]
 mod order;
 #[path = "life/random.rs"]

@@ -2,7 +2,7 @@
 
 use crate::der::UnixTime;
 use crate::http::Gauge;
-use crate::office::{Office, SignerInUse};
+use crate::office::{Office, Reconciled, SignerInUse};
 use crate::profile::Authority;
 use crate::store::CrlSets;
 
@@ -55,8 +55,30 @@ pub(super) fn gauges(office: &Office) -> Vec<Gauge> {
     gauges.push(gauge("sekisho_crl_overdue", help, Vec::new(), overdue));
     let help = "CRL sets and deltas that did not come out since the start.";
     gauges.push(gauge("sekisho_crl_builds_failed", help, Vec::new(), office.builds_failed()));
+    gauges.extend(reconciled(office, now));
     gauges.extend(signers(office, now));
     gauges
+}
+
+/// Of the night's comparison of cards with certificates; none before the first night.
+fn reconciled(office: &Office, now: UnixTime) -> Vec<Gauge> {
+    let Some(Reconciled { at, disagreements, .. }) = office.reconciled() else { return Vec::new() };
+    let disagreements = u64::try_from(disagreements).unwrap_or(u64::MAX);
+    vec![
+        gauge(
+            "sekisho_reconcile_disagreements",
+            "Cards that disagree with their certificates, or with the other cards of their holder: look at \
+             sekisho reconcile.",
+            Vec::new(),
+            disagreements,
+        ),
+        gauge(
+            "sekisho_reconcile_age_seconds",
+            "Since cards were last compared with their certificates: every night.",
+            Vec::new(),
+            now.since(at).as_secs(),
+        ),
+    ]
 }
 
 /// Of each signer in use.

@@ -1,11 +1,11 @@
-//! Cards and phones: applied for, handed over, looked at, reconciled.
+//! Cards and phones: applied for, handed over, looked at.
 
 use super::decisions::{self, Book};
 use super::issue::random;
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
 use crate::issue::IssueError;
-use crate::lifecycle::{self, Carried, Disagreement};
+use crate::lifecycle::Carried;
 use crate::pki::{Carrier, Partition};
 use crate::record::{Card, CardApplied, CardId, Event, Holder, HolderId, Origin, Position, Refusal};
 use crate::store::Outcome;
@@ -89,31 +89,6 @@ impl Office {
         let holder = self.store.find_holder(holder)?.ok_or(Refusal::NoHolder(holder))?;
         let Carried { card, records } = Book::Store(self).with_records(card)?;
         Ok(CardState { card, holder, records })
-    }
-
-    /// Compares every card with its certificates, and every person's cards with each other; what
-    /// disagrees, and how many cards were looked at.
-    ///
-    /// # Errors
-    /// When something cannot be read.
-    pub fn reconcile(&self) -> Result<(u64, Vec<Disagreement>), OfficeError> {
-        let (at, now) = (self.store.head().0, self.clock.now());
-        let (mut cards, mut found, mut failed) = (0, Vec::new(), None);
-        let book = Book::Store(self);
-        self.store.each_holder(at, &mut |holder| match book.carried(&holder) {
-            Ok(carried) => {
-                for one in &carried {
-                    cards += 1;
-                    found.extend(lifecycle::of_card(one, now));
-                }
-                found.extend(lifecycle::of_holder(&holder, &carried, now));
-            }
-            Err(refusal) => failed = failed.take().or(Some(refusal)),
-        })?;
-        match failed {
-            Some(refusal) => Err(refusal.into()),
-            None => Ok((cards, found)),
-        }
     }
 
     /// From now on the table that ships says what revokes what: journaled when it is another one than

@@ -27,6 +27,7 @@ mod movements;
 mod presign;
 mod publish;
 mod rebuild;
+mod reconcile;
 mod refresh;
 mod retention;
 mod schedule;
@@ -66,6 +67,7 @@ pub use movements::{Effect, Reported, Subject};
 pub use presign::{Presigning, Progress, Stage, Tell};
 pub use publish::PublishedSet;
 pub use rebuild::{Comparison, Rebuilt};
+pub use reconcile::{Nightly, Reconciled};
 pub use refresh::Sign;
 pub use schedule::{Keeper, Overdue, Schedule};
 pub use signer_files::{GivenSigner, SignerFileError};
@@ -120,6 +122,8 @@ pub struct Office {
     alarms: Mutex<BTreeMap<&'static str, String>>,
     /// Sets that did not come out since the start.
     builds_failed: AtomicU64,
+    /// What the last nightly comparison found.
+    reconciled: Mutex<Option<Reconciled>>,
     /// When the schedule last looked.
     heartbeat: schedule::Heartbeat,
     /// The signers the responder has.

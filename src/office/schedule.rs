@@ -1,5 +1,5 @@
-//! What happens by itself: the day's CRL set, the renewal of signers, the watch over the clock,
-//! and the refreshing of what is asked.
+//! What happens by itself: the day's CRL set, the renewal of signers, the watch over the clock, the
+//! night's comparison of cards with certificates, and the refreshing of what is asked.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::clock::LOOK;
+use super::reconcile::Nightly;
 use super::refresh::{self, wait};
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
@@ -36,6 +37,9 @@ const OVERDUE: Duration = Duration::from_secs(15 * 60);
 /// The schedule may be busy with one set for so long.
 const SILENCE_MAX: Duration = Duration::from_secs(30 * 60);
 
+/// How often it is looked whether the night's comparison is due.
+const RECONCILIATION: Duration = Duration::from_secs(60);
+
 /// How often signers are looked after: far more often than the third of a day the shortest
 /// permitted one has left when it is due.
 const SIGNERS: Duration = Duration::from_secs(60);
@@ -54,7 +58,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// Starts it on threads of its own: one cuts CRLs and renews signers, one watches the clock,
-    /// one keeps warm what is asked.
+    /// one compares cards with certificates by night, one keeps warm what is asked.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -63,6 +67,8 @@ impl Schedule {
         let (keeping, watching) = (Arc::clone(&office), Arc::clone(&office));
         schedule.spawn("schedule", move |stopped| keep(&keeping, stopped))?;
         schedule.spawn("clock", move |stopped| watch_clock(&watching, stopped))?;
+        let comparing = Arc::clone(&office);
+        schedule.spawn("reconcile", move |stopped| reconcile(comparing, stopped))?;
         schedule.spawn("refresh", move |stopped| refresh::run(&office, stopped))?;
         Ok(schedule)
     }
@@ -184,6 +190,14 @@ fn keep(office: &Arc<Office>, stopped: &Receiver<()>) {
 fn watch_clock(office: &Office, stopped: &Receiver<()>) {
     while wait(stopped, LOOK) {
         office.watch_clock();
+    }
+}
+
+fn reconcile(office: Arc<Office>, stopped: &Receiver<()>) {
+    let mut nightly = Nightly::new(office);
+    Nightly::lower_priority();
+    while wait(stopped, RECONCILIATION) {
+        nightly.look();
     }
 }
 
@@ -318,7 +332,7 @@ impl Heartbeat {
 
 /// The last instant, not after `now`, at which the clock in Japan showed `daily` seconds after
 /// midnight.
-fn last_cut(now: UnixTime, daily: u32) -> UnixTime {
+pub(super) fn last_cut(now: UnixTime, daily: u32) -> UnixTime {
     let local = now.seconds() + JST_AHEAD;
     let today = local - local.rem_euclid(DAY) + i64::from(daily);
     let cut = if today <= local { today } else { today - DAY };

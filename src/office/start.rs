@@ -163,6 +163,7 @@ impl Office {
             admitting: Mutex::new(()),
             alarms: Mutex::default(),
             builds_failed: AtomicU64::new(0),
+            reconciled: Mutex::new(None),
             heartbeat: Heartbeat::default(),
             signers: Signers::default(),
             installed: ArcSwap::from_pointee(Vec::new()),
@@ -196,7 +197,7 @@ impl Office {
     ///
     /// # Errors
     /// When the store does not take it.
-    pub(super) fn settle(&self) -> Result<(), OfficeError> {
+    pub fn settle(&self) -> Result<(), OfficeError> {
         self.store.wait_ready();
         self.settle_open_sets()?;
         if self.watch_clock().is_some() {
