@@ -126,7 +126,7 @@ fn in_a_child(case: &str, entries: u64) -> serde_json::Value {
 /// The row of one case.
 fn measured(case: &str, entries: u64) -> serde_json::Value {
     let ca = Ca::new();
-    let before = peak_bytes();
+    let before = machine::peak_bytes();
     let mut octets = 0;
     let runs = if entries == LARGE || case == "openssl-ca" { 1 } else { RUNS };
     let mut times: Vec<Duration> = (0..runs)
@@ -143,7 +143,7 @@ fn measured(case: &str, entries: u64) -> serde_json::Value {
             took
         })
         .collect();
-    let peak = if case == "openssl-ca" { PEAK_OF_OTHERS.load(Relaxed) } else { peak_bytes() };
+    let peak = if case == "openssl-ca" { PEAK_OF_OTHERS.load(Relaxed) } else { machine::peak_bytes() };
     times.sort();
     let signatures = if case == "set" { PARTITIONS.min(entries) } else { 1 };
     let limit = ca.hash_and_sign(octets, signatures);
@@ -282,7 +282,7 @@ impl Ca {
             .spawn()
             .unwrap();
         let status = loop {
-            if let Some(peak) = peak_bytes_of(&made.id().to_string()) {
+            if let Some(peak) = machine::peak_bytes_of(&made.id().to_string()) {
                 PEAK_OF_OTHERS.fetch_max(peak, Relaxed);
             }
             if let Some(status) = made.try_wait().unwrap() {
@@ -404,17 +404,6 @@ fn each_record(entries: u64, mut take: impl FnMut(&Record)) {
         record.changes.push(Change { position: Position(2), recorded_at: revocation.revoked_at, status });
         take(&record);
     }
-}
-
-/// The most memory this process has had resident.
-fn peak_bytes() -> u64 {
-    peak_bytes_of("self").unwrap()
-}
-
-fn peak_bytes_of(process: &str) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
 }
 
 /// Of another program, as it was last seen.

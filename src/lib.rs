@@ -11,6 +11,7 @@
 //! ```text
 //! main  cli                          arguments → one call → an exit code
 //! http  admin                        bytes off the wire; neither knows DER
+//! simulate                           a country in miniature, and what happens to its people
 //! office                             one file per use case; the schedule; start and stop
 //! issue  lifecycle  crl  ocsp        the trades; none knows HTTP, tokio or the clock
 //! store  signer  status              store alone knows files and sled; signer alone signs
@@ -47,6 +48,7 @@ pub mod profile;
 pub mod record;
 pub mod registry;
 pub mod signer;
+pub mod simulate;
 pub mod status;
 pub mod store;
 pub mod sync;

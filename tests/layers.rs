@@ -29,17 +29,17 @@ const LAYERS: &[&[&str]] = &[
     &["store", "signer", "status"],
     &["issue", "lifecycle", "crl", "ocsp", "verify"],
     &["office"],
-    &["http", "admin"],
+    &["http", "admin", "simulate"],
     &["cli"],
     &["main"],
 ];
 
 /// They import no room, and only [`READ_LEAVES`] import them.
 const LEAVES: &[&str] = &["config", "telemetry"];
-const READ_LEAVES: &[&str] = &["office", "http", "admin", "cli", "main"];
+const READ_LEAVES: &[&str] = &["office", "http", "admin", "simulate", "cli", "main"];
 
 /// Rooms that may see the time pass; to all others it is an argument.
-const READ_CLOCK: &[&str] = &["store", "office", "http", "admin", "cli"];
+const READ_CLOCK: &[&str] = &["store", "office", "http", "admin", "simulate", "cli"];
 
 /// Crates that are the business of some rooms only.
 const CRATES: &[(&[&str], &[&str])] = &[

@@ -96,3 +96,15 @@ pub fn can_pin() -> bool {
         cores >= 2 && Command::new("taskset").arg("--version").output().is_ok()
     })
 }
+
+/// The most memory this process has had resident.
+pub fn peak_bytes() -> u64 {
+    peak_bytes_of("self").unwrap()
+}
+
+/// As [`peak_bytes`], of another process.
+pub fn peak_bytes_of(process: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+}

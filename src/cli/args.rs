@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::simulate;
+
 /// JPKI-style certificate revocation service with test keys: issues, revokes, and serves OCSP and CRLs.
 #[derive(Debug, Parser)]
 #[command(name = "sekisho", version, max_term_width = 100, after_help = EXIT_CODES)]
@@ -57,6 +59,8 @@ pub enum Command {
     /// Carry out what the resident registry reports
     #[command(subcommand)]
     Movements(MovementsCommand),
+    /// Let a country in miniature live for some days, in a fresh data directory
+    Simulate(Simulate),
     /// Compare cards with their certificates, and each person's cards with each other
     Reconcile,
     /// Print what revokes what
@@ -220,6 +224,31 @@ pub enum MovementsCommand {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+/// `simulate`.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// How many people there are; four in five have a card at the beginning
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=i64::from(simulate::RESIDENTS_MAX)))]
+    pub residents: u32,
+    /// How many days
+    #[arg(long, value_name = "D", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=i64::from(simulate::DAYS_MAX)))]
+    pub days: u32,
+    /// Chance: the same seed, people, days and first day come to the same records
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// The first day, YYYY-MM-DD in Japan; the last must be over
+    #[arg(long, value_name = "DATE", default_value = "2025-04-01", value_parser = date)]
+    pub from: time::Date,
+    /// Write all certificates and their states, as JSON, as `demo --manifest` does
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+}
+
+fn date(text: &str) -> Result<time::Date, String> {
+    let format = time::macros::format_description!("[year]-[month]-[day]");
+    time::Date::parse(text, format).map_err(|_| "write a date as YYYY-MM-DD".to_owned())
 }
 
 /// Names a certificate.

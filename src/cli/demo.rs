@@ -1,24 +1,30 @@
 //! `demo`: a service with residents, without a question asked.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::args::Demo;
+use super::fate::fate;
 use super::issue::progress_bar;
 use super::presign;
-use super::residents::Population;
 use super::running::{Running, ToldToStop};
 use super::{DataDir, Failure};
 use crate::config::Config;
-use crate::office::{self, FilesWanted, Listed, Manifest, Office, OfficeError, Reported, Subject};
-use crate::pki::AuthorityId;
+use crate::office::{self, FilesWanted, Listed, Manifest, Office, OfficeError, Place, Reported, Subject};
+use crate::pki::{AuthorityId, CertificateKind};
 use crate::record::{Actor, Origin, RequestId};
+use crate::simulate::{self, Population};
+use crate::sync::in_parallel;
 
-/// Residents registered at once: each waits for the disk most of the time, and the store syncs
-/// for all of them together.
-const CLERKS: usize = 16;
+/// Residents registered at once: they share the waits for the disk.
+const AT_ONCE: usize = 200;
+
+/// Cards handed over at once: each clerk waits for the disk most of the time.
+const CLERKS: NonZeroUsize = NonZeroUsize::new(16).unwrap();
+
+/// What residents apply for.
+const PAIR: [CertificateKind; 2] = [CertificateKind::CardSign, CertificateKind::CardAuth];
 
 /// How long a card of a demo is in use before something happens to it.
 const IN_USE: Duration = Duration::from_secs(1);
@@ -69,67 +75,66 @@ fn prepare(office: &Office, asked: &Demo) -> Result<Manifest, Failure> {
 }
 
 fn populate(office: &Office, residents: u32) -> Result<(), OfficeError> {
-    let population = Population::new(residents, office.profile());
-    let authorities = office.profile().authorities.iter().map(|authority| authority.id);
-    let homes = population.homes(residents);
-    office
-        .open_partitions(&authorities.flat_map(|id| homes.iter().map(move |home| (id, *home))).collect())?;
+    let population = Population::new(office.profile());
+    simulate::open_homes(office, &population, residents)?;
     let progress = progress_bar(usize::try_from(residents).unwrap_or(0), "residents");
-    let next = AtomicU32::new(0);
-    let failed: Mutex<Option<OfficeError>> = Mutex::new(None);
-    let fates = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..CLERKS {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= residents {
-                        return;
-                    }
-                    match register(office, &population, number) {
-                        Ok(fate) => fates.lock().unwrap_or_else(PoisonError::into_inner).extend(fate),
-                        Err(error) => {
-                            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                            next.store(residents, Ordering::Relaxed);
-                            return;
-                        }
-                    }
-                    progress.inc(1);
-                }
-            });
-        }
-    });
+    let numbers: Vec<u32> = (0..residents).collect();
+    let mut fates = Vec::new();
+    for numbers in numbers.chunks(AT_ONCE) {
+        fates.extend(register(office, &population, numbers, residents)?);
+        progress.inc(u64::try_from(numbers.len()).unwrap_or(0));
+    }
     progress.finish_and_clear();
-    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)?;
     std::thread::sleep(IN_USE);
-    let fates: Vec<Reported> = fates.into_inner().unwrap_or_else(PoisonError::into_inner);
     office.report(&fates, &Actor::service()).into_iter().try_for_each(|effect| effect.map(drop))
 }
 
-/// Issues a resident's card and hands it over; what is to be reported of them then.
-fn register(office: &Office, population: &Population, number: u32) -> Result<Option<Reported>, OfficeError> {
-    let actor = Actor::service();
-    let request = RequestId::new(&actor, &format!("demo-{number}"), &number.to_be_bytes());
-    let pair = office.issue(&population.application(number), Origin { actor, request: Some(request) })?;
-    let Some(issued) = pair.certificates.first().map(|one| &one.issued) else { return Ok(None) };
-    let Some(card) = issued.card else { return Ok(None) };
-    // One that is not good any more was handed over before this start.
-    match office.hand_over(card, Origin::service()) {
-        Ok(_) | Err(OfficeError::Refused(_)) => {}
-        Err(error) => return Err(error),
+/// Issues residents' cards and hands them over; what is to be reported of them then.
+fn register(
+    office: &Office,
+    population: &Population,
+    numbers: &[u32],
+    residents: u32,
+) -> Result<Vec<Reported>, OfficeError> {
+    let asked = numbers.iter().map(|number| {
+        let actor = Actor::service();
+        let request = RequestId::new(&actor, &format!("demo-{number}"), &number.to_be_bytes());
+        (
+            population.application(&population.adult(*number), Place::New, &PAIR),
+            Origin { actor, request: Some(request) },
+        )
+    });
+    let pairs = office.issue_all(&asked.collect::<Vec<_>>());
+    let handed_over = in_parallel(CLERKS, pairs, |pair| {
+        let pair = pair?;
+        let Some(issued) = pair.certificates.into_iter().next().map(|one| one.issued) else {
+            return Ok(None);
+        };
+        let Some(card) = issued.card else { return Ok(None) };
+        // One that is not good any more was handed over before this start.
+        match office.hand_over(card, Origin::service()) {
+            Ok(_) | Err(OfficeError::Refused(_)) => Ok(Some((card, issued.not_before.plus(IN_USE)))),
+            Err(error) => Err(error),
+        }
+    });
+    let mut fates = Vec::new();
+    for (number, handed_over) in numbers.iter().zip(handed_over) {
+        if let (Some((card, effective_at)), Some(fate)) = (handed_over?, fate(*number, residents)) {
+            fates.push(Reported {
+                event_id: format!("demo-{number}"),
+                event: fate.event.to_owned(),
+                subject: Subject::Card(card),
+                kind: fate.certificate,
+                municipality: None,
+                effective_at,
+                reported_at: None,
+            });
+        }
     }
-    Ok(population.fate(number).map(|fate| Reported {
-        event_id: format!("demo-{number}"),
-        event: fate.event.to_owned(),
-        subject: Subject::Card(card),
-        kind: fate.certificate,
-        municipality: None,
-        effective_at: issued.not_before.plus(IN_USE),
-        reported_at: None,
-    }))
+    Ok(fates)
 }
 
-fn write_manifest(data: &DataDir, file: &Path, manifest: &Manifest) -> Result<(), Failure> {
+pub(super) fn write_manifest(data: &DataDir, file: &Path, manifest: &Manifest) -> Result<(), Failure> {
     let json = serde_json::to_vec_pretty(manifest).map_err(|error| Failure::internal(error.to_string()))?;
     let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     data.write(&path, &json).map_err(|error| Failure::from(OfficeError::from(error)))

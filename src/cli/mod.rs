@@ -1,6 +1,6 @@
 //! The command line: arguments, one call, an exit code.
 //!
-//! `demo`, `init` and `serve` put a service together; `load` asks any responder over HTTP; `crl
+//! `demo`, `init`, `serve` and `simulate` put a service together; `load` asks any responder over HTTP; `crl
 //! show`, `crl diff` and `crl verify` read CRLs, whosesoever; every other command is a client of the admin socket of the service that runs on the data directory.
 
 mod args;
@@ -12,6 +12,7 @@ mod clock;
 mod crl;
 mod demo;
 mod explain;
+mod fate;
 mod gauges;
 mod hangup;
 mod issue;
@@ -20,9 +21,9 @@ mod movements;
 mod named;
 mod presign;
 mod reload;
-mod residents;
 mod running;
 mod serve;
+mod simulate;
 mod status;
 mod verifier;
 
@@ -37,6 +38,7 @@ use crate::admin::api::{Problem, ProblemKind};
 use crate::config::ConfigError;
 use crate::office::data::DataDir;
 use crate::office::{self, Blame, OfficeError};
+use crate::simulate::SimulateError;
 
 /// Why a command did not do what was asked: one line, and an exit code.
 #[derive(Debug)]
@@ -95,6 +97,18 @@ impl From<OfficeError> for Failure {
     }
 }
 
+impl From<SimulateError> for Failure {
+    fn from(error: SimulateError) -> Self {
+        match error {
+            SimulateError::Office(error) => error.into(),
+            SimulateError::Ahead => Self::wrong_use(error.to_string()),
+            SimulateError::Disagree { .. } | SimulateError::Findings { .. } => {
+                Self::refused(error.to_string())
+            }
+        }
+    }
+}
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::wrong_use(error.to_string())
@@ -142,6 +156,7 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
         Command::Compromised { authority, generation } => {
             card::compromised(&data, authority, *generation, json)
         }
+        Command::Simulate(simulate) => simulate::run(&data, simulate, json),
         Command::Reconcile => card::reconcile(&data, json),
         Command::Rules => card::rules(json),
         Command::Check(check) => check::run(&data, check, json),
