@@ -3,7 +3,7 @@
 use super::api::{self, Problem, ProblemKind};
 use super::requests::in_words;
 use crate::office::{self, CardApplication, Office, OfficeError, Place, Reported, Subject};
-use crate::pki::{CertStatus, Generation};
+use crate::pki::{CarrierState, CertStatus, Generation};
 use crate::record::{Actor, CertificateRef, Origin};
 
 /// Reports in one request: what a group of the journal takes, and one request's memory.
@@ -46,7 +46,7 @@ pub(super) fn hand_over(
 }
 
 pub(super) fn show(office: &Office, asked: &api::NamedCard) -> Result<api::CardState, Problem> {
-    let office::CardState { card, holder, records } =
+    let office::CardState { card, holder, records, is_expired } =
         office.card(asked.card.parse().map_err(OfficeError::from)?)?;
     let certificates = records.iter().map(|record| {
         let issued = &record.issued;
@@ -62,7 +62,13 @@ pub(super) fn show(office: &Office, asked: &api::NamedCard) -> Result<api::CardS
     Ok(api::CardState {
         card: id.to_string(),
         carrier: card.applied.carrier.name().to_owned(),
-        state: card.status.state.name().to_owned(),
+        state: match card.status.state {
+            CarrierState::Abolished => CarrierState::Abolished.name(),
+            // No state of its own: nobody decides it.
+            _ if is_expired => "expired",
+            state => state.name(),
+        }
+        .to_owned(),
         with: card.applied.of.map(|with| with.to_string()),
         holder: holder.id.to_string(),
         municipality: holder.status.municipality.to_string(),

@@ -56,9 +56,15 @@ pub fn alive(holder: &Holder, now: UnixTime) -> Result<(), Refusal> {
 /// Abolished, or expired: nobody can use it any more.
 #[must_use]
 pub fn is_at_its_end(one: &Carried, now: UnixTime) -> bool {
+    one.card.status.state == CarrierState::Abolished || is_expired(one, now)
+}
+
+/// Its own time is over, or that of all its certificates.
+#[must_use]
+pub fn is_expired(one: &Carried, now: UnixTime) -> bool {
     let expired = one.card.applied.expires.is_some_and(|expires| expires < now);
     let all_over = !one.records.is_empty() && one.records.iter().all(|record| record.issued.not_after < now);
-    one.card.status.state == CarrierState::Abolished || expired || all_over
+    expired || all_over
 }
 
 /// Neither revoked, held nor expired.

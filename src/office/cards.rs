@@ -5,7 +5,7 @@ use super::issue::random;
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
 use crate::issue::IssueError;
-use crate::lifecycle::Carried;
+use crate::lifecycle::{self, Carried};
 use crate::pki::{Carrier, Partition};
 use crate::record::{Card, CardApplied, CardId, Event, Holder, HolderId, Origin, Position, Refusal};
 use crate::store::Outcome;
@@ -30,6 +30,8 @@ pub struct CardState {
     pub holder: Holder,
     /// The records of its certificates.
     pub records: Vec<crate::record::Record>,
+    /// Its time is over, whatever its state.
+    pub is_expired: bool,
 }
 
 /// What an application or a hand-over came to.
@@ -87,8 +89,10 @@ impl Office {
         let card = self.store.find_card(card)?.ok_or(Refusal::NoCard(card))?;
         let holder = card.applied.holder;
         let holder = self.store.find_holder(holder)?.ok_or(Refusal::NoHolder(holder))?;
-        let Carried { card, records } = Book::Store(self).with_records(card)?;
-        Ok(CardState { card, holder, records })
+        let carried = Book::Store(self).with_records(card)?;
+        let is_expired = lifecycle::is_expired(&carried, self.clock.now());
+        let Carried { card, records } = carried;
+        Ok(CardState { card, holder, records, is_expired })
     }
 
     /// From now on the table that ships says what revokes what: journaled when it is another one than

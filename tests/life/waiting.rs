@@ -115,3 +115,17 @@ fn a_card_has_one_good_certificate_of_a_kind() {
     let refused = refusal(world.issue(with, &phones).map(|_| true));
     assert!(matches!(refused, Refusal::CardIs { .. }), "{refused}");
 }
+
+#[test]
+fn a_card_whose_time_is_over_makes_room_for_the_next() {
+    let world = World::new();
+    let first = world.resident().card;
+    assert!(!world.office().card(first.card).unwrap().is_expired);
+    // Past the sixth birthday: nothing on it holds any more.
+    world.pass(6 * 366 * 86_400);
+    world.office().renew_signers().unwrap();
+    assert!(world.office().card(first.card).unwrap().is_expired);
+    let second = world.waiting_card(Some(first.holder));
+    assert!(world.hand_over(second.card).unwrap());
+    assert_eq!(world.disagreements(), Vec::<String>::new());
+}

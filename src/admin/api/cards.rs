@@ -54,7 +54,7 @@ pub struct CardState {
     pub card: String,
     /// `card` or `phone`.
     pub carrier: String,
-    /// `applied`, `issued`, `in use`, `suspended`, `abolished`.
+    /// `applied`, `issued`, `in use`, `suspended`, `abolished`; `expired` when its time is over before.
     pub state: String,
     /// The card a phone was set up with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
