@@ -280,9 +280,19 @@ impl Event {
 impl Record {
     /// Appends the record.
     pub fn write(&self, out: &mut Vec<u8>) {
+        self.write_issue(out);
+        self.write_changes(out);
+    }
+
+    /// Appends what never changes.
+    pub fn write_issue(&self, out: &mut Vec<u8>) {
         out.extend(self.position.0.to_be_bytes());
         put_time(out, self.recorded_at);
         put_issued(out, &self.issued);
+    }
+
+    /// Appends the changes.
+    pub fn write_changes(&self, out: &mut Vec<u8>) {
         out.extend(u16::try_from(self.changes.len()).unwrap_or(u16::MAX).to_be_bytes());
         for change in self.changes.iter().take(usize::from(u16::MAX)) {
             out.extend(change.position.0.to_be_bytes());
@@ -301,20 +311,26 @@ impl Record {
     /// [`CodecError`].
     pub fn from_octets(octets: &[u8]) -> Result<Self, CodecError> {
         let mut octets = Octets(octets);
-        let position = Position(octets.number()?);
-        let recorded_at = octets.time()?;
-        let issued = octets.issued()?;
-        let count = u16::from_be_bytes(octets.array()?);
-        let changes = (0..count).map(|_| {
-            Ok(Change {
-                position: Position(octets.number()?),
-                recorded_at: octets.time()?,
-                status: octets.option(Octets::revocation)?.map_or(CertStatus::Good, CertStatus::Revoked),
-            })
-        });
-        let changes = changes.collect::<Result<_, CodecError>>()?;
+        let mut record = octets.issue()?;
+        record.changes = octets.changes()?;
         octets.finish()?;
-        Ok(Self { position, recorded_at, issued, changes })
+        Ok(record)
+    }
+
+    /// Reads a record whose parts were written apart; none for the changes of one that has none.
+    ///
+    /// # Errors
+    /// [`CodecError`].
+    pub fn from_parts(issue: &[u8], changes: Option<&[u8]>) -> Result<Self, CodecError> {
+        let mut octets = Octets(issue);
+        let mut record = octets.issue()?;
+        octets.finish()?;
+        if let Some(changes) = changes {
+            let mut octets = Octets(changes);
+            record.changes = octets.changes()?;
+            octets.finish()?;
+        }
+        Ok(record)
     }
 }
 
@@ -468,6 +484,28 @@ impl<'a> Octets<'a> {
 
     fn partition(&mut self) -> Result<Partition, CodecError> {
         self.array().map(|octets| Partition(u32::from_be_bytes(octets)))
+    }
+
+    /// A record that never changed.
+    fn issue(&mut self) -> Result<Record, CodecError> {
+        Ok(Record {
+            position: Position(self.number()?),
+            recorded_at: self.time()?,
+            issued: self.issued()?,
+            changes: Vec::new(),
+        })
+    }
+
+    fn changes(&mut self) -> Result<Vec<Change>, CodecError> {
+        let count = u16::from_be_bytes(self.array()?);
+        let changes = (0..count).map(|_| {
+            Ok(Change {
+                position: Position(self.number()?),
+                recorded_at: self.time()?,
+                status: self.option(Self::revocation)?.map_or(CertStatus::Good, CertStatus::Revoked),
+            })
+        });
+        changes.collect()
     }
 
     fn issued(&mut self) -> Result<Issued, CodecError> {

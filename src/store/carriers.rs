@@ -7,6 +7,7 @@ use std::collections::btree_map::Entry;
 use super::error::StoreError;
 use super::octets::{Octets, put_counted};
 use super::overlay::broken;
+use super::reading::{Read, Reading};
 use super::rows::Rows;
 use crate::record::{Card, CardId, CodecError, Holder, HolderId};
 
@@ -37,11 +38,21 @@ pub(super) fn find_holder(rows: &Rows, holder: HolderId) -> Result<Option<Holder
     row.map_or(Ok(None), |row| holder_in(&row, holder))
 }
 
-pub(super) fn card_in(row: &[u8], card: CardId) -> Result<Option<Card>, StoreError> {
+/// As [`find_card`], by rows that are read once.
+pub(super) fn read_card(reading: &Reading<'_>, card: CardId) -> Result<Option<Card>, StoreError> {
+    card_in(&reading.row(card_key(card))?, card)
+}
+
+/// As [`find_holder`], by rows that are read once.
+pub(super) fn read_holder(reading: &Reading<'_>, holder: HolderId) -> Result<Option<Holder>, StoreError> {
+    holder_in(&reading.row(holder_key(holder))?, holder)
+}
+
+fn card_in(row: &[u8], card: CardId) -> Result<Option<Card>, StoreError> {
     find_in(row, card.0)?.map(Card::from_octets).transpose().map_err(unreadable)
 }
 
-pub(super) fn holder_in(row: &[u8], holder: HolderId) -> Result<Option<Holder>, StoreError> {
+fn holder_in(row: &[u8], holder: HolderId) -> Result<Option<Holder>, StoreError> {
     find_in(row, holder.0)?.map(Holder::from_octets).transpose().map_err(unreadable)
 }
 
@@ -73,7 +84,7 @@ impl<'a> Packed<'a> {
     /// Puts what is kept under a number into its row, read before.
     pub(super) fn put(
         &mut self,
-        read: &'a BTreeMap<Vec<u8>, sled::IVec>,
+        read: &'a Read,
         key: Vec<u8>,
         id: u128,
         octets: Vec<u8>,
@@ -81,7 +92,7 @@ impl<'a> Packed<'a> {
         let row = match self.0.entry(key) {
             Entry::Occupied(row) => row.into_mut(),
             Entry::Vacant(place) => {
-                let row = read.get(place.key()).map_or(&[][..], |row| row);
+                let row = read.row(place.key());
                 let kept = pairs(row).map(|pair| pair.map(|(id, octets)| (id, octets.into())));
                 place.insert(kept.collect::<Result<_, _>>()?)
             }

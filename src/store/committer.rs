@@ -14,6 +14,7 @@ use super::frame::{self, Head, Magic};
 use super::open::Lock;
 use super::options::{Listener, Options};
 use super::overlay::{self, Overlay, Seen};
+use super::reading::{Read, Reading};
 use super::rebuild::Rebuild;
 use super::rows::Rows;
 use super::segments::Tail;
@@ -97,10 +98,10 @@ impl Committer {
         // What a step of the wall clock would date wrongly must not be written.
         self.options.clock.watch();
         let first = self.position.next();
-        let mut group = Group::default();
+        let (mut group, reading) = (Group::default(), Reading::new(rows));
         while group.payload.len() < GROUP_OCTETS && group.answers.len() < self.options.group_max {
             let Some(submission) = queue.pop_front() else { break };
-            let answer = self.decide(&mut group, rows, &submission);
+            let answer = self.decide(&mut group, &reading, &submission);
             group.answers.push((submission.done, answer));
         }
         let Group { payload, entries, overlay, answers } = group;
@@ -116,13 +117,13 @@ impl Committer {
         let overlay = Arc::new(overlay);
         self.shared.advance(self.tip(), Arc::clone(&overlay));
         self.answer(first, &entries, answers);
-        self.project(rows, &overlay);
+        self.project(rows, &reading.close(), &overlay);
     }
 
     fn decide(
         &mut self,
         group: &mut Group,
-        rows: &Rows,
+        reading: &Reading<'_>,
         submission: &Submission,
     ) -> Result<Answer, SubmitError> {
         let origin = &submission.origin;
@@ -130,7 +131,7 @@ impl Committer {
         if let Some(request) = &origin.request {
             let seen = match group.overlay.find_request(&request.key) {
                 Some(seen) => Some(seen),
-                None => overlay::find_request(rows, &request.key).map_err(|error| refusal(&error))?,
+                None => overlay::find_request(reading, &request.key).map_err(|error| refusal(&error))?,
             };
             match seen.filter(|seen| !overlay::is_expired(seen, now)) {
                 Some(seen) if seen.digest == request.digest => return Ok(Answer::Repeated(seen)),
@@ -138,7 +139,7 @@ impl Committer {
                 None => {}
             }
         }
-        let records = Records { overlay: &group.overlay, rows, facts: &self.facts };
+        let records = Records { overlay: &group.overlay, reading, facts: &self.facts };
         let mut events = (submission.decide)(&records, now)?;
         if events.is_empty() && origin.request.is_some() {
             events.push(Event::RequestSeen);
@@ -156,7 +157,7 @@ impl Committer {
             position = position.next();
             let entry = Entry { recorded_at: now, origin: origin.clone(), event };
             entry.write(&mut payload);
-            group.overlay.load(rows, &entry).map_err(|error| refusal(&error))?;
+            group.overlay.load(reading, &entry).map_err(|error| refusal(&error))?;
             entries.push(Numbered { position, entry });
         }
         if payload.len() > DECISION_OCTETS_MAX {
@@ -249,8 +250,8 @@ impl Committer {
 
     /// Writes a durable group into the projection. When that fails the journal has it all the
     /// same, and the next start folds it again.
-    fn project(&self, rows: &Rows, overlay: &Overlay) {
-        match overlay.store(rows, &self.tip().held()) {
+    fn project(&self, rows: &Rows, read: &Read, overlay: &Overlay) {
+        match overlay.store(rows, read, &self.tip().held()) {
             Ok(()) => self.shared.projected(self.position),
             Err(error) => {
                 tracing::error!(%error, "the projection failed: nothing more is decided");

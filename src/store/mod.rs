@@ -10,6 +10,7 @@
 
 mod archive;
 mod carriers;
+mod certificates;
 mod check;
 mod clock;
 mod committer;
@@ -22,6 +23,7 @@ mod octets;
 mod open;
 mod options;
 mod overlay;
+mod reading;
 mod rebuild;
 mod rows;
 mod segments;

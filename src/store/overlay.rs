@@ -1,14 +1,15 @@
 //! Records that stand in the journal, or are about to, and not yet in the projection.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use super::carriers::{self, Packed, card_key, holder_key};
+use super::certificates;
 use super::error::StoreError;
 use super::frame::Head;
-use super::octets::{Octets, put_counted};
+use super::octets::Octets;
+use super::reading::{Read, Reading};
 use super::rows::Rows;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
@@ -19,9 +20,6 @@ use crate::record::{
 /// How long an idempotency key is remembered, by the journal's own time, so that every fold
 /// agrees: movements are reported again as late as after a year.
 pub const REQUEST_KEPT: Duration = Duration::from_secs(400 * 24 * 60 * 60);
-
-/// Serials in a row of the projection: a row is 8 KB, and a scan reads few rows.
-const ROW_SERIALS: u64 = 64;
 
 /// The first outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,18 +33,22 @@ pub(super) struct Seen {
 /// What entries changed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Overlay {
-    records: BTreeMap<(AuthorityId, SerialNumber), Option<Record>>,
+    records: BTreeMap<(AuthorityId, SerialNumber), Loaded>,
     cards: BTreeMap<CardId, Option<Card>>,
     holders: BTreeMap<HolderId, Option<Holder>>,
     requests: BTreeMap<[u8; 16], Seen>,
-    /// The rows that all these came from, as they were: the store of consecutive serials reads
-    /// each once.
-    rows: BTreeMap<Vec<u8>, sled::IVec>,
+}
+
+/// A record, and whether the rows have it.
+#[derive(Debug, Clone)]
+struct Loaded {
+    record: Option<Record>,
+    is_new: bool,
 }
 
 impl Overlay {
     pub(super) fn find(&self, authority: AuthorityId, serial: &SerialNumber) -> Option<&Record> {
-        self.records.get(&(authority, *serial)).and_then(Option::as_ref)
+        self.records.get(&(authority, *serial))?.record.as_ref()
     }
 
     pub(super) fn find_card(&self, card: CardId) -> Option<&Card> {
@@ -61,37 +63,36 @@ impl Overlay {
         self.requests.get(key).copied()
     }
 
-    /// Reads what the entry will change, so that [`Self::fold`] cannot fail.
-    pub(super) fn load(&mut self, rows: &Rows, entry: &record::Entry) -> Result<(), StoreError> {
+    /// Reads what the entry will change, and its rows, so that [`Self::fold`] cannot fail.
+    pub(super) fn load(&mut self, reading: &Reading<'_>, entry: &record::Entry) -> Result<(), StoreError> {
         if let Some(CertificateRef { authority, serial, .. }) = entry.event.certificate()
             && let Entry::Vacant(place) = self.records.entry((*authority, *serial))
         {
-            let row = load(&mut self.rows, rows, record_key(*authority, serial))?;
-            place.insert(find_in(row, serial)?);
+            let record = certificates::read(reading, *authority, serial)?;
+            place.insert(Loaded { is_new: record.is_none(), record });
         }
         if let Some(card) = entry.event.card()
             && let Entry::Vacant(place) = self.cards.entry(card)
         {
-            place.insert(carriers::card_in(load(&mut self.rows, rows, card_key(card))?, card)?);
+            place.insert(carriers::read_card(reading, card)?);
         }
         if let Some(holder) = entry.event.holder()
             && let Entry::Vacant(place) = self.holders.entry(holder)
         {
-            place.insert(carriers::holder_in(load(&mut self.rows, rows, holder_key(holder))?, holder)?);
+            place.insert(carriers::read_holder(reading, holder)?);
+        }
+        if let Some(request) = &entry.origin.request {
+            reading.row(request_key(&request.key))?;
         }
         Ok(())
-    }
-
-    /// Rows that [`Self::store`] will write, those of requests not counted.
-    pub(super) fn rows(&self) -> usize {
-        self.rows.len()
     }
 
     /// Folds an entry into what was loaded before.
     pub(super) fn fold(&mut self, numbered: &Numbered) {
         if let Some(certificate) = numbered.entry.event.certificate() {
-            let record = self.records.entry((certificate.authority, certificate.serial)).or_default();
-            Record::apply(record, numbered);
+            let place = self.records.entry((certificate.authority, certificate.serial));
+            let loaded = place.or_insert(Loaded { record: None, is_new: true });
+            Record::apply(&mut loaded.record, numbered);
         }
         if let Some(card) = numbered.entry.event.card() {
             Card::apply(self.cards.entry(card).or_default(), numbered);
@@ -112,56 +113,38 @@ impl Overlay {
         }
     }
 
-    /// Writes all of it into rows, as what it is after the last entry that `held` names.
-    pub(super) fn store(&self, rows: &Rows, held: &Held) -> Result<(), StoreError> {
+    /// Writes all of it into rows, which were `read` before, as what it is after the last entry that
+    /// `held` names.
+    pub(super) fn store(&self, rows: &Rows, read: &Read, held: &Held) -> Result<(), StoreError> {
         let mut batch: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-        let mut packed: BTreeMap<Vec<u8>, BTreeMap<SerialNumber, Cow<'_, [u8]>>> = BTreeMap::new();
-        for ((authority, serial), record) in &self.records {
-            let Some(record) = record else { continue };
-            let key = record_key(*authority, serial);
-            let row = match packed.entry(key) {
-                Entry::Occupied(row) => row.into_mut(),
-                Entry::Vacant(place) => {
-                    let row = self.rows.get(place.key()).map_or(&[][..], |row| row);
-                    let row = records(row).map(|pair| pair.map(|(serial, octets)| (serial, octets.into())));
-                    place.insert(row.collect::<Result<_, _>>()?)
-                }
-            };
-            let mut octets = Vec::new();
-            record.write(&mut octets);
-            row.insert(*serial, octets.into());
-        }
-        for (key, row) in packed {
-            let mut octets = Vec::new();
-            for (serial, record) in row {
-                octets.push(u8::try_from(serial.magnitude().len()).unwrap_or(0));
-                octets.extend(serial.magnitude());
-                put_counted(&mut octets, &record);
+        let mut packed = certificates::Packed::default();
+        for (name, loaded) in &self.records {
+            if let Some(record) = &loaded.record {
+                packed.put(read, *name, record, loaded.is_new)?;
             }
-            batch.insert(key, octets);
         }
+        packed.write(&mut batch);
         let mut packed = Packed::default();
         for (id, card) in &self.cards {
             let Some(card) = card else { continue };
             let mut octets = Vec::new();
             card.write(&mut octets);
-            packed.put(&self.rows, card_key(*id), id.0, octets)?;
+            packed.put(read, card_key(*id), id.0, octets)?;
         }
         for (id, holder) in &self.holders {
             let Some(holder) = holder else { continue };
             let mut octets = Vec::new();
             holder.write(&mut octets);
-            packed.put(&self.rows, holder_key(*id), id.0, octets)?;
+            packed.put(read, holder_key(*id), id.0, octets)?;
         }
         packed.write(&mut batch);
         let mut by_row: BTreeMap<Vec<u8>, BTreeMap<[u8; 16], Seen>> = BTreeMap::new();
         for (key, seen) in &self.requests {
-            let row_key = request_key(key);
-            let row = match by_row.entry(row_key) {
+            let row = match by_row.entry(request_key(key)) {
                 Entry::Occupied(row) => row.into_mut(),
                 Entry::Vacant(place) => {
-                    let row = rows.find(place.key())?.unwrap_or_default();
-                    place.insert(requests(&row)?)
+                    let row = requests(read.row(place.key()))?;
+                    place.insert(row)
                 }
             };
             row.insert(*key, *seen);
@@ -195,7 +178,7 @@ pub(super) struct Held {
 const HELD_KEY: &[u8] = b"p";
 
 /// Rises with every change of what rows hold, or how: rows of another version are made anew.
-const ROWS_VERSION: u8 = 2;
+const ROWS_VERSION: u8 = 3;
 
 impl Held {
     fn octets(&self) -> Vec<u8> {
@@ -212,105 +195,15 @@ pub(super) fn is_expired(seen: &Seen, now: UnixTime) -> bool {
     now.since(seen.recorded_at) > REQUEST_KEPT
 }
 
-pub(super) fn find(
-    rows: &Rows,
-    authority: AuthorityId,
-    serial: &SerialNumber,
-) -> Result<Option<Record>, StoreError> {
-    let row = rows.find(&record_key(authority, serial))?;
-    row.map_or(Ok(None), |row| find_in(&row, serial))
+pub(super) fn find_request(reading: &Reading<'_>, key: &[u8; 16]) -> Result<Option<Seen>, StoreError> {
+    Ok(requests(&reading.row(request_key(key))?)?.get(key).copied())
 }
 
-fn find_in(row: &[u8], serial: &SerialNumber) -> Result<Option<Record>, StoreError> {
-    for pair in records(row) {
-        let (found, octets) = pair?;
-        if found == *serial {
-            return read_record(octets).map(Some);
-        }
-    }
-    Ok(None)
-}
-
-/// The row of a key, read once.
-fn load<'a>(
-    loaded: &'a mut BTreeMap<Vec<u8>, sled::IVec>,
-    rows: &Rows,
-    key: Vec<u8>,
-) -> Result<&'a sled::IVec, StoreError> {
-    Ok(match loaded.entry(key) {
-        Entry::Occupied(row) => row.into_mut(),
-        Entry::Vacant(place) => {
-            let row = rows.find(place.key())?.unwrap_or_default();
-            place.insert(row)
-        }
-    })
-}
-
-pub(super) fn find_request(rows: &Rows, key: &[u8; 16]) -> Result<Option<Seen>, StoreError> {
-    let Some(row) = rows.find(&request_key(key))? else { return Ok(None) };
-    Ok(requests(&row)?.get(key).copied())
-}
-
-/// Every record of an authority in the order of serials.
-pub(super) fn scan(
-    rows: &Rows,
-    authority: AuthorityId,
-    each: &mut dyn FnMut(SerialNumber, Record),
-) -> Result<(), StoreError> {
-    for tag in [DENSE, WIDE] {
-        rows.each(&[tag, authority.0], &mut |_, row| {
-            for pair in records(row) {
-                let (serial, octets) = pair?;
-                each(serial, read_record(octets)?);
-            }
-            Ok(())
-        })?;
-    }
-    Ok(())
-}
-
-const DENSE: u8 = b'd';
-const WIDE: u8 = b'w';
 const REQUESTS: u8 = b'k';
-
-fn record_key(authority: AuthorityId, serial: &SerialNumber) -> Vec<u8> {
-    let mut key = Vec::with_capacity(10);
-    if let Some(number) = serial.to_u64() {
-        key.extend([DENSE, authority.0]);
-        key.extend((number / ROW_SERIALS).to_be_bytes());
-    } else {
-        let magnitude = serial.magnitude();
-        key.extend([WIDE, authority.0, u8::try_from(magnitude.len()).unwrap_or(0)]);
-        key.extend(magnitude.iter().take(2));
-    }
-    key
-}
 
 fn request_key(key: &[u8; 16]) -> Vec<u8> {
     let [first, second, ..] = *key;
     vec![REQUESTS, first, second]
-}
-
-fn read_record(octets: &[u8]) -> Result<Record, StoreError> {
-    Record::from_octets(octets).map_err(|error| StoreError::Projection(error.to_string()))
-}
-
-/// The records of a row, not yet read.
-fn records(row: &[u8]) -> impl Iterator<Item = Result<(SerialNumber, &[u8]), StoreError>> {
-    let mut rest = Octets(row);
-    std::iter::from_fn(move || {
-        if rest.0.is_empty() {
-            return None;
-        }
-        let pair = rest.one().and_then(|len| {
-            let serial = SerialNumber::from_magnitude(rest.take(usize::from(len))?).ok()?;
-            Some((serial, rest.counted()?))
-        });
-        if pair.is_none() {
-            rest = Octets(&[]);
-        }
-        Some(pair.ok_or_else(broken))
-    })
 }
 
 fn requests(row: &[u8]) -> Result<BTreeMap<[u8; 16], Seen>, StoreError> {

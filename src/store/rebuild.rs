@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::error::{Progress, StoreError};
 use super::journal::{self, FIRST};
 use super::overlay::{Held, Overlay};
+use super::reading::Reading;
 use super::rows::Rows;
 use super::segments::Segments;
 use super::shared::{Projection, Shared, Tip};
@@ -65,23 +66,24 @@ pub(super) fn fold_all(
     tip: &Tip,
     go_on: &mut dyn FnMut(Position) -> bool,
 ) -> Result<(), StoreError> {
-    let mut overlay = Overlay::default();
+    let (mut overlay, mut reading) = (Overlay::default(), Reading::new(rows));
     let mut gathered = 0;
     let mut failed = None;
     let journal_id = tip.facts.journal_id;
     let end = segments.walk(FIRST, FIRST, None, &mut |frame| {
         for numbered in journal::entries_of(frame)? {
-            if let Err(error) = overlay.load(rows, &numbered.entry) {
+            if let Err(error) = overlay.load(&reading, &numbered.entry) {
                 failed = Some(error);
                 return Err("the projection failed");
             }
             overlay.fold(&numbered);
         }
         gathered += u64::from(frame.count);
-        if gathered >= BATCH_ENTRIES || overlay.rows() >= BATCH_ROWS {
+        if gathered >= BATCH_ENTRIES || reading.len() >= BATCH_ROWS {
             let last = frame.first + u64::from(frame.count) - 1;
             let held = Held { journal_id, position: Position(last), head: frame.head };
-            let stored = std::mem::take(&mut overlay).store(rows, &held);
+            let read = std::mem::replace(&mut reading, Reading::new(rows)).close();
+            let stored = std::mem::take(&mut overlay).store(rows, &read, &held);
             gathered = 0;
             failed = stored.err().or_else(|| (!go_on(Position(last))).then_some(StoreError::Closed));
             if failed.is_some() {
@@ -99,7 +101,7 @@ pub(super) fn fold_all(
         let what = "the journal changed while it was read";
         return Err(segments.damage(&path, at, what, end.next).into());
     }
-    overlay.store(rows, &tip.held())
+    overlay.store(rows, &reading.close(), &tip.held())
 }
 
 fn remove_dir(dir: &std::path::Path) -> Result<(), StoreError> {

@@ -3,16 +3,17 @@
 //! | key | octets | row |
 //! |---|---|---|
 //! | `p` | 1 | version 1, journal id 16, position 8, head 32: what all other rows hold |
-//! | `d`, authority, block | 1 + 1 + 8 | records of serials 64·block … 64·block + 63 |
-//! | `w`, authority, octets, lead | 1 + 1 + 1 + 2 | records of serials above 64 bits with so many octets and these first two |
+//! | `d`, authority, block | 1 + 1 + 8 | certificates of serials 64·block … 64·block + 63, as they were issued |
+//! | `w`, authority, octets, lead | 1 + 1 + 1 + 2 | those of serials above 64 bits with so many octets and these first two |
+//! | `e`, `x`, then as `d`, `w` | | changes of those among them that have any |
 //! | `k`, lead | 1 + 2 | requests whose key begins with these two octets |
 //! | `c`, lead | 1 + 2 | cards and phones whose number begins with these two octets |
 //! | `h`, lead | 1 + 2 | people whose number begins with these two octets |
 //!
-//! | row of `d` and `w`: each record | octets | |
+//! | row of `d`, `w`, `e` and `x`: each certificate | octets | |
 //! |---|---|---|
 //! | serial | 1 + n | length, magnitude; rising |
-//! | record | 4 + n | length, then as in the codec of records |
+//! | its issue, or its changes | 4 + n | length, then as in the codec of records |
 //!
 //! | row of `c` and `h`: each | octets | |
 //! |---|---|---|
@@ -27,9 +28,9 @@
 //! | count | 40 | 4 | of its entries |
 //! | recorded_at | 44 | 8 | seconds since 1970 |
 //!
-//! Numbers are big-endian, so keys are in the order of serials: of the same authority, `d`
-//! before `w`. Serials above 64 bits are random and so are their first octets: they spread
-//! over rows as a hash would, and stay in order. A batch is atomic and carries `p`.
+//! Numbers are big-endian, so keys are in the order of serials, and those of `d` before those of `w`.
+//! Serials above 64 bits are random and so are their first octets: they spread over rows as a hash
+//! would, and stay in order. A batch is atomic and carries `p`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -52,6 +53,9 @@ pub enum RowsKind {
 
 /// Is passed a key and its row.
 pub(super) type EachRow<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'a;
+
+/// Is passed a key, its row, and the row beside it.
+pub(super) type EachPair<'a> = dyn FnMut(&[u8], &[u8], &[u8]) -> Result<(), StoreError> + 'a;
 
 /// Rows, by key.
 #[derive(Debug)]
@@ -126,6 +130,35 @@ impl Rows {
                         each(key, row)?;
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Self::each`], with the row, empty if there is none, whose key is the same but begins with
+    /// `beside` in place of `prefix`.
+    pub(super) fn each_beside(
+        &self,
+        prefix: &[u8],
+        beside: &[u8],
+        each: &mut EachPair<'_>,
+    ) -> Result<(), StoreError> {
+        let Self::Sled(tree) = self else {
+            return self.each(prefix, &mut |key, row| {
+                let other = [beside, key.get(prefix.len()..).unwrap_or_default()].concat();
+                each(key, row, &self.find(&other)?.unwrap_or_default())
+            });
+        };
+        // Both in order, side by side: looking each one up would take as long as all the rest.
+        let mut others = tree.scan_prefix(beside).peekable();
+        for row in tree.scan_prefix(prefix) {
+            let (key, row) = row?;
+            let rest = key.get(prefix.len()..).unwrap_or_default();
+            let place = |other: &sled::IVec| other.get(beside.len()..).unwrap_or_default().cmp(rest);
+            while others.next_if(|other| matches!(other, Ok((key, _)) if place(key).is_lt())).is_some() {}
+            match others.next_if(|other| !matches!(other, Ok((key, _)) if place(key).is_gt())).transpose()? {
+                Some((_, other)) => each(&key, &row, &other)?,
+                None => each(&key, &row, &[])?,
             }
         }
         Ok(())

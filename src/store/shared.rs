@@ -8,11 +8,13 @@ use arc_swap::ArcSwap;
 
 use super::archive::ArchiveReader;
 use super::carriers;
+use super::certificates;
 use super::error::{DiskFault, NotReady, Progress, StoreError, SubmitError};
 use super::facts::Facts;
 use super::frame::Head;
 use super::journal::{Entries, FIRST};
 use super::overlay::{self, Held, Overlay};
+use super::reading::Reading;
 use super::rows::Rows;
 use super::segments::Segments;
 use super::submission::Outcome;
@@ -129,7 +131,7 @@ impl Shared {
         if let Some(record) = self.recent().find(authority, serial) {
             return Ok(Some(record.clone()));
         }
-        overlay::find(&*self.rows()?, authority, serial)
+        certificates::find(&*self.rows()?, authority, serial)
     }
 
     pub(super) fn find_card(&self, card: CardId) -> Result<Option<Card>, StoreError> {
@@ -158,7 +160,9 @@ impl Shared {
         let seen = match self.recent().find_request(&request.key) {
             Some(seen) => Some(seen),
             None => {
-                overlay::find_request(&*self.rows()?, &request.key).map_err(|error| unreadable(&error))?
+                let rows = self.rows()?;
+                overlay::find_request(&Reading::new(&rows), &request.key)
+                    .map_err(|error| unreadable(&error))?
             }
         };
         let now = self.tip().recorded_at;
@@ -201,7 +205,7 @@ impl Shared {
         each: &mut dyn FnMut(SerialNumber, Record),
     ) -> Result<(), StoreError> {
         let rows = self.rows_at(at)?;
-        overlay::scan(&rows, authority, each)
+        certificates::scan(&rows, authority, each)
     }
 
     /// The rows, once they hold the entry at `at`.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::carriers;
+use super::certificates;
 use super::error::{StoreError, SubmitError};
 use super::facts::Facts;
-use super::overlay::{self, Overlay};
-use super::rows::Rows;
+use super::overlay::Overlay;
+use super::reading::Reading;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
 use crate::record::{Card, CardId, Event, Holder, HolderId, Numbered, Origin, Position, Record, Refusal};
@@ -45,7 +46,7 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Records<'a> {
     pub(super) overlay: &'a Overlay,
-    pub(super) rows: &'a Rows,
+    pub(super) reading: &'a Reading<'a>,
     pub(super) facts: &'a Arc<Facts>,
 }
 
@@ -58,7 +59,7 @@ impl Records<'_> {
         if let Some(record) = self.overlay.find(authority, serial) {
             return Ok(Some(record.clone()));
         }
-        overlay::find(self.rows, authority, serial).map_err(|error| refusal(&error))
+        certificates::read(self.reading, authority, serial).map_err(|error| refusal(&error))
     }
 
     /// A card or phone.
@@ -69,7 +70,7 @@ impl Records<'_> {
         if let Some(card) = self.overlay.find_card(card) {
             return Ok(Some(card.clone()));
         }
-        carriers::find_card(self.rows, card).map_err(|error| refusal(&error))
+        carriers::read_card(self.reading, card).map_err(|error| refusal(&error))
     }
 
     /// A person.
@@ -80,7 +81,7 @@ impl Records<'_> {
         if let Some(holder) = self.overlay.find_holder(holder) {
             return Ok(Some(holder.clone()));
         }
-        carriers::find_holder(self.rows, holder).map_err(|error| refusal(&error))
+        carriers::read_holder(self.reading, holder).map_err(|error| refusal(&error))
     }
 
     /// The facts.
