@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::office::{Application, Place, SubjectKeySource};
+use crate::office::{Application, Place, Spelling, SubjectKeySource};
 use crate::pki::{CertificateKind, Partition};
 use crate::profile::{Municipality, MunicipalityKind, Profile};
 
@@ -108,6 +108,7 @@ impl Population {
             birth: format!("{year}-{month:02}-{day:02}"),
             sex: if mixed & 1 == 0 { "female" } else { "male" }.to_owned(),
             address: home.map(|place| address(place, pick(22, 9) + 1)).unwrap_or_default(),
+            spelling: Spelling::default(),
             municipality: home.map_or(Partition(0), |place| place.code),
             kinds: vec![CertificateKind::CardSign, CertificateKind::CardAuth],
             subject_key: SubjectKeySource::TestKey,
