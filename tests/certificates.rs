@@ -21,7 +21,8 @@ use proptest::prelude::*;
 use sekisho::der::{Oid, Reader, UnixTime, tag};
 use sekisho::issue::{
     Address, Applicant, BirthDate, CaCertificate, CommonName, HolderName, IssueError, OcspSigner, OcspUrl,
-    Resident, Sex, SubjectKey, SubjectKeyError, TestKeys, Validity, assemble, generate_key, test_material,
+    RefusedKey, Resident, Sex, SubjectKey, SubjectKeyError, TestKeys, Validity, assemble, generate_key,
+    test_material,
 };
 use sekisho::pki::{
     AuthorityId, CertificateKind, Generation, Issuer, Partition, SerialNumber, SignatureAlgorithm,
@@ -365,7 +366,7 @@ fn kind_issuer_and_common_name_must_fit() {
     next_card.keys = vec![KeyType::P384];
     assert_eq!(
         Resident { profile: &next_card, ..request() }.tbs(),
-        Err(IssueError::Key(SubjectKeyError::Kind))
+        Err(IssueError::Key(SubjectKeyError::Kind(RefusedKey::Rsa(2048))))
     );
 }
 

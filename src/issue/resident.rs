@@ -91,7 +91,7 @@ impl Resident<'_> {
             return Err(IssueError::CommonName(self.kind));
         }
         if !self.profile.keys.contains(&self.key.key_type()) {
-            return Err(SubjectKeyError::Kind.into());
+            return Err(SubjectKeyError::Kind(self.key.key_type().into()).into());
         }
         if self.validity.not_after() > self.issuer.not_after {
             return Err(IssueError::OutlivesIssuer { issuer_not_after: self.issuer.not_after });
