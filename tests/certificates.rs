@@ -21,13 +21,16 @@ use proptest::prelude::*;
 use sekisho::der::{Oid, Reader, UnixTime, tag};
 use sekisho::issue::{
     Address, Applicant, BirthDate, CaCertificate, CommonName, HolderName, IssueError, OcspSigner, OcspUrl,
-    Resident, Sex, SubjectKey, SubjectKeyError, TestKeys, Validity, assemble, generate_key, test_material,
+    RefusedKey, Resident, Sex, SubjectKey, SubjectKeyError, TestKeys, Validity, assemble, generate_key,
+    test_material,
 };
 use sekisho::pki::{
     AuthorityId, CertificateKind, Generation, Issuer, Partition, SerialNumber, SignatureAlgorithm,
 };
 use sekisho::profile::{Extension, KeyType, ORGANIZATION, Profile};
 use sekisho::signer::Key;
+use x509_parser::der_parser::asn1_rs::Any;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 const SIGN: AuthorityId = AuthorityId(1);
 const AUTH: AuthorityId = AuthorityId(2);
@@ -231,6 +234,42 @@ fn only_signing_certificates_tell_who_holds_them_and_only_authentication_where_o
     }
 }
 
+/// The type and text of each otherName, read by a parser that is not ours.
+fn other_names(certificate: &[u8]) -> Vec<(String, String)> {
+    let (_, certificate) = X509Certificate::from_der(certificate).unwrap();
+    let san = certificate.subject_alternative_name().unwrap().unwrap();
+    let read = |name: &GeneralName<'_>| {
+        let GeneralName::OtherName(type_id, value) = name else { panic!("{name}") };
+        let (rest, explicit) = Any::from_der(value).unwrap();
+        assert!(rest.is_empty() && explicit.header.raw_tag() == Some(&[0xa0]));
+        let (rest, text) = Any::from_der(explicit.data).unwrap();
+        assert!(rest.is_empty());
+        (type_id.to_id_string(), text.as_utf8string().unwrap().string())
+    };
+    san.value.general_names.iter().map(read).collect()
+}
+
+#[test]
+fn a_signing_certificate_states_former_surname_flags_and_what_is_known_of_a_birth() {
+    let mut world = world();
+    for (born, code) in
+        [("1990-06-15", "419900615"), ("1948-07-00", "019480700"), ("1948-00-00", "019480000")]
+    {
+        world.applicant.name = HolderName::new("関　守", Some("番場"), Some("1000000")).unwrap();
+        world.applicant.birth = BirthDate::parse(born, time(NOW)).unwrap();
+        let wanted = [
+            ("1", "関［番場］　守"),
+            ("4", code),
+            ("3", "2"),
+            ("5", "東京都清瀬市中里五丁目８４２番地"),
+            ("2", "1000000"),
+            ("6", "0000000000000001"),
+        ];
+        let wanted = wanted.map(|(arc, text)| (format!("1.2.392.200149.8.5.5.{arc}"), text.to_owned()));
+        assert_eq!(other_names(&world.certified(CertificateKind::CardSign).certificate), wanted);
+    }
+}
+
 #[test]
 fn a_serial_of_20_octets_and_one_with_its_top_bit_set_are_written() {
     let world = world();
@@ -250,20 +289,31 @@ fn a_serial_of_20_octets_and_one_with_its_top_bit_set_are_written() {
 #[test]
 fn nobody_under_15_gets_a_signing_certificate() {
     let world = world();
-    for (born, allowed) in [("2011-11-22", true), ("2011-11-23", false)] {
+    let kind = CertificateKind::CardSign;
+    for (born, refusal) in [
+        ("2011-11-22", None),
+        ("2011-11-23", Some(IssueError::TooYoung { kind, age_min: 15 })),
+        ("2012-00-00", Some(IssueError::TooYoung { kind, age_min: 15 })),
+        // Who may be 15, and who may be of any age: nobody can say that they are not younger.
+        ("2011-00-00", Some(IssueError::AgeNotShown { kind, age_min: 15 })),
+        ("2011-11-00", Some(IssueError::AgeNotShown { kind, age_min: 15 })),
+        ("unknown", Some(IssueError::AgeNotShown { kind, age_min: 15 })),
+        ("2011-10-00", None),
+        ("2010-00-00", None),
+    ] {
         let mut applicant = world.applicant.clone();
         applicant.birth = BirthDate::parse(born, time(NOW)).unwrap();
-        for kind in RESIDENT_KINDS {
-            let signing = matches!(kind, CertificateKind::CardSign | CertificateKind::PhoneSign);
-            let (issuer, _) = world.issuer_of(kind);
-            let common_name = world.common_name(kind, KIYOSE);
-            let request = world.request(kind, &issuer, &common_name);
-            let tbs = Resident { applicant: &applicant, ..request }.tbs();
-            if signing && !allowed {
-                assert_eq!(tbs.unwrap_err(), IssueError::TooYoung { kind, age_min: 15 });
-            } else {
-                assert!(tbs.is_ok(), "{kind} {born}");
-            }
+        for of in RESIDENT_KINDS {
+            let signing = matches!(of, CertificateKind::CardSign | CertificateKind::PhoneSign);
+            let (issuer, _) = world.issuer_of(of);
+            let common_name = world.common_name(of, KIYOSE);
+            let request = world.request(of, &issuer, &common_name);
+            let refused = Resident { applicant: &applicant, ..request }.tbs().err();
+            let of_kind = |refusal: &IssueError| match refusal {
+                IssueError::TooYoung { age_min, .. } => IssueError::TooYoung { kind: of, age_min: *age_min },
+                _ => IssueError::AgeNotShown { kind: of, age_min: 15 },
+            };
+            assert_eq!(refused, refusal.as_ref().filter(|_| signing).map(of_kind), "{of} {born}");
         }
     }
 }
@@ -316,7 +366,7 @@ fn kind_issuer_and_common_name_must_fit() {
     next_card.keys = vec![KeyType::P384];
     assert_eq!(
         Resident { profile: &next_card, ..request() }.tbs(),
-        Err(IssueError::Key(SubjectKeyError::Kind))
+        Err(IssueError::Key(SubjectKeyError::Kind(RefusedKey::Rsa(2048))))
     );
 }
 

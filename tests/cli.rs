@@ -15,8 +15,11 @@ use std::io::BufRead;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use sekisho::der::UnixTime;
 use serde_json::Value;
 use service::{SEKISHO, Service, run, sekisho};
+use x509_parser::der_parser::asn1_rs::Any;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 const APPLICANT: [&str; 10] = [
     "--name",
@@ -184,6 +187,8 @@ fn a_wrong_application_is_refused_with_the_reason() {
     refused(&with("--birth", "2999-01-01"), &["birth"]);
     refused(&with("--birth", "1982-02-30"), &["birth"]);
     refused(&with("--birth", "2020-01-01"), &["15"]);
+    refused(&with("--birth", "1982-00-17"), &["not a date of birth", "or unknown"]);
+    refused(&with("--birth", "unknown"), &["15", "authentication certificate alone"]);
     refused(&with("--sex", "none"), &["sex"]);
     refused(&with("--name", ""), &["name"]);
     refused(&with("--address", "北海道札幌市"), &["東京都"]);
@@ -191,6 +196,91 @@ fn a_wrong_application_is_refused_with_the_reason() {
     refused(&issue(&["--test-key", "--kind", "root"]), &["unknown certificate kind"]);
     refused(&issue(&[]), &["--csr"]);
     assert_eq!(service.sekisho(&["issue"]).code, Some(2));
+}
+
+/// The texts of a certificate's otherNames, in their order; none when it has none.
+fn holder(service: &Service, certificate: &Value) -> Option<Vec<String>> {
+    let (authority, serial) = (certificate["authority"].as_str().unwrap(), serial(certificate));
+    let file = service.data.join("out").join(format!("{authority}-{serial}.pem"));
+    let der = pem::parse(fs::read(file).unwrap()).unwrap().into_contents();
+    let (_, certificate) = X509Certificate::from_der(&der).unwrap();
+    let san = certificate.subject_alternative_name().unwrap()?;
+    let text = |name: &GeneralName<'_>| {
+        let GeneralName::OtherName(_, value) = name else { panic!("{name}") };
+        let (_, explicit) = Any::from_der(value).unwrap();
+        Any::from_der(explicit.data).unwrap().1.as_utf8string().unwrap().string()
+    };
+    Some(san.value.general_names.iter().map(text).collect())
+}
+
+#[test]
+fn former_surname_flags_and_what_is_known_of_a_birth_come_from_the_command_line_and_from_batches() {
+    let service = Service::demo(100);
+    let out = service.data.join("out").display().to_string();
+    let person = [
+        ["--name", "関所 花子"],
+        ["--former-surname", "番場"],
+        ["--name-substitutes", "100000000"],
+        ["--birth", "1948-07-00"],
+        ["--sex", "other"],
+        ["--address", "東京都清瀬市"],
+        ["--address-substitutes", "000010"],
+        ["--municipality", "13221"],
+    ];
+    let wanted = ["関所［番場］　花子", "019480700", "3", "東京都清瀬市", "100000000", "000010"];
+    let wanted = Some(wanted.map(str::to_owned).to_vec());
+    let asked = [&["issue", "--test-key", "--json", "--out", &out][..], &person.concat()].concat();
+    let pair = service.sekisho(&asked).json();
+    assert_eq!(holder(&service, &pair["certificates"][0]), wanted);
+    assert_eq!(
+        holder(&service, &pair["certificates"][1]),
+        None,
+        "an authentication certificate tells nothing"
+    );
+
+    let mut line: serde_json::Map<String, Value> = person
+        .iter()
+        .map(|[option, value]| (option.trim_start_matches('-').replace('-', "_"), Value::from(*value)))
+        .collect();
+    line.insert("subject_key".to_owned(), "test_key".into());
+    let file = service.data.join("batch.ndjson");
+    let write_line = |line: &serde_json::Map<String, Value>| {
+        write(&file, &serde_json::to_string(line).unwrap());
+        service.sekisho(&["issue", "--batch", file.to_str().unwrap(), "--out", &out, "--json"])
+    };
+    let pair = write_line(&line).json();
+    assert_eq!(holder(&service, &pair["certificates"][0]), wanted);
+
+    // Who may be of any age gets no signing certificate; the other one lives five years.
+    line.insert("birth".to_owned(), "unknown".into());
+    write_line(&line)
+        .refused(1, &["line 1", "does not show an age of 15", "authentication certificate alone"]);
+    line.insert("kinds".to_owned(), vec!["auth"].into());
+    let pair = write_line(&line).json();
+    let issued: UnixTime = pair["recorded_at"].as_str().unwrap().parse().unwrap();
+    let ends: UnixTime = pair["certificates"][0]["not_after"].as_str().unwrap().parse().unwrap();
+    let days = ends.since(issued).as_secs() / 86_400;
+    assert!((365 * 5..=365 * 5 + 2).contains(&days), "{days}");
+    line.insert("birth".to_owned(), "1980-01-01".into());
+
+    // What is wrong is named, and nothing else of the person.
+    for (field, value, words) in [
+        ("name_substitutes", "0000", &["name has 9 characters", "flags 4"][..]),
+        ("name_substitutes", "000000002", &["name hold U+0032 at place 9"]),
+        ("address_substitutes", "0", &["address has 6 characters", "flags 1"]),
+        ("former_surname", "番\u{e000}", &["former surname holds U+E000 as character 2"]),
+        ("address", "東京都清瀬\u{e0100}", &["address holds U+E0100 as character 6"]),
+    ] {
+        let mut wrong = line.clone();
+        wrong.insert(field.to_owned(), value.into());
+        wrong.insert("kinds".to_owned(), vec!["sign"].into());
+        let ran = write_line(&wrong);
+        ran.refused(1, words);
+        let rejected = fs::read_to_string(service.data.join("batch.ndjson.rejected")).unwrap();
+        for secret in ["花子", "番", "清瀬"] {
+            assert!(!ran.text().contains(secret) && !rejected.contains(secret), "{} {rejected}", ran.text());
+        }
+    }
 }
 
 #[test]

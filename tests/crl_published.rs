@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use sekisho::config::Config;
 use sekisho::office::data::DataDir;
-use sekisho::office::{self, Application, Asked, Office, Place, Selector, SubjectKeySource, Wish};
+use sekisho::office::{self, Application, Asked, Office, Place, Selector, Spelling, SubjectKeySource, Wish};
 use sekisho::pki::{AuthorityId, CertificateKind, Partition, RevocationReason};
 use sekisho::record::Origin;
 use sekisho::store::Clock;
@@ -49,6 +49,7 @@ impl Desk {
                 birth: "1982-02-17".to_owned(),
                 sex: "female".to_owned(),
                 address: address.to_owned(),
+                spelling: Spelling::default(),
                 municipality: Partition(partition),
                 kinds: vec![kind],
                 subject_key: SubjectKeySource::TestKey,

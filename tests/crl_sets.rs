@@ -19,7 +19,7 @@ use sekisho::config::Config;
 use sekisho::crl::{Catalogue, CrlKind, Row};
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, Asked, Comparison, Keeper, Office, OfficeError, Overdue, Place, Selector,
+    self, Application, Asked, Comparison, Keeper, Office, OfficeError, Overdue, Place, Selector, Spelling,
     SubjectKeySource, Wish,
 };
 use sekisho::pki::{AuthorityId, CertificateKind, Partition, RevocationReason};
@@ -74,6 +74,7 @@ impl World {
             birth: "1982-02-17".to_owned(),
             sex: "female".to_owned(),
             address: "東京都清瀬市".to_owned(),
+            spelling: Spelling::default(),
             municipality: Partition(13221),
             kinds: vec![kind],
             subject_key: SubjectKeySource::TestKey,

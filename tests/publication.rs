@@ -19,7 +19,8 @@ use sekisho::config::Config;
 use sekisho::crl::{Catalogue, CrlKind};
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, Asked, Office, OfficeError, Place, Schedule, Selector, SubjectKeySource, Wish,
+    self, Application, Asked, Office, OfficeError, Place, Schedule, Selector, Spelling, SubjectKeySource,
+    Wish,
 };
 use sekisho::pki::{AuthorityId, CertificateKind, Partition, RevocationReason};
 use sekisho::record::{Event, Origin};
@@ -62,6 +63,7 @@ impl World {
             birth: "1982-02-17".to_owned(),
             sex: "female".to_owned(),
             address: address.to_owned(),
+            spelling: Spelling::default(),
             municipality: Partition(partition),
             kinds: vec![kind],
             subject_key: SubjectKeySource::TestKey,
@@ -423,6 +425,7 @@ fn an_authority_without_a_valid_key_signs_nothing() {
         birth: "1982-02-17".to_owned(),
         sex: "female".to_owned(),
         address: "東京都清瀬市".to_owned(),
+        spelling: Spelling::default(),
         municipality: Partition(13221),
         kinds: vec![CertificateKind::CardSign],
         subject_key: SubjectKeySource::TestKey,

@@ -90,12 +90,21 @@ pub enum Selector {
 pub struct Issue {
     /// Family and given name.
     pub name: String,
-    /// Date of birth, `YYYY-MM-DD`.
+    /// Former surname, which becomes part of the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_surname: Option<String>,
+    /// A 0 or 1 for each character of the name as it is certified: 1 where a substitute stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_substitutes: Option<String>,
+    /// Date of birth, `YYYY-MM-DD`; `00` for a day or month that is not known, or `unknown`.
     pub birth: String,
     /// `1` male, `2` female, `3` other; or the words.
     pub sex: String,
     /// Address, prefecture first.
     pub address: String,
+    /// As for the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_substitutes: Option<String>,
     /// Municipality code.
     pub municipality: String,
     /// Kinds; default the card pair `sign`, `auth`.

@@ -81,6 +81,11 @@ fn issue(office: &Office, asked: &api::Issue, body: &[u8], actor: Actor) -> Resu
         birth: asked.birth.clone(),
         sex: asked.sex.clone(),
         address: asked.address.clone(),
+        spelling: office::Spelling {
+            former_surname: asked.former_surname.clone(),
+            name_substitutes: asked.name_substitutes.clone(),
+            address_substitutes: asked.address_substitutes.clone(),
+        },
         municipality: asked.municipality.parse().map_err(OfficeError::from)?,
         kinds: kinds.collect::<Result<_, _>>().map_err(OfficeError::from)?,
         subject_key: match &asked.subject_key {

@@ -35,7 +35,7 @@ pub enum Command {
     /// Run the service
     Serve(Serve),
     /// Issue a resident's certificates
-    Issue(Issue),
+    Issue(Box<Issue>),
     /// Revoke a certificate, for ever
     Revoke(Revoke),
     /// Put a certificate on hold
@@ -132,13 +132,19 @@ pub struct Serve {
 /// `issue`.
 #[derive(Debug, Args)]
 pub struct Issue {
-    /// Issue for every line of this file; each a JSON object with the names of these options
+    /// Issue for every line of this file; each a JSON object with the names of these options, _ for -
     #[arg(long, value_name = "FILE.ndjson", conflicts_with_all = ["name", "birth", "sex", "address", "municipality", "csr", "public_key", "test_key"])]
     pub batch: Option<PathBuf>,
     /// Family and given name
     #[arg(long, required_unless_present = "batch")]
     pub name: Option<String>,
-    /// Date of birth, YYYY-MM-DD
+    /// Former surname (旧氏): certified in brackets after the family name
+    #[arg(long, value_name = "SURNAME", conflicts_with = "batch")]
+    pub former_surname: Option<String>,
+    /// 1 for each character of the name as certified, brackets and space too, that is a substitute, 0 for others
+    #[arg(long, value_name = "FLAGS", conflicts_with = "batch")]
+    pub name_substitutes: Option<String>,
+    /// Date of birth, YYYY-MM-DD; 1948-07-00 or 1948-00-00 when not all of it is known, or unknown
     #[arg(long, required_unless_present = "batch")]
     pub birth: Option<String>,
     /// male, female or other
@@ -147,6 +153,9 @@ pub struct Issue {
     /// Address, prefecture first
     #[arg(long, required_unless_present = "batch")]
     pub address: Option<String>,
+    /// 1 for each character of the address that is a substitute, 0 for others
+    #[arg(long, value_name = "FLAGS", conflicts_with = "batch")]
+    pub address_substitutes: Option<String>,
     /// Municipality code, five digits
     #[arg(long, value_name = "CODE", required_unless_present = "batch")]
     pub municipality: Option<String>,

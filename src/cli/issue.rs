@@ -40,9 +40,12 @@ fn request(asked: &Issue) -> Result<api::Issue, Failure> {
     };
     Ok(api::Issue {
         name: given(&asked.name),
+        former_surname: asked.former_surname.clone(),
+        name_substitutes: asked.name_substitutes.clone(),
         birth: given(&asked.birth),
         sex: given(&asked.sex),
         address: given(&asked.address),
+        address_substitutes: asked.address_substitutes.clone(),
         municipality: given(&asked.municipality),
         kinds: asked.kind.clone(),
         subject_key,

@@ -1,5 +1,7 @@
 //! Why no certificate is issued. No text here holds what the holder told us.
 
+use std::fmt;
+
 use super::SubjectKeyError;
 use crate::der::UnixTime;
 use crate::pki::{CertificateKind, Partition};
@@ -20,28 +22,59 @@ pub enum IssueError {
         /// The most allowed.
         max: usize,
     },
-    /// A text about the holder holds what cannot be printed.
-    #[error("the {0} holds a control character or begins or ends with a space: remove it")]
-    TextCharacter(&'static str),
+    /// A text about the holder begins or ends with a space.
+    #[error("the {0} begins or ends with a space: remove it")]
+    TextSpace(&'static str),
+    /// A text about the holder holds what others cannot see as it is meant.
+    #[error(
+        "the {field} holds {} as character {place}, which says nothing to others: remove it, or write a substitute \
+         and a 1 for it in the substitute flags", CodePoint(*.character)
+    )]
+    TextCharacter {
+        /// Which text.
+        field: &'static str,
+        /// Where, from 1.
+        place: usize,
+        /// The character.
+        character: char,
+    },
     /// A former surname was given with a name that does not show where the surname ends.
     #[error("put a full-width space between family and given name, to place the former surname")]
     FormerSurname,
-    /// Substitute flags that do not fit their text.
-    #[error("the substitute flags of the {field} must be {chars} digits 0 or 1, one for each character")]
+    /// Substitute flags that are not as many as the characters of their text.
+    #[error(
+        "the {field} has {chars} characters as it is certified, its substitute flags {flags}: write a 0 or 1 for \
+         each, spaces and a former surname in its brackets included"
+    )]
     SubstituteFlags {
         /// Which text.
         field: &'static str,
         /// Its length.
         chars: usize,
+        /// That of its flags.
+        flags: usize,
+    },
+    /// A substitute flag that is none.
+    #[error("the substitute flags of the {field} hold {} at place {place}: write 0 or 1", CodePoint(*.character))]
+    SubstituteFlag {
+        /// Which text.
+        field: &'static str,
+        /// Where, from 1.
+        place: usize,
+        /// What stands there.
+        character: char,
     },
     /// The text is no date of birth.
-    #[error("not a date of birth: write YYYY-MM-DD, from 1868-01-25 on")]
+    #[error(
+        "not a date of birth: write YYYY-MM-DD, from 1868-01-25 on; 00 for a day, or a month and its day, that the register \
+         does not have, or unknown"
+    )]
     BirthDate,
     /// The date of birth is in the future.
     #[error("the date of birth lies in the future: correct it")]
     BirthInFuture,
     /// The text is no sex.
-    #[error("not a sex: write 1 (male), 2 (female) or 3 (neither recorded)")]
+    #[error("not a sex: write 1 or male, 2 or female, 3 or other (neither recorded)")]
     Sex,
     /// The address is not in the prefecture of the municipality.
     #[error("the address must begin with {prefecture}, the prefecture of municipality {code}")]
@@ -74,6 +107,17 @@ pub enum IssueError {
         /// The youngest age, in years.
         age_min: u8,
     },
+    /// The date of birth is not known well enough to show that the holder is old enough (A).
+    #[error(
+        "the date of birth does not show an age of {age_min}, which a {kind} certificate needs: give more of it, the \
+         year at least, or ask for an authentication certificate alone"
+    )]
+    AgeNotShown {
+        /// The kind asked for.
+        kind: CertificateKind,
+        /// The youngest age, in years.
+        age_min: u8,
+    },
     /// The validity would end before it begins.
     #[error("nothing is left to certify: the validity would have ended at {not_after}")]
     AlreadyOver {
@@ -101,4 +145,13 @@ pub enum IssueError {
     /// The public key is refused.
     #[error(transparent)]
     Key(#[from] SubjectKeyError),
+}
+
+/// A character by its number: of what a holder told, no more than that is shown.
+struct CodePoint(char);
+
+impl fmt::Display for CodePoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "U+{:04X}", u32::from(self.0))
+    }
 }

@@ -91,17 +91,19 @@ impl Resident<'_> {
             return Err(IssueError::CommonName(self.kind));
         }
         if !self.profile.keys.contains(&self.key.key_type()) {
-            return Err(SubjectKeyError::Kind.into());
+            return Err(SubjectKeyError::Kind(self.key.key_type().into()).into());
         }
         if self.validity.not_after() > self.issuer.not_after {
             return Err(IssueError::OutlivesIssuer { issuer_not_after: self.issuer.not_after });
         }
-        let age = self.applicant.birth.age(self.validity.not_before());
-        match certificate.age_min {
-            Some(age_min) if age < i32::from(age_min) => {
-                Err(IssueError::TooYoung { kind: self.kind, age_min })
+        let kind = self.kind;
+        match (certificate.age_min, self.applicant.birth.age(self.validity.not_before())) {
+            (None, _) => Ok(()),
+            (Some(age_min), Some((least, _))) if least >= i32::from(age_min) => Ok(()),
+            (Some(age_min), Some((_, most))) if most < i32::from(age_min) => {
+                Err(IssueError::TooYoung { kind, age_min })
             }
-            _ => Ok(()),
+            (Some(age_min), _) => Err(IssueError::AgeNotShown { kind, age_min }),
         }
     }
 

@@ -6,7 +6,7 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::pem::parse_x509_pem;
 use x509_parser::prelude::FromDer;
 
-use super::weak;
+use super::{RefusedKey, weak};
 use crate::der::{DerError, Reader};
 use crate::pki::{HashAlgorithm, oid};
 use crate::profile::KeyType;
@@ -44,8 +44,8 @@ pub enum SubjectKeyError {
     #[error("the request's own signature does not verify: make it anew with the card's key")]
     RequestSignature,
     /// A key of another kind or size.
-    #[error("weak or wrong key: use RSA with 2048 bits and exponent 65537, P-256 or P-384")]
-    Kind,
+    #[error("weak or wrong key, {0}: use RSA with 2048 bits and exponent 65537, P-256 or P-384")]
+    Kind(RefusedKey),
     /// An RSA modulus whose factors are known or can be found.
     #[error("weak or wrong key: this RSA modulus can be factored; generate another")]
     Modulus,
@@ -141,15 +141,17 @@ fn algorithm(reader: &mut Reader<'_>) -> Result<KeyType, SubjectKeyError> {
         return Ok(KeyType::Ed25519);
     }
     if algorithm == oid::EC_PUBLIC_KEY.content() {
-        let curve = reader.oid().map_err(|_| SubjectKeyError::Kind)?;
+        let curve = reader.oid().map_err(|_| SubjectKeyError::Kind(RefusedKey::OtherCurve))?;
         if curve == oid::SECP256R1.content() {
             return Ok(KeyType::P256);
         }
         if curve == oid::SECP384R1.content() {
             return Ok(KeyType::P384);
         }
+        let is_p521 = curve == oid::SECP521R1.content();
+        return Err(SubjectKeyError::Kind(if is_p521 { RefusedKey::P521 } else { RefusedKey::OtherCurve }));
     }
-    Err(SubjectKeyError::Kind)
+    Err(SubjectKeyError::Kind(RefusedKey::Other))
 }
 
 /// RSAPublicKey (RFC 8017 A.1.1).
@@ -159,12 +161,19 @@ fn check_rsa(bits: &[u8]) -> Result<(), SubjectKeyError> {
     reader.finish()?;
     let modulus = match modulus {
         [0, modulus @ ..] if modulus.len() == MODULUS_OCTETS => modulus,
-        _ => return Err(SubjectKeyError::Kind),
+        _ => return Err(SubjectKeyError::Kind(RefusedKey::Rsa(bit_length(modulus)))),
     };
     if exponent != EXPONENT {
-        return Err(SubjectKeyError::Kind);
+        return Err(SubjectKeyError::Kind(RefusedKey::RsaExponent));
     }
     if weak::is_weak(modulus) { Err(SubjectKeyError::Modulus) } else { Ok(()) }
+}
+
+/// Of a positive INTEGER's content octets.
+fn bit_length(content: &[u8]) -> usize {
+    let first = content.iter().position(|octet| *octet != 0).unwrap_or(content.len());
+    let unused: u32 = content.get(first).map_or(0, |octet| octet.leading_zeros());
+    (content.len() - first) * 8 - usize::try_from(unused).unwrap_or(0)
 }
 
 /// An uncompressed point. Agreeing on a secret with it is the check ring makes of a point
@@ -178,7 +187,7 @@ fn check_point(curve: &'static agreement::Algorithm, bits: &[u8]) -> Result<(), 
 
 /// Any 32 octets have the form of a key; whether they are one shows when they verify.
 const fn check_ed25519(bits: &[u8]) -> Result<(), SubjectKeyError> {
-    if bits.len() == ED25519_OCTETS { Ok(()) } else { Err(SubjectKeyError::Kind) }
+    if bits.len() == ED25519_OCTETS { Ok(()) } else { Err(SubjectKeyError::Kind(RefusedKey::Other)) }
 }
 
 impl From<DerError> for SubjectKeyError {
@@ -267,12 +276,17 @@ mod tests {
     fn rsa_keys_of_another_size_or_exponent_are_refused() {
         let good = modulus(256);
         assert!(SubjectKey::from_spki(&rsa_spki(&good, 65537)).is_ok());
-        for (modulus, exponent) in [(&good[..], 3), (&good[1..], 65537), (&modulus(384)[..], 65537)] {
-            assert_eq!(SubjectKey::from_spki(&rsa_spki(modulus, exponent)), Err(SubjectKeyError::Kind));
-        }
+        let refused = |modulus: &[u8], exponent, key| {
+            let read = SubjectKey::from_spki(&rsa_spki(modulus, exponent));
+            assert_eq!(read, Err(SubjectKeyError::Kind(key)));
+        };
+        refused(&good, 3, RefusedKey::RsaExponent);
+        refused(&modulus(384), 65537, RefusedKey::Rsa(3072));
         let mut short = good.clone();
         short[0] = 0x7f;
-        assert_eq!(SubjectKey::from_spki(&rsa_spki(&short, 65537)), Err(SubjectKeyError::Kind));
+        refused(&short, 65537, RefusedKey::Rsa(2047));
+        short[0] = 1;
+        refused(&short, 65537, RefusedKey::Rsa(2041));
         let mut even = good;
         even[255] &= 0xfe;
         assert_eq!(SubjectKey::from_spki(&rsa_spki(&even, 65537)), Err(SubjectKeyError::Modulus));
@@ -289,7 +303,10 @@ mod tests {
     #[test]
     fn other_algorithms_and_other_octets_are_refused() {
         let p521 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
-        assert_eq!(SubjectKey::from_spki(&p521.subject_public_key_info()), Err(SubjectKeyError::Kind));
+        assert_eq!(
+            SubjectKey::from_spki(&p521.subject_public_key_info()),
+            Err(SubjectKeyError::Kind(RefusedKey::P521))
+        );
         // One octet less than a key of Ed25519 has.
         let short = Writer::to_der(|w| {
             w.sequence(|w| {
@@ -297,7 +314,7 @@ mod tests {
                 w.bit_string(&[1; ED25519_OCTETS - 1]);
             });
         });
-        assert_eq!(SubjectKey::from_spki(&short), Err(SubjectKeyError::Kind));
+        assert_eq!(SubjectKey::from_spki(&short), Err(SubjectKeyError::Kind(RefusedKey::Other)));
         let pair = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
         let mut trailing = pair.subject_public_key_info();
         trailing.push(0);

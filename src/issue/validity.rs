@@ -75,17 +75,23 @@ pub struct Limits {
 /// after the day of issue; of the sixth when the old certificate is in its last three months;
 /// but no later than any of `limits`.
 ///
+/// Of a date of birth whose day or month is not known, the first counts. Where nothing of it is
+/// known, the fifth anniversary of the issue stands for the birthday, of every issue: no birthday
+/// lies near that a renewal would lose (A).
+///
 /// # Errors
 /// When that is no later than `now`.
 pub fn not_after(birth: &BirthDate, now: UnixTime, limits: &Limits) -> Result<UnixTime, IssueError> {
     let today = jst::date(now);
-    let birthdays = if limits.previous.is_some_and(|previous| is_renewal(previous, now)) {
-        BIRTHDAYS_RENEWED
-    } else {
-        BIRTHDAYS
+    let (born, birthdays) = match birth.counted_from() {
+        Some(born) if limits.previous.is_some_and(|previous| is_renewal(previous, now)) => {
+            (born, BIRTHDAYS_RENEWED)
+        }
+        Some(born) => (born, BIRTHDAYS),
+        None => (today, BIRTHDAYS),
     };
-    let coming = today.year() + i32::from(birth.birthday(today.year()) <= today);
-    let last = jst::end_of_day(birth.birthday(coming + birthdays - 1));
+    let coming = today.year() + i32::from(jst::in_year(born, today.year()) <= today);
+    let last = jst::end_of_day(jst::in_year(born, coming + birthdays - 1));
     let ends = [limits.card_expiry, limits.twin, Some(limits.ca_not_after)];
     let not_after = ends.into_iter().flatten().fold(last, UnixTime::min);
     Validity::new(now, not_after).map(|validity| validity.not_after)
@@ -186,6 +192,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_known_of_a_birthday_is_taken_for_the_first() {
+        let now = "2026-11-22T15:00:00Z";
+        for (born, end) in [
+            ("1948-07-00", "2031-07-01T14:59:59Z"),
+            ("1948-12-00", "2030-12-01T14:59:59Z"),
+            ("1948-00-00", "2031-01-01T14:59:59Z"),
+            ("unknown", "2031-11-23T14:59:59Z"),
+        ] {
+            assert_eq!(issued(born, now, FREE), end, "{born}");
+        }
+        assert_eq!(issued("unknown", "2024-02-29T00:00:00Z", FREE), "2029-02-28T14:59:59Z");
+        let renewed = Limits { previous: Some(time("2026-12-31T14:59:59Z")), ..FREE };
+        assert_eq!(issued("1948-00-00", now, renewed), "2032-01-01T14:59:59Z");
+        assert_eq!(issued("unknown", now, renewed), "2031-11-23T14:59:59Z", "no more than five years");
+    }
+
+    #[test]
     fn nothing_outlives_card_twin_or_ca() {
         let now = "2025-10-27T00:00:00Z";
         let early = time("2027-01-01T00:00:00Z");
@@ -252,13 +275,14 @@ mod tests {
             prop_assert!(end == free || [card, twin, Some(ca)].into_iter().flatten().any(|limit| end == at(limit)));
             prop_assert!(free.to_string().ends_with("T14:59:59Z"));
             // Ages are counted by another path: the last day begins the year after the fifth.
-            let birthdays = birth.age(free) - birth.age(at(0));
+            let age = |time| birth.age(time).unwrap().0;
+            let birthdays = age(free) - age(at(0));
             let renewal = previous.is_some_and(|previous| (0..=86_400 * 89).contains(&previous));
             let not_renewal = previous.is_none_or(|previous| !(0..=86_400 * 92).contains(&previous));
             prop_assert!(birthdays == 5 || birthdays == 6);
             prop_assert!(!renewal || birthdays == 6);
             prop_assert!(!not_renewal || birthdays == 5);
-            prop_assert_eq!(birth.age(UnixTime::from_seconds(free.seconds() - 86_400)), birth.age(free) - 1);
+            prop_assert_eq!(age(UnixTime::from_seconds(free.seconds() - 86_400)), age(free) - 1);
         }
     }
 }

@@ -7,7 +7,7 @@
 //! Holder   ::= SEQUENCE {
 //!     id           OCTET STRING,         -- 16 octets, big-endian
 //!     name         UTF8String,
-//!     birth        UTF8String,           -- as asked: YYYY-MM-DD
+//!     birth        UTF8String,           -- as asked: YYYY-MM-DD, or as much as is known
 //!     sex          UTF8String,
 //!     address      UTF8String }
 //! ```

@@ -34,12 +34,14 @@ const WINDOW: &str = "003A";
 pub struct Application {
     /// Family and given name.
     pub name: String,
-    /// Date of birth, `YYYY-MM-DD`.
+    /// Date of birth, `YYYY-MM-DD`; `00` for a day or month, or `unknown`, as [`BirthDate::parse`] has it.
     pub birth: String,
     /// `male`, `female` or `other`, or its digit.
     pub sex: String,
     /// Address, prefecture first.
     pub address: String,
+    /// How name and address are written.
+    pub spelling: Spelling,
     /// Where the holder lives; the CRL partition of the certificates.
     pub municipality: Partition,
     /// The kinds wanted: one, or both of a card's or of a phone's.
@@ -48,6 +50,17 @@ pub struct Application {
     pub subject_key: SubjectKeySource,
     /// What they are put on.
     pub place: Place,
+}
+
+/// What is out of the ordinary in how a name and an address are written.
+#[derive(Clone, Default)]
+pub struct Spelling {
+    /// Former surname (旧氏), which becomes part of the name; see [`HolderName::new`].
+    pub former_surname: Option<String>,
+    /// A 0 or 1 for each character of the name as it is certified: 1 where a substitute stands.
+    pub name_substitutes: Option<String>,
+    /// The same for the address.
+    pub address_substitutes: Option<String>,
 }
 
 /// What certificates are put on.
@@ -405,11 +418,12 @@ fn phone_kinds(kinds: &[CertificateKind]) -> Result<(), OfficeError> {
 }
 
 fn applicant(application: &Application, now: UnixTime) -> Result<Applicant, IssueError> {
+    let Spelling { former_surname, name_substitutes, address_substitutes } = &application.spelling;
     Ok(Applicant {
-        name: HolderName::new(&application.name, None, None)?,
+        name: HolderName::new(&application.name, former_surname.as_deref(), name_substitutes.as_deref())?,
         birth: BirthDate::parse(&application.birth, now)?,
         sex: application.sex.parse::<Sex>()?,
-        address: Address::new(&application.address, None)?,
+        address: Address::new(&application.address, address_substitutes.as_deref())?,
     })
 }
 

@@ -61,7 +61,7 @@ pub use error::{Blame, OfficeError};
 pub use explain::{Explanation, KeptBy, Use};
 pub use held_back::HeldBack;
 pub use inquiry::{CertificateState, Selector};
-pub use issue::{Application, IssuedCertificate, IssuedPair, Place, SubjectKeySource};
+pub use issue::{Application, IssuedCertificate, IssuedPair, Place, Spelling, SubjectKeySource};
 pub use manifest::{FilesWanted, Listed, ListedAuthority, Manifest};
 pub use movements::{Effect, Reported, Subject};
 pub use presign::{Presigning, Progress, Stage, Tell};

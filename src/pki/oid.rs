@@ -91,6 +91,8 @@ pub const EC_PUBLIC_KEY: Oid = Oid::new(&[1, 2, 840, 10_045, 2, 1]);
 pub const SECP256R1: Oid = Oid::new(&[1, 2, 840, 10_045, 3, 1, 7]);
 /// secp384r1 (RFC 5480 §2.1.1.1).
 pub const SECP384R1: Oid = Oid::new(&[1, 3, 132, 0, 34]);
+/// secp521r1 (RFC 5480 §2.1.1.1).
+pub const SECP521R1: Oid = Oid::new(&[1, 3, 132, 0, 35]);
 /// ecdsa-with-SHA256 (RFC 5758 §3.2).
 pub const ECDSA_WITH_SHA256: Oid = Oid::new(&[1, 2, 840, 10_045, 4, 3, 2]);
 /// ecdsa-with-SHA384 (RFC 5758 §3.2).

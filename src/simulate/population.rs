@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use time::{Date, Month};
 
-use crate::office::{Application, Place, SubjectKeySource};
+use crate::office::{Application, Place, Spelling, SubjectKeySource};
 use crate::pki::{CertificateKind, Partition};
 use crate::profile::{Municipality, MunicipalityKind, Profile};
 
@@ -125,6 +125,7 @@ impl Population {
             birth: person.born.to_string(),
             sex: if looks & 1 == 0 { "female" } else { "male" }.to_owned(),
             address: home.map(|place| address(place, pick(looks, 22, 9) + 1)).unwrap_or_default(),
+            spelling: Spelling::default(),
             municipality: self.partition(person.home),
             kinds: kinds.to_vec(),
             subject_key: SubjectKeySource::TestKey,

@@ -13,7 +13,7 @@ use sekisho::der::UnixTime;
 use sekisho::ocsp::{Job, Respond, request_for};
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, Asked, Changed, Office, OfficeError, Place, Selector, SubjectKeySource, Wish,
+    self, Application, Asked, Changed, Office, OfficeError, Place, Selector, Spelling, SubjectKeySource, Wish,
 };
 use sekisho::pki::{
     AuthorityId, CertificateKind, Generation, HashAlgorithm, Issuer, Partition, RevocationReason,
@@ -102,6 +102,7 @@ pub fn issue(office: &Office, kind: CertificateKind) -> Result<(String, SerialNu
         birth: "1982-02-17".to_owned(),
         sex: "female".to_owned(),
         address: "東京都清瀬市".to_owned(),
+        spelling: Spelling::default(),
         municipality: Partition(13221),
         kinds: vec![kind],
         subject_key: SubjectKeySource::TestKey,

@@ -8,7 +8,7 @@ use sekisho::config::Config;
 use sekisho::crl::Row;
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, Asked, Changed, Office, PublishedSet, Selector, SubjectKeySource, Wish,
+    self, Application, Asked, Changed, Office, PublishedSet, Selector, Spelling, SubjectKeySource, Wish,
 };
 use sekisho::pki::{AuthorityId, CertificateKind, Generation, Partition, SerialNumber};
 use sekisho::record::Origin;
@@ -69,6 +69,7 @@ impl World {
             birth: "1982-02-17".to_owned(),
             sex: "female".to_owned(),
             address: address.to_owned(),
+            spelling: Spelling::default(),
             municipality,
             kinds: vec![kind],
             subject_key: SubjectKeySource::TestKey,

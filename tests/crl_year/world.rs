@@ -8,7 +8,7 @@ use sekisho::config::{Config, SignerKey};
 use sekisho::der::UnixTime;
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, Asked, Keeper, Machine, Office, Place, Selector, SubjectKeySource, Wish,
+    self, Application, Asked, Keeper, Machine, Office, Place, Selector, Spelling, SubjectKeySource, Wish,
 };
 use sekisho::pki::{CertificateKind, Partition, RevocationReason};
 use sekisho::record::Origin;
@@ -263,6 +263,7 @@ impl World {
             birth: birth.to_owned(),
             sex: "female".to_owned(),
             address: address.to_owned(),
+            spelling: Spelling::default(),
             municipality: Partition(partition),
             kinds: vec![kind],
             subject_key: SubjectKeySource::TestKey,

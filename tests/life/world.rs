@@ -11,8 +11,8 @@ use sekisho::der::UnixTime;
 use sekisho::ocsp::{Respond, request_for};
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, CardApplication, Effect, IssuedPair, Office, OfficeError, Place, Reported, Subject,
-    SubjectKeySource,
+    self, Application, CardApplication, Effect, IssuedPair, Office, OfficeError, Place, Reported, Spelling,
+    Subject, SubjectKeySource,
 };
 use sekisho::pki::{
     AuthorityId, CertificateKind, Generation, HashAlgorithm, Issuer, Partition, SerialNumber,
@@ -106,6 +106,7 @@ impl World {
             birth: "1982-02-17".to_owned(),
             sex: "female".to_owned(),
             address: "北海道札幌市中央区".to_owned(),
+            spelling: Spelling::default(),
             municipality: WARD,
             kinds: kinds.to_vec(),
             subject_key: SubjectKeySource::TestKey,
