@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::args::Demo;
-use super::issue::progress_bar;
 use super::presign;
+use super::progress::progress_bar;
 use super::residents::Population;
 use super::running::{Running, ToldToStop};
 use super::{DataDir, Failure};
