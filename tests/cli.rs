@@ -145,34 +145,6 @@ fn a_repeated_issue_gives_the_same_certificates() {
 }
 
 #[test]
-fn a_batch_issues_every_good_line_once_and_lists_the_others() {
-    let service = Service::demo(100);
-    let file = service.data.join("batch.ndjson");
-    let line = |municipality: &str, birth: &str| {
-        format!(
-            r#"{{"name":"関所 花子","birth":"{birth}","sex":"female","address":"東京都清瀬市","municipality":"{municipality}","subject_key":"test_key"}}"#
-        )
-    };
-    let lines = [
-        line("13221", "1980-01-01"),
-        line("99999", "1980-01-01"),
-        line("13221", "2999-01-01"),
-        line("13221", "1990-01-01"),
-    ];
-    fs::write(&file, lines.join("\n")).unwrap();
-    let out = service.data.join("batch-out");
-    let arguments = ["issue", "--batch", file.to_str().unwrap(), "--out", out.to_str().unwrap()];
-    let ran = service.sekisho(&arguments);
-    ran.refused(1, &["4 certificates", "2 lines rejected", "line 2"]);
-    assert_eq!(fs::read_dir(&out).unwrap().count(), 4);
-    let rejected = fs::read_to_string(service.data.join("batch.ndjson.rejected")).unwrap();
-    assert!(rejected.contains("line 2: ") && rejected.contains("line 3: "), "{rejected}");
-    let again = service.sekisho(&arguments);
-    assert!(again.stdout.contains("issued before under this key"), "{}", again.stdout);
-    assert_eq!(fs::read_dir(&out).unwrap().count(), 4, "nothing is issued twice");
-}
-
-#[test]
 fn a_wrong_application_is_refused_with_the_reason() {
     let service = Service::demo(100);
     let refused = |arguments: &[&str], words: &[&str]| service.sekisho(arguments).refused(2, words);

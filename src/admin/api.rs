@@ -577,6 +577,8 @@ pub struct Problem {
 pub enum ProblemKind {
     /// The answer is no.
     Refused,
+    /// The idempotency key belongs to another request.
+    KeyReused,
     /// The request is wrong.
     Invalid,
     /// Not now: repeat with the same key.
@@ -590,7 +592,7 @@ impl ProblemKind {
     #[must_use]
     pub const fn http_status(self) -> u16 {
         match self {
-            Self::Refused => 409,
+            Self::Refused | Self::KeyReused => 409,
             Self::Invalid => 400,
             Self::Unavailable => 503,
             Self::Internal => 500,

@@ -246,6 +246,7 @@ impl From<OfficeError> for Problem {
     fn from(error: OfficeError) -> Self {
         let kind = match error.blame() {
             Blame::Refused => ProblemKind::Refused,
+            Blame::Key => ProblemKind::KeyReused,
             Blame::Request => ProblemKind::Invalid,
             Blame::Moment => ProblemKind::Unavailable,
             Blame::Service => ProblemKind::Internal,

@@ -183,7 +183,7 @@ pub struct Issue {
     /// Where to write the certificates
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub out: PathBuf,
-    /// Idempotency key: repeating the command with it issues nothing twice
+    /// Idempotency key: repeating the command with it issues nothing twice [default with --batch: a digest of the file]
     #[arg(long)]
     pub key: Option<String>,
 }

@@ -54,13 +54,24 @@ impl Client {
     /// # Errors
     /// What the service answers, by its kind; exit code 3 when it goes away.
     pub fn post<T: DeserializeOwned>(&mut self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        self.ask(path, body)?.map_err(Failure::from)
+    }
+
+    /// The same for who goes on after some of the service's problems.
+    ///
+    /// # Errors
+    /// The service goes away, or its answer cannot be read.
+    pub fn ask<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Result<T, Problem>, Failure> {
         let (status, octets) = self.exchange(path, body)?;
         let unreadable = |error: serde_json::Error| Failure::internal(format!("unreadable answer: {error}"));
         if status == StatusCode::OK {
-            return serde_json::from_slice(&octets).map_err(unreadable);
+            return serde_json::from_slice(&octets).map(Ok).map_err(unreadable);
         }
-        let problem: Problem = serde_json::from_slice(&octets).map_err(unreadable)?;
-        Err(Failure::from(problem))
+        serde_json::from_slice(&octets).map(Err).map_err(unreadable)
     }
 
     fn exchange(&mut self, path: &str, body: &impl Serialize) -> Result<(StatusCode, Bytes), Failure> {

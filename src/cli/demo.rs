@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::args::Demo;
 use super::fate::fate;
-use super::issue::progress_bar;
 use super::presign;
+use super::progress::progress_bar;
 use super::running::{Running, ToldToStop};
 use super::{DataDir, Failure};
 use crate::config::Config;

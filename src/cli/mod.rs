@@ -4,6 +4,7 @@
 //! show`, `crl diff` and `crl verify` read CRLs, whosesoever; every other command is a client of the admin socket of the service that runs on the data directory.
 
 mod args;
+mod batch;
 mod card;
 mod change;
 mod check;
@@ -20,6 +21,7 @@ mod load;
 mod movements;
 mod named;
 mod presign;
+mod progress;
 mod reload;
 mod running;
 mod serve;
@@ -76,7 +78,7 @@ impl Failure {
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         let code = match problem.kind {
-            ProblemKind::Refused => exit::NO,
+            ProblemKind::Refused | ProblemKind::KeyReused => exit::NO,
             ProblemKind::Invalid => exit::USE,
             ProblemKind::Unavailable => exit::UNREACHED,
             ProblemKind::Internal => exit::INTERNAL,
@@ -88,7 +90,7 @@ impl From<Problem> for Failure {
 impl From<OfficeError> for Failure {
     fn from(error: OfficeError) -> Self {
         let code = match error.blame() {
-            Blame::Refused => exit::NO,
+            Blame::Refused | Blame::Key => exit::NO,
             Blame::Request => exit::USE,
             Blame::Moment => exit::UNREACHED,
             Blame::Service => exit::INTERNAL,

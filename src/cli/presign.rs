@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 
 use super::Failure;
 use super::args::Presign;
-use super::issue::progress_bar;
+use super::progress::progress_bar;
 use super::running::ToldToStop;
 use crate::office::{Office, Presigning, Progress, Stage, Tell};
 use crate::pki::{AuthorityId, HashAlgorithm};

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::args::Simulate;
 use super::demo::write_manifest;
-use super::issue::progress_bar;
+use super::progress::progress_bar;
 use super::{DataDir, Failure, print};
 use crate::office::FilesWanted;
 use crate::simulate::{self, Attempts, Plan, Tally};

@@ -201,6 +201,8 @@ impl From<SubmitError> for OfficeError {
 pub enum Blame {
     /// The answer is no.
     Refused,
+    /// The key belongs to another request: take another, or ask what was asked with it.
+    Key,
     /// The request is wrong.
     Request,
     /// Later, perhaps.
@@ -221,7 +223,7 @@ impl OfficeError {
             | Self::HeldBack { .. }
             | Self::NotHeldBack(_)
             | Self::NoSet(_) => Blame::Refused,
-            Self::Submit(SubmitError::KeyReused) => Blame::Refused,
+            Self::Submit(SubmitError::KeyReused) => Blame::Key,
             Self::UnknownAuthority(..)
             | Self::NotACertificate
             | Self::Kind(_)

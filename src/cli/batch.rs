@@ -1,0 +1,126 @@
+//! `issue --batch`: a resident a line.
+//!
+//! A line is known by the batch's key and its number, and what it says is the request: two equal
+//! lines are two residents, a batch that is run again issues nothing twice, and a line that was
+//! issued and says something else now is refused. The batch's key is `--key`, or a digest of the
+//! file: who corrects lines that were rejected gives the key that the first run named.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use indicatif::ProgressBar;
+use ring::digest;
+
+use super::args::Issue;
+use super::client::Client;
+use super::issue::{in_words, write};
+use super::progress::progress_bar;
+use super::{DataDir, Failure, print};
+use crate::admin::api::{self, IssuedPair, Problem, ProblemKind, path};
+
+/// Octets of a digest that names a batch: as many as the journal keeps of a request's.
+const KEY_OCTETS: usize = 16;
+
+struct Batch<'a> {
+    service: Client,
+    key: String,
+    asked: &'a Issue,
+    json: bool,
+    progress: ProgressBar,
+    issued: usize,
+    rejected: Vec<String>,
+}
+
+pub(super) fn run(data: &DataDir, file: &Path, asked: &Issue, json: bool) -> Result<(), Failure> {
+    let unreadable = |error: io::Error| Failure::wrong_use(format!("{}: {error}", file.display()));
+    let octets = fs::read(file).map_err(unreadable)?;
+    let text = std::str::from_utf8(&octets).map_err(|error| unreadable(io::Error::other(error)))?;
+    let mut batch = Batch {
+        service: Client::of(data)?,
+        key: asked.key.clone().unwrap_or_else(|| digest_of(&octets)),
+        asked,
+        json,
+        progress: progress_bar(text.lines().count(), "issuing"),
+        issued: 0,
+        rejected: Vec::new(),
+    };
+    for (number, line) in (1..).zip(text.lines()) {
+        batch.progress.inc(1);
+        if !line.trim().is_empty() {
+            batch.issue(number, line)?;
+        }
+    }
+    batch.progress.finish_and_clear();
+    batch.conclude(file)
+}
+
+impl Batch<'_> {
+    /// Issues for one line. What is wrong with it stops no other one; a service that is not well
+    /// stops all.
+    fn issue(&mut self, number: usize, line: &str) -> Result<(), Failure> {
+        let mut request: api::Issue = match serde_json::from_str(line) {
+            Ok(request) => request,
+            Err(error) => {
+                self.rejected.push(format!("line {number}: not understood: {error}"));
+                return Ok(());
+            }
+        };
+        request.key = Some(format!("{} line {number}", self.key));
+        match self.service.ask(path::ISSUE, &request)? {
+            Ok(issued) => self.tell(&issued),
+            Err(problem) if matches!(problem.kind, ProblemKind::Unavailable | ProblemKind::Internal) => {
+                Err(problem.into())
+            }
+            Err(problem) => {
+                self.rejected.push(format!("line {number}: {}", reason(&problem)));
+                Ok(())
+            }
+        }
+    }
+
+    fn tell(&mut self, issued: &IssuedPair) -> Result<(), Failure> {
+        self.issued += issued.certificates.len();
+        let files = write(&self.asked.out, issued)?;
+        if self.json {
+            print(true, issued, String::new)
+        } else {
+            self.progress.suspend(|| print(false, &(), || in_words(issued, &files)))
+        }
+    }
+
+    /// Lists the rejected lines with their reasons in FILE.rejected.
+    fn conclude(self, file: &Path) -> Result<(), Failure> {
+        let Some(first) = self.rejected.first() else {
+            eprintln!("{} certificates", self.issued);
+            return Ok(());
+        };
+        let path = PathBuf::from(format!("{}.rejected", file.display()));
+        let written = fs::File::create(&path)
+            .and_then(|mut out| self.rejected.iter().try_for_each(|line| writeln!(out, "{line}")));
+        written.map_err(|error| Failure::internal(format!("{}: {error}", path.display())))?;
+        Err(Failure::refused(format!(
+            "{} certificates; {} lines rejected, see {}; the first: {first}; correct them where they stand and \
+             run it again with --key {}: nothing is issued twice",
+            self.issued,
+            self.rejected.len(),
+            path.display(),
+            self.key
+        )))
+    }
+}
+
+fn reason(problem: &Problem) -> &str {
+    match problem.kind {
+        ProblemKind::KeyReused => {
+            "another line stood here when this batch was run before: put that one back, and new ones at the end"
+        }
+        _ => &problem.error,
+    }
+}
+
+fn digest_of(octets: &[u8]) -> String {
+    let digest = digest::digest(&digest::SHA256, octets);
+    HEXLOWER.encode(digest.as_ref().get(..KEY_OCTETS).unwrap_or_default())
+}
