@@ -170,6 +170,66 @@ fn a_feed_is_imported_once_and_tells_what_each_line_did() {
 }
 
 #[test]
+fn status_names_the_report_behind_a_change() {
+    let counter = Counter::new();
+    let cards = counter.cards(3);
+    a_second_passes();
+    let holder = counter.card(&cards[0])["holder"].as_str().unwrap().to_owned();
+    let since = now();
+    let lines = [
+        json!({"event_id": "a", "kind": "death", "holder": holder, "effective_at": since}),
+        json!({"event_id": "b", "kind": "card-suspension", "card": cards[1], "effective_at": since}),
+    ];
+    let feed = counter.file("feed.ndjson");
+    fs::write(&feed, lines.map(|line| line.to_string()).join("\n")).unwrap();
+    let ran = counter.import(&feed, &["--json"]);
+    let told: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let status = |card: &str, at: usize, more: &[&str]| {
+        let one = &counter.card(card)["certificates"][at];
+        let named =
+            ["--authority", one["authority"].as_str().unwrap(), "--serial", one["serial"].as_str().unwrap()];
+        counter.service.sekisho(&[&["status"][..], &named, more].concat())
+    };
+    let movement = |ran: &Ran| serde_json::from_str::<Value>(&ran.stdout).unwrap()["movement"].clone();
+    for (card, event, told) in [(&cards[0], "death", &told[0]), (&cards[1], "card-suspension", &told[1])] {
+        for at in [0, 1] {
+            let wanted = json!({"event": event, "effective_at": since, "position": told["done"]["position"]});
+            assert_eq!(movement(&status(card, at, &["--json"])), wanted);
+        }
+    }
+    let shown = status(&cards[0], 1, &[]).stdout;
+    let line =
+        format!("by event      death, in effect since {since} (entry {})", told[0]["done"]["position"]);
+    assert!(shown.contains(&line), "{shown}");
+
+    // What nobody reported has no event; what is done to a hold later is not what made it.
+    assert_eq!(movement(&status(&cards[2], 0, &["--json"])), Value::Null);
+    let revoke = |card: &str| {
+        let one = &counter.card(card)["certificates"][0];
+        counter.service.sekisho(&[
+            "revoke",
+            "--authority",
+            "sign",
+            "--serial",
+            one["serial"].as_str().unwrap(),
+        ])
+    };
+    for card in &cards[1..] {
+        assert_eq!(revoke(card).code, Some(0));
+        assert_eq!(movement(&status(card, 0, &["--json"])), Value::Null);
+        assert!(!status(card, 0, &[]).stdout.contains("by event"));
+    }
+    // A renewal is a report too, with a key or without.
+    let out = counter.file("out");
+    let renew =
+        ["issue", "--renew", &cards[2], "--kind", "auth", "--name", "関所 花子", "--birth", "1982-02-17"];
+    let more = ["--sex", "female", "--address", "東京都清瀬市", "--municipality", "13221", "--test-key"];
+    let renewed = counter.service.sekisho(&[&renew[..], &more, &["--out", text(&out)]].concat());
+    assert_eq!(renewed.code, Some(0), "{}", renewed.text());
+    assert_eq!(movement(&status(&cards[2], 1, &["--json"]))["event"], "renewal");
+}
+
+#[test]
 fn an_import_killed_anywhere_goes_on_where_it_was() {
     let mut counter = Counter::new();
     let cards = counter.cards(30);

@@ -13,7 +13,7 @@ use crate::crl::Catalogue;
 
 pub use cards::{
     ApplyForCard, CardCertificate, CardChange, CardState, ChangedCertificate, Compromised, CompromisedKey,
-    Effect, Effects, Movement, MovementDone, Movements, NamedCard, Reconciliation,
+    Effect, Effects, Movement, MovementBehind, MovementDone, Movements, NamedCard, Reconciliation,
 };
 
 /// Addresses on the admin socket.
@@ -269,6 +269,9 @@ pub struct CertificateState {
     pub position: u64,
     /// When that entry was recorded.
     pub recorded_at: String,
+    /// The report it came from, when it came from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub movement: Option<MovementBehind>,
     /// The CRL set being served, when it was cut after that entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crl_set: Option<String>,

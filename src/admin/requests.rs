@@ -155,6 +155,11 @@ fn status(office: &Office, inquiry: &api::Inquiry) -> Result<api::CertificateSta
         status: in_words(state.status),
         position: state.position.0,
         recorded_at: state.recorded_at.to_string(),
+        movement: state.behind.map(|behind| api::MovementBehind {
+            event: behind.event,
+            effective_at: behind.effective_at.to_string(),
+            position: behind.position.0,
+        }),
         crl_set: state.crl_set.map(|number| number.to_string()),
     })
 }

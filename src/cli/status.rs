@@ -35,6 +35,10 @@ fn in_words(state: &CertificateState) -> String {
     line("not before", Some(&state.not_before));
     line("not after", Some(&state.not_after));
     line("says entry", Some(&format!("{} of {}", state.position, state.recorded_at)));
+    let movement = state.movement.as_ref();
+    let event = movement
+        .map(|by| format!("{}, in effect since {} (entry {})", by.event, by.effective_at, by.position));
+    line("by event", event.as_ref());
     let crl = state.crl_set.clone().unwrap_or_else(|| "not cut since".to_owned());
     line("CRL set", Some(&crl));
     lines.join("\n")

@@ -3,7 +3,7 @@
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{Office, OfficeError};
+use super::{Behind, Office, OfficeError};
 use crate::crl::CrlNumber;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, CertStatus, Generation, SerialNumber};
@@ -45,6 +45,8 @@ pub struct CertificateState {
     pub position: Position,
     /// When that entry was recorded.
     pub recorded_at: UnixTime,
+    /// The report that it came from, when it came from one.
+    pub behind: Option<Behind>,
     /// The CRL set now served, when it was cut after that entry.
     pub crl_set: Option<CrlNumber>,
 }
@@ -84,10 +86,11 @@ impl Office {
         let change = record.changes.iter().rev().find(|change| change.recorded_at <= then);
         let (position, recorded_at) =
             change.map_or((record.position, record.recorded_at), |c| (c.position, c.recorded_at));
+        let behind = change.map(|change| self.behind(&record, change)).transpose()?.flatten();
         let served = self.served_set(named.authority).filter(|set| set.position >= position);
         let crl_set = served.map(|set| set.number);
         let authority = self.authority_name(named.authority);
-        Ok(CertificateState { authority, record, status, position, recorded_at, crl_set })
+        Ok(CertificateState { authority, record, status, position, recorded_at, behind, crl_set })
     }
 
     /// Resolves a selector to an authority, a serial and, when known, a generation.

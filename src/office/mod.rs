@@ -7,6 +7,7 @@
 mod agreement;
 mod archived;
 mod authorities;
+mod behind;
 mod build;
 mod cards;
 mod catalogues;
@@ -48,6 +49,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 pub use authorities::LiveGeneration;
+pub use behind::Behind;
 pub use cards::{CardApplication, CardChange, CardState};
 pub use change::{Asked, Changed, Wish};
 pub use check::Condition;

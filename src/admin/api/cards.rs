@@ -194,3 +194,14 @@ pub struct Reconciliation {
     /// What disagrees, a line each.
     pub disagreements: Vec<String>,
 }
+
+/// The report behind a change of a certificate's status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovementBehind {
+    /// The event, by its name in the rules.
+    pub event: String,
+    /// Since when it holds.
+    pub effective_at: String,
+    /// Journal position of its entry.
+    pub position: u64,
+}
