@@ -8,7 +8,7 @@ use super::decisions::Book;
 use super::schedule::last_cut;
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
-use crate::lifecycle::{self, Disagreement};
+use crate::lifecycle::{self, Carried, Disagreement};
 use crate::sync::lower_priority;
 
 /// Seconds after midnight in Japan: the registry's feed of the night is in by then, and the day's CRL
@@ -43,22 +43,45 @@ impl Office {
     /// When something cannot be read.
     pub fn reconcile(&self) -> Result<(u64, Vec<Disagreement>), OfficeError> {
         let (at, now) = (self.store.head().0, self.clock.now());
-        let (mut cards, mut found, mut failed) = (0, Vec::new(), None);
+        let (mut cards, mut found, mut dead, mut failed) = (0, Vec::new(), Vec::new(), None);
         let book = Book::Store(self);
         self.store.each_holder(at, &mut |holder| match book.carried(&holder) {
             Ok(carried) => {
                 for one in &carried {
                     cards += 1;
-                    found.extend(lifecycle::of_card(one, now));
+                    for disagreement in lifecycle::of_card(one, now) {
+                        match disagreement {
+                            Disagreement::Dead(_) => dead.push((one.clone(), disagreement)),
+                            _ => found.push(disagreement),
+                        }
+                    }
                 }
                 found.extend(lifecycle::of_holder(&holder, &carried, now));
             }
             Err(refusal) => failed = failed.take().or(Some(refusal)),
         })?;
-        match failed {
-            Some(refusal) => Err(refusal.into()),
-            None => Ok((cards, found)),
+        if let Some(refusal) = failed {
+            return Err(refusal.into());
         }
+        for (one, disagreement) in dead {
+            if !self.is_left_without(&one)? {
+                found.push(disagreement);
+            }
+        }
+        Ok((cards, found))
+    }
+
+    /// True when a report ended one of its certificates that leaves the card as it is: its holder asked
+    /// for it, or moved. Such a card is in use, with nothing on it.
+    fn is_left_without(&self, one: &Carried) -> Result<bool, OfficeError> {
+        for record in &one.records {
+            let Some(change) = record.changes.last() else { continue };
+            let rule = self.behind(record, change)?.and_then(|behind| self.profile.rules.find(&behind.event));
+            if rule.is_some_and(|rule| rule.carrier.is_none()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What the last nightly comparison since the start found.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use sekisho::office::{Asked, Nightly, Selector, Wish};
-use sekisho::pki::RevocationReason;
+use sekisho::office::{Asked, Nightly, Selector, Subject, Wish};
+use sekisho::pki::{CertificateKind, RevocationReason};
 use sekisho::record::Origin;
 
 use crate::world::World;
@@ -32,4 +32,16 @@ fn every_night_at_four_cards_are_compared_and_what_disagrees_is_counted() {
     world.pass(DAY);
     nightly.look();
     assert_eq!(world.office().reconciled().unwrap().disagreements, 1);
+}
+
+#[test]
+fn a_card_whose_holder_wanted_nothing_on_it_disagrees_with_nobody() {
+    let mut world = World::new();
+    let card = world.resident().card;
+    for kind in [CertificateKind::CardSign, CertificateKind::CardAuth] {
+        let mut asked = world.event("holder-asks", Subject::Card(card.card));
+        asked.kind = Some(kind);
+        assert_eq!(world.report(&asked).unwrap().changed.len(), 1);
+    }
+    assert_eq!(world.disagreements(), Vec::<String>::new());
 }
