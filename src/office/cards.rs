@@ -7,8 +7,14 @@ use crate::der::UnixTime;
 use crate::issue::IssueError;
 use crate::lifecycle::{self, Carried};
 use crate::pki::{Carrier, Partition};
-use crate::record::{Card, CardApplied, CardId, Event, Holder, HolderId, Origin, Position, Refusal};
+use crate::profile::RULES_OCTETS_MAX;
+use crate::record::{
+    Card, CardApplied, CardId, Event, Holder, HolderId, Origin, Position, Refusal, TABLE_OCTETS_MAX,
+};
 use crate::store::Outcome;
+
+// Whatever table is taken can be journaled.
+const _: () = assert!(RULES_OCTETS_MAX <= TABLE_OCTETS_MAX);
 
 /// Somebody wants a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,12 +101,13 @@ impl Office {
         Ok(CardState { card, holder, records, is_expired })
     }
 
-    /// From now on the table that ships says what revokes what: journaled when it is another one than
-    /// before.
+    /// From now on the table that ships says what revokes what: journaled, the whole table, when it
+    /// is another one than before.
     pub(super) fn adopt_rules(&self) -> Result<(), OfficeError> {
         let sha256 = self.profile.rules.sha256();
         if self.store.facts().rules != sha256 {
-            self.journal(Event::RulesAdopted { sha256 })?;
+            let table = Some(self.profile.rules.text().to_owned());
+            self.journal(Event::RulesAdopted { sha256, table })?;
             tracing::info!(rules = self.profile.rules.iter().len(), "the rules of revocation changed");
         }
         Ok(())

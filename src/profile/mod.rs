@@ -19,7 +19,7 @@ pub use certificate::{
     key_usage,
 };
 pub use municipality::{Municipalities, Municipality, MunicipalityError, MunicipalityKind};
-pub use rules::{Action, Concerns, Rule, Rules, RulesError};
+pub use rules::{Action, Concerns, RULES_OCTETS_MAX, Rule, Rules, RulesError};
 
 /// O of the authorities unless configured otherwise: nobody may take them for the real ones.
 pub const ORGANIZATION: &str = "SEKISHO-TEST";

@@ -21,6 +21,9 @@ const KINDS: [CertificateKind; 4] = [
 /// Octets of an event's name: it stands in journal entries.
 const EVENT_OCTETS_MAX: usize = 40;
 
+/// Octets of a table, which is journaled whole. The one that ships has 3,000.
+pub const RULES_OCTETS_MAX: usize = 16 << 10;
+
 /// One row: what an event does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
@@ -70,6 +73,7 @@ pub enum Action {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rules {
     rows: Vec<Rule>,
+    text: String,
     sha256: [u8; 32],
 }
 
@@ -79,6 +83,9 @@ pub enum RulesError {
     /// The first line names other columns.
     #[error("the first line of the rules must be `{HEADER}`")]
     Header,
+    /// It does not fit into a journal entry.
+    #[error("the rules have {0} octets: shorten their meanings until all have at most {RULES_OCTETS_MAX}")]
+    Long(usize),
     /// A line is no rule.
     #[error("line {line} of the rules is wrong: {problem}")]
     Line {
@@ -124,6 +131,9 @@ impl Rules {
     /// # Errors
     /// [`RulesError`].
     pub fn from_csv(text: &str) -> Result<Self, RulesError> {
+        if text.len() > RULES_OCTETS_MAX {
+            return Err(RulesError::Long(text.len()));
+        }
         let mut lines = text.lines().enumerate();
         if lines.next().is_none_or(|(_, header)| header != HEADER) {
             return Err(RulesError::Header);
@@ -139,7 +149,7 @@ impl Rules {
         }
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(&HashAlgorithm::Sha256.digest(text.as_bytes()));
-        Ok(Self { rows, sha256 })
+        Ok(Self { rows, text: text.to_owned(), sha256 })
     }
 
     /// The rule of an event.
@@ -151,6 +161,12 @@ impl Rules {
     /// All, in the order of the table.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Rule> {
         self.rows.iter()
+    }
+
+    /// The table as it was read.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// SHA-256 of the table: names the rules in force.
@@ -271,6 +287,9 @@ mod tests {
         let good = "death,holder,stays,hold,release,revoke superseded,abolished,a, b";
         assert_eq!(Rules::from_csv(&format!("{HEADER}\n{good}\n")).unwrap().iter().len(), 1);
         assert_eq!(Rules::from_csv(good), Err(RulesError::Header));
+        let (most, line) = (RULES_OCTETS_MAX, format!("{HEADER}\n{good}"));
+        assert!(Rules::from_csv(&format!("{line:x<most$}")).is_ok());
+        assert_eq!(Rules::from_csv(&format!("{line:x<most$}x")), Err(RulesError::Long(most + 1)));
         for wrong in [
             "death,holder,stays,hold,release,abolished,gone",
             "Death,holder,stays,stays,stays,stays,stays,x",

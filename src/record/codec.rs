@@ -20,7 +20,7 @@
 //! | partition, change | 4 |
 //! | option | 1 (0 or 1), then the value |
 //! | text, list | 1 (count), then its octets or items |
-//! | verifier's certificate | 2 (count), then its octets |
+//! | verifier's certificate, table of rules | 2 (count), then its octets; a table has at most 16,384 |
 //!
 //! A record is: position, recorded_at, the fields of Issued, then a list of changes, each
 //! position, recorded_at, and an option of a Revocation (absent: good). A card is: the fields of
@@ -43,9 +43,13 @@ use crate::pki::{
     SerialNumber,
 };
 
-/// Octets of one entry with its length: the largest has under 400, and one with a verifier's
-/// certificate under 9,000; the two-octet length sets the bound.
+/// Octets of one entry with its length: the largest has under 400, one with a verifier's
+/// certificate under 9,000 and one with a table of rules under 17,000; the two-octet length sets
+/// the bound.
 pub const ENTRY_OCTETS_MAX: usize = 0xffff + 2;
+
+/// Octets of a table of rules in an entry: it is written rarely, and leaves room for all else.
+pub const TABLE_OCTETS_MAX: usize = 16 << 10;
 
 /// The octets are no entry or record of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +87,9 @@ mod event_tag {
     pub(super) const CARD_CHANGED: u8 = 31;
     pub(super) const HOLDER_CHANGED: u8 = 32;
     pub(super) const MOVEMENT: u8 = 33;
-    pub(super) const RULES_ADOPTED: u8 = 34;
+    /// Without the table: read, and written no more.
+    pub(super) const RULES_NAMED: u8 = 34;
+    pub(super) const RULES_ADOPTED: u8 = 35;
 }
 
 impl Entry {
@@ -153,7 +159,8 @@ impl Event {
             Self::CardChanged(..) => event_tag::CARD_CHANGED,
             Self::HolderChanged(..) => event_tag::HOLDER_CHANGED,
             Self::Movement(_) => event_tag::MOVEMENT,
-            Self::RulesAdopted { .. } => event_tag::RULES_ADOPTED,
+            Self::RulesAdopted { table: None, .. } => event_tag::RULES_NAMED,
+            Self::RulesAdopted { table: Some(_), .. } => event_tag::RULES_ADOPTED,
         }
     }
 
@@ -217,7 +224,12 @@ impl Event {
                 put_holder_status(out, status);
             }
             Self::Movement(movement) => put_movement(out, movement),
-            Self::RulesAdopted { sha256 } => out.extend(sha256),
+            Self::RulesAdopted { sha256, table } => {
+                out.extend(sha256);
+                if let Some(table) = table {
+                    put_octets(out, table.as_bytes());
+                }
+            }
         }
     }
 
@@ -271,7 +283,10 @@ impl Event {
             event_tag::CARD_CHANGED => Self::CardChanged(body.card()?, body.card_status()?),
             event_tag::HOLDER_CHANGED => Self::HolderChanged(body.holder()?, body.holder_status()?),
             event_tag::MOVEMENT => Self::Movement(body.movement()?),
-            event_tag::RULES_ADOPTED => Self::RulesAdopted { sha256: body.array()? },
+            event_tag::RULES_NAMED => Self::RulesAdopted { sha256: body.array()?, table: None },
+            event_tag::RULES_ADOPTED => {
+                Self::RulesAdopted { sha256: body.array()?, table: Some(body.rules()?) }
+            }
             other => return Err(CodecError::Unknown(other)),
         })
     }
@@ -449,6 +464,14 @@ impl<'a> Octets<'a> {
     fn octets(&mut self) -> Result<&'a [u8], CodecError> {
         let len = usize::from(u16::from_be_bytes(self.array()?));
         self.take(len)
+    }
+
+    fn rules(&mut self) -> Result<String, CodecError> {
+        let octets = self.octets()?;
+        if octets.len() > TABLE_OCTETS_MAX {
+            return Err(CodecError::Range);
+        }
+        String::from_utf8(octets.to_vec()).map_err(|_| CodecError::Range)
     }
 
     fn option<T>(
@@ -672,7 +695,8 @@ mod tests {
             (any::<u128>(), holder_status())
                 .prop_map(|(id, status)| Event::HolderChanged(HolderId(id), status)),
             movement().prop_map(Event::Movement),
-            any::<[u8; 32]>().prop_map(|sha256| Event::RulesAdopted { sha256 }),
+            (any::<[u8; 32]>(), prop::option::of("\\PC{0,600}"))
+                .prop_map(|(sha256, table)| Event::RulesAdopted { sha256, table }),
         ]
     }
 
@@ -740,5 +764,38 @@ mod tests {
             record.write(&mut octets);
             prop_assert_eq!(Record::from_octets(&octets), Ok(record));
         }
+    }
+
+    fn entry(event: Event) -> Entry {
+        Entry { recorded_at: UnixTime::from_seconds(7), origin: Origin::service(), event }
+    }
+
+    /// Octets of a whole entry of this tag and these fields.
+    fn octets_of(tag: u8, fields: &[u8]) -> Vec<u8> {
+        let head = [&[tag][..], &7_i64.to_be_bytes(), &[0, 7], b"sekisho"].concat();
+        let len = u16::try_from(head.len() + fields.len()).unwrap();
+        [&len.to_be_bytes()[..], &head, fields].concat()
+    }
+
+    #[test]
+    fn rules_of_before_their_table_was_written_along_are_read() {
+        let read = Entry::read(&mut &octets_of(34, &[9; 32])[..]);
+        assert_eq!(read, Ok(entry(Event::RulesAdopted { sha256: [9; 32], table: None })));
+        let fields = [&[9; 32][..], &[0, 5], b"event"].concat();
+        let read = Entry::read(&mut &octets_of(35, &fields)[..]);
+        assert_eq!(read, Ok(entry(Event::RulesAdopted { sha256: [9; 32], table: Some("event".to_owned()) })));
+    }
+
+    #[test]
+    fn the_longest_table_of_rules_comes_back_and_no_longer_one_nor_one_that_is_no_text() {
+        let most = entry(Event::RulesAdopted { sha256: [9; 32], table: Some("x".repeat(TABLE_OCTETS_MAX)) });
+        let mut octets = Vec::new();
+        most.write(&mut octets);
+        assert_eq!(Entry::read(&mut &octets[..]), Ok(most));
+        let longer = u16::try_from(TABLE_OCTETS_MAX + 1).unwrap();
+        let fields = [&[9; 32][..], &longer.to_be_bytes(), &vec![b'x'; TABLE_OCTETS_MAX + 1]].concat();
+        assert_eq!(Entry::read(&mut &octets_of(35, &fields)[..]), Err(CodecError::Range));
+        let fields = [&[9; 32][..], &[0, 1, 0xff]].concat();
+        assert_eq!(Entry::read(&mut &octets_of(35, &fields)[..]), Err(CodecError::Range));
     }
 }

@@ -113,6 +113,8 @@ pub enum Event {
     RulesAdopted {
         /// SHA-256 of the table.
         sha256: [u8; 32],
+        /// The table; none in entries from before it was written along.
+        table: Option<String>,
     },
     /// A verifier may ask, by this certificate: newly, or again after a suspension.
     VerifierRegistered {

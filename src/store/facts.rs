@@ -11,7 +11,7 @@
 //! | CRL sets | 1 + n | count, then each: authority 1, four times option 1 and set |
 //! | partitions | 1 + n | count, then each: authority 1, count 4, partitions 4 each |
 //! | clock released | 8 | position; 0 if the clock was never released |
-//! | rules | 32 | SHA-256; zeros before the first |
+//! | rules | 32 | SHA-256; zeros before the first whose table is on record |
 //! | verifiers | 4 + n | count, then each: state 1 (1: suspended), since 8, length 1, name, length 4, certificate |
 //!
 //! A set is: position 8, recorded_at 8, kind 1 (0 on demand, 1 scheduled, 2 deltas), SHA-256 of its
@@ -50,7 +50,7 @@ pub struct Facts {
     pub clock_released: Option<Position>,
     /// The registered verifiers.
     pub verifiers: Arc<Register>,
-    /// SHA-256 of the table that says what revokes what; zeros before the first.
+    /// SHA-256 of the table that says what revokes what; zeros before the first that is on record.
     pub rules: [u8; 32],
 }
 
@@ -169,7 +169,10 @@ impl Facts {
             | Event::CardChanged(..)
             | Event::HolderChanged(..)
             | Event::Movement(_) => {}
-            Event::RulesAdopted { sha256 } => self.rules = *sha256,
+            // Where the table itself is not on record, it is to be written.
+            Event::RulesAdopted { sha256, table } => {
+                self.rules = if table.is_some() { *sha256 } else { [0; 32] };
+            }
             Event::CrlSetBegun { authorities, scheduled } => {
                 let kind = if *scheduled { CrlSetKind::Scheduled } else { CrlSetKind::OnDemand };
                 let set = CrlSet::begun(numbered, kind);
@@ -417,7 +420,7 @@ mod tests {
             Event::VerifierRegistered { name: "kiosk".to_owned(), certificate: vec![1; 1000] },
             Event::VerifierRegistered { name: "clinic".to_owned(), certificate: vec![2; 10] },
             Event::VerifierSuspended { certificate_sha256: sha256(&[2; 10]) },
-            Event::RulesAdopted { sha256: [7; 32] },
+            Event::RulesAdopted { sha256: [7; 32], table: Some("event".to_owned()) },
         ];
         for (position, event) in (1..).map(Position).zip(events) {
             assert!(facts.concerns(&event));
@@ -438,6 +441,11 @@ mod tests {
             states.contains(&("kiosk", State::Registered)) && states.contains(&("clinic", State::Suspended))
         );
         assert_eq!(facts.rules, [7; 32]);
+        let mut of_before = facts.clone();
+        let event = Event::RulesAdopted { sha256: [7; 32], table: None };
+        let entry = Entry { recorded_at: UnixTime::from_seconds(100), origin: Origin::service(), event };
+        of_before.apply(&Numbered { position: Position(90), entry });
+        assert_eq!(of_before.rules, [0; 32], "its table is still to be written");
         // Whatever there is of the last ones.
         let verifiers = std::mem::take(&mut facts.verifiers);
         for (clock_released, verifiers) in [

@@ -2,7 +2,8 @@
 
 use sekisho::office::{OfficeError, Place, Subject};
 use sekisho::pki::{CertificateKind, Generation};
-use sekisho::record::{Actor, Refusal};
+use sekisho::profile::Rules;
+use sekisho::record::{Actor, Event, Origin, Position, Refusal};
 
 use crate::world::{CITY, OTHER_WARD, Resident, SIGN, World};
 
@@ -242,4 +243,43 @@ fn a_move_is_remembered_and_the_last_in_effect_counts() {
     second.municipality = Some(sekisho::pki::Partition(1));
     second.event_id = "another".to_owned();
     assert!(matches!(world.report(&second), Err(OfficeError::Issue(_))));
+}
+
+/// The tables of rules on record, as far as they are there.
+fn adopted(world: &World) -> Vec<Option<String>> {
+    let entries = world.office().store().entries(Position(1)).map(Result::unwrap);
+    let tables = entries.filter_map(|numbered| match numbered.entry.event {
+        Event::RulesAdopted { sha256, table } => {
+            assert!(table.as_ref().is_none_or(|text| Rules::from_csv(text).unwrap().sha256() == sha256));
+            Some(table)
+        }
+        _ => None,
+    });
+    tables.collect()
+}
+
+#[test]
+fn the_table_itself_is_on_record_once_for_each_time_it_changed() {
+    let mut world = World::new();
+    let shipped = Some(Rules::load().unwrap().text().to_owned());
+    assert_eq!(adopted(&world), std::slice::from_ref(&shipped));
+    for crash in [false, true] {
+        world.restart(crash);
+        assert_eq!(adopted(&world), std::slice::from_ref(&shipped));
+    }
+    // Other rules, and rules that are only named, as they were in journals of before.
+    let other = Rules::from_csv(&shipped.clone().unwrap().replace("holder asks", "holder wishes")).unwrap();
+    let sha256 = Rules::load().unwrap().sha256();
+    assert_ne!(other.sha256(), sha256);
+    for (sha256, table) in [(other.sha256(), Some(other.text().to_owned())), (sha256, None)] {
+        let decide = Box::new(move |_: &sekisho::store::Records<'_>, _| {
+            Ok(vec![Event::RulesAdopted { sha256, table: table.clone() }])
+        });
+        world.office().store().submit_wait(Origin::service(), decide).unwrap();
+        world.restart(true);
+        assert_eq!(adopted(&world).last(), Some(&shipped));
+    }
+    assert_eq!(adopted(&world).len(), 5);
+    world.restart(false);
+    assert_eq!(adopted(&world).len(), 5);
 }
