@@ -14,6 +14,8 @@ mod answers;
 mod order;
 #[path = "life/random.rs"]
 mod random;
+#[path = "life/rehearsal.rs"]
+mod rehearsal;
 #[path = "life/rules.rs"]
 mod rules;
 #[path = "life/waiting.rs"]

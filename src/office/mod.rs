@@ -29,6 +29,7 @@ mod presign;
 mod publish;
 mod rebuild;
 mod refresh;
+mod rehearsal;
 mod retention;
 mod schedule;
 mod settle;
