@@ -16,6 +16,8 @@ mod night;
 mod order;
 #[path = "life/random.rs"]
 mod random;
+#[path = "life/rehearsal.rs"]
+mod rehearsal;
 #[path = "life/rules.rs"]
 mod rules;
 #[path = "life/waiting.rs"]

@@ -120,6 +120,13 @@ fn a_feed_is_imported_once_and_tells_what_each_line_did() {
 
     let rehearsed = counter.import(&feed, &["--dry-run"]);
     assert_eq!(rehearsed.code, Some(1));
+    assert!(
+        rehearsed.stderr.contains(
+            "8 lines: 4 would be recorded (1 without effect), 5 certificates changed, 0 known before, 4 rejected"
+        ),
+        "{}",
+        rehearsed.stderr
+    );
     assert!(rehearsed.stdout.contains("affiliationChanged"), "{}", rehearsed.text());
     assert!(rehearsed.stdout.contains("line 6: changes nothing"), "{}", rehearsed.text());
     assert_eq!(counter.position(), before, "nothing is written");
@@ -167,6 +174,30 @@ fn a_feed_is_imported_once_and_tells_what_each_line_did() {
     let held = counter.service.sekisho(&["hold", "--authority", "auth", "--serial", &serial]);
     assert_eq!(held.code, Some(0));
     counter.service.sekisho(&["reconcile"]).refused(1, &["1 disagreements"]);
+}
+
+#[test]
+fn a_dry_run_looks_at_a_whole_feed_in_one_piece_or_at_none() {
+    let counter = Counter::new();
+    let cards = counter.cards(1);
+    a_second_passes();
+    // More than an import sends at once, all about one card: the first alone changes it.
+    let since = now();
+    let line = |number: usize| {
+        json!({"event_id": number.to_string(), "kind": "move-within", "card": cards[0], "effective_at": since})
+            .to_string()
+    };
+    let lines: Vec<String> = (0..6000).map(line).collect();
+    let feed = counter.file("feed");
+    fs::write(&feed, lines.join("\n")).unwrap();
+    let ran = counter.import(&feed, &["--dry-run"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.text());
+    let said =
+        "6000 lines: 6000 would be recorded (5999 without effect), 1 certificates changed, 0 known before";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    assert_eq!(counter.pair(&cards[0]), ["good", "good"]);
+    fs::write(&feed, "{}\n".repeat(100_001)).unwrap();
+    counter.import(&feed, &["--dry-run"]).refused(2, &["100000 lines", "divide the feed"]);
 }
 
 #[test]

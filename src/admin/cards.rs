@@ -9,6 +9,9 @@ use crate::record::{Actor, CertificateRef, Origin};
 /// Reports in one request: what a group of the journal takes, and one request's memory.
 pub const MOVEMENTS_MAX: usize = 5000;
 
+/// Reports in one dry run: what they would change is kept in memory, about a kilobyte each.
+pub const REHEARSED_MAX: usize = 100_000;
+
 pub(super) fn place(asked: &api::Issue) -> Result<Place, Problem> {
     let card = |text: &String| text.parse().map_err(|error| Problem::from(OfficeError::Id(error)));
     match (&asked.card, &asked.renew, &asked.phone_with) {
@@ -84,8 +87,9 @@ pub(super) fn movements(
     asked: &api::Movements,
     actor: &Actor,
 ) -> Result<api::Effects, Problem> {
-    if asked.movements.len() > MOVEMENTS_MAX {
-        let error = format!("at most {MOVEMENTS_MAX} movements in one request: divide them");
+    let most = if asked.dry_run { REHEARSED_MAX } else { MOVEMENTS_MAX };
+    if asked.movements.len() > most {
+        let error = format!("at most {most} movements in one request: divide them");
         return Err(Problem { error, kind: ProblemKind::Invalid });
     }
     let read: Vec<Result<Reported, OfficeError>> = asked.movements.iter().map(reported).collect();

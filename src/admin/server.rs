@@ -17,13 +17,17 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::api::{Problem, ProblemKind};
+use super::api::{Problem, ProblemKind, path as address};
 use super::requests;
 use crate::office::Office;
 use crate::record::Actor;
 
 /// Octets of a request body: a CSR and an address fit many times.
 const BODY_LEN_MAX: usize = 256 * 1024;
+
+/// Octets of a feed: a dry run takes it in one piece, since each line is looked at after those
+/// before it.
+const FEED_LEN_MAX: usize = 16 << 20;
 
 /// Requests carried out at once; each waits on a thread of its own for its sync.
 const REQUESTS_MAX: usize = 256;
@@ -172,10 +176,11 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
     let path = request.uri().path().to_owned();
     let (office, actor) = (Arc::clone(office), actor.clone());
-    let body = Limited::new(request.into_body(), BODY_LEN_MAX).collect().await;
+    let len_max = if path == address::MOVEMENTS { FEED_LEN_MAX } else { BODY_LEN_MAX };
+    let body = Limited::new(request.into_body(), len_max).collect().await;
     let answered = match body {
         Err(_) => Err(Problem {
-            error: format!("the request was cut short or is larger than {BODY_LEN_MAX} octets"),
+            error: format!("the request was cut short or is larger than {len_max} octets"),
             kind: ProblemKind::Invalid,
         }),
         Ok(body) => {

@@ -229,7 +229,7 @@ pub enum MovementsCommand {
         /// The feed; - for standard input
         #[arg(value_name = "FILE.ndjson")]
         file: PathBuf,
-        /// Tell what each line would do now, and write nothing
+        /// Tell what each line would do after those before it, and write nothing
         #[arg(long)]
         dry_run: bool,
     },

@@ -18,6 +18,12 @@ const LINES: usize = 500;
 /// Octets of lines in one request, well below what the service takes.
 const REQUEST_OCTETS: usize = 128 << 10;
 
+/// Lines of a dry run, which takes them in one request: each is looked at after those before it.
+const DRY_LINES_MAX: usize = 100_000;
+
+/// Octets of those lines, below what the service takes of a feed.
+const DRY_OCTETS_MAX: usize = 12 << 20;
+
 /// Octets of a line; the longest right one has under 600.
 const LINE_OCTETS_MAX: u64 = 16 << 10;
 
@@ -101,7 +107,7 @@ impl Import<'_> {
         unreadable: &dyn Fn(io::Error) -> Failure,
     ) -> Result<(), Failure> {
         let mut batch = Vec::new();
-        let mut number = 0;
+        let (mut number, mut octets) = (0, 0);
         loop {
             let mut line = String::new();
             let mut limited = io::Read::take(&mut input, LINE_OCTETS_MAX);
@@ -116,11 +122,19 @@ impl Import<'_> {
             }
             if !line.trim().is_empty() {
                 self.summary.lines += 1;
+                octets += line.len();
                 batch.push((number, line.trim().to_owned()));
             }
-            let octets: usize = batch.iter().map(|(_, line): &(u64, String)| line.len()).sum();
-            if batch.len() == LINES || octets >= REQUEST_OCTETS {
+            if self.dry_run {
+                if batch.len() > DRY_LINES_MAX || octets > DRY_OCTETS_MAX {
+                    return Err(Failure::wrong_use(format!(
+                        "a dry run takes {DRY_LINES_MAX} lines and {DRY_OCTETS_MAX} octets at most, to look at each \
+                         line after those before it: divide the feed"
+                    )));
+                }
+            } else if batch.len() == LINES || octets >= REQUEST_OCTETS {
                 self.submit(&mut batch)?;
+                octets = 0;
             }
         }
     }

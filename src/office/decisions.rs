@@ -2,6 +2,7 @@
 //! are when its turn comes, and is a pure function of them and the time.
 
 use super::authorities::refuse_issued_before;
+use super::rehearsal::Rehearsal;
 use super::{Office, Place};
 use crate::lifecycle::{self, Carried, Report};
 use crate::pki::{Carrier, CarrierState, CertificateKind, Partition};
@@ -98,10 +99,12 @@ fn is_phone_in_use(card: &Card) -> bool {
     card.applied.carrier == Carrier::Phone && card.status.state != CarrierState::Abolished
 }
 
-/// Where cards, people and records are looked up: inside a decision, or beside it.
+/// Where cards, people and records are looked up: inside a decision, beside it, or where they are
+/// as they would be.
 pub(super) enum Book<'a> {
     Records(&'a Records<'a>),
     Store(&'a Office),
+    Rehearsed(&'a Rehearsal<'a>),
 }
 
 impl Book<'_> {
@@ -109,6 +112,7 @@ impl Book<'_> {
         match self {
             Self::Records(records) => records.find_card(card),
             Self::Store(office) => office.store.find_card(card).map_err(unreadable),
+            Self::Rehearsed(rehearsal) => rehearsal.card(card),
         }
     }
 
@@ -116,6 +120,7 @@ impl Book<'_> {
         match self {
             Self::Records(records) => records.find_holder(holder),
             Self::Store(office) => office.store.find_holder(holder).map_err(unreadable),
+            Self::Rehearsed(rehearsal) => rehearsal.holder(holder),
         }
     }
 
@@ -135,12 +140,13 @@ impl Book<'_> {
             records.extend(match self {
                 Self::Records(records) => records.find(one.authority, &one.serial)?,
                 Self::Store(office) => office.store.find(one.authority, &one.serial).map_err(unreadable)?,
+                Self::Rehearsed(rehearsal) => rehearsal.record(one.authority, &one.serial)?,
             });
         }
         Ok(Carried { card, records })
     }
 }
 
-fn unreadable(error: StoreError) -> Refusal {
+pub(super) fn unreadable(error: StoreError) -> Refusal {
     Refusal::Records(error.to_string())
 }

@@ -30,6 +30,7 @@ mod publish;
 mod rebuild;
 mod reconcile;
 mod refresh;
+mod rehearsal;
 mod retention;
 mod schedule;
 mod settle;

@@ -4,6 +4,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::decisions::Book;
+use super::rehearsal::Rehearsal;
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
 use crate::lifecycle::Report;
@@ -105,31 +106,18 @@ impl Office {
         effects.into_iter().map(|effect| effect.unwrap_or_else(unheard)).collect()
     }
 
-    /// What each would come to, one by one, if it were reported now. Nothing is written.
+    /// What each would come to after those before it, if all were reported now. Nothing is written.
     #[must_use]
     pub fn rehearse(&self, all: &[Reported]) -> Vec<Result<Effect, OfficeError>> {
-        all.iter().map(|reported| self.rehearse_one(reported)).collect()
-    }
-
-    fn rehearse_one(&self, reported: &Reported) -> Result<Effect, OfficeError> {
-        if let Some(request) = &reported.origin(&Actor::service()).request
-            && let Some(outcome) = self.store.find_outcome(request)?
-        {
-            return Ok(effect(&outcome));
-        }
-        let rule = self.rule(reported)?;
-        let (position, now) = (self.store.head().0, self.clock.now());
-        let liftable = self.liftable();
-        let events = reported.decide(&Book::Store(self), rule, &liftable, now)?;
-        let changed = events.iter().filter_map(changed).collect();
-        Ok(Effect { changed, position, recorded_at: now, repeated: false })
+        let mut rehearsal = Rehearsal::of(self);
+        all.iter().map(|reported| rehearsal.report(reported)).collect()
     }
 
     fn decision(&self, reported: &Reported) -> Result<Decide, OfficeError> {
         Ok(reported.decision(self.rule(reported)?, self.liftable()))
     }
 
-    fn rule(&self, reported: &Reported) -> Result<&Rule, OfficeError> {
+    pub(super) fn rule(&self, reported: &Reported) -> Result<&Rule, OfficeError> {
         if reported.event_id.is_empty() || reported.event_id.len() > EVENT_ID_OCTETS_MAX {
             return Err(OfficeError::EventId(EVENT_ID_OCTETS_MAX));
         }
@@ -169,7 +157,7 @@ impl Reported {
         Origin { actor: actor.clone(), request: Some(request) }
     }
 
-    fn decide(
+    pub(super) fn decide(
         &self,
         book: &Book<'_>,
         rule: &Rule,
@@ -203,7 +191,7 @@ fn put(effects: &mut [Option<Result<Effect, OfficeError>>], at: usize, effect: R
     }
 }
 
-fn effect(outcome: &Outcome) -> Effect {
+pub(super) fn effect(outcome: &Outcome) -> Effect {
     Effect {
         changed: outcome.entries.iter().filter_map(|numbered| changed(&numbered.entry.event)).collect(),
         position: outcome.entries.first().map_or(outcome.position, |numbered| numbered.position),
@@ -212,7 +200,7 @@ fn effect(outcome: &Outcome) -> Effect {
     }
 }
 
-fn changed(event: &Event) -> Option<(CertificateRef, CertStatus)> {
+pub(super) fn changed(event: &Event) -> Option<(CertificateRef, CertStatus)> {
     match event {
         Event::Issued(_) => None,
         event => event.certificate().copied().zip(event.status()),

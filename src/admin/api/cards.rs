@@ -97,7 +97,7 @@ pub struct CardCertificate {
 pub struct Movements {
     /// In their order.
     pub movements: Vec<Movement>,
-    /// Say what each would come to now, and write nothing.
+    /// Say what each would come to after those before it, and write nothing.
     #[serde(default)]
     pub dry_run: bool,
 }
