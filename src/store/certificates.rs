@@ -79,8 +79,8 @@ impl<'a> Packed<'a> {
         record: &Record,
         is_new: bool,
     ) -> Result<(), StoreError> {
-        let mut octets = Vec::new();
         if is_new {
+            let mut octets = Vec::new();
             record.write_issue(&mut octets);
             self.put_octets(read, key(ISSUED, authority, &serial), serial, octets)?;
         }

@@ -16,7 +16,7 @@ use crate::record::Position;
 /// in a row, small enough to be some 20 MB.
 const BATCH_ENTRIES: u64 = 32_768;
 
-/// Rows changed before they are written, some 8 KB each: revocations touch one row each.
+/// Rows read before they are written, up to 10 KB each: a report reads some seven.
 const BATCH_ROWS: usize = 1024;
 
 /// A projection that is to be made from the journal. Meanwhile nothing is submitted.
