@@ -69,6 +69,62 @@ fn fifty_kills_lose_nothing_that_was_acknowledged() {
     assert_eq!(state["findings"].as_array().unwrap().len(), 0, "{state}");
 }
 
+/// Certificates, two thirds of them revoked, after which the records are made anew from more entries
+/// than fit into one batch of their rows.
+const MANY: usize = 3_000;
+
+/// What a rebuild in batches once lost: the revocations of a certificate's neighbours.
+#[test]
+fn two_thousand_revocations_are_all_on_record_and_in_the_next_crl_after_a_kill() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let mut service = Service::start(&data, 400);
+    let socket = data.join("admin.sock");
+    assert!(post(&socket, "/v1/issue", &application("first")).is_some());
+    // Revocations right behind their issues, so that both are in one batch, and their neighbours' in the
+    // one before: of some only where nobody else is under way at its end, so half come one by one.
+    let life = |at: usize| {
+        let issued = post(&socket, "/v1/issue", &application(&format!("many-{at}"))).unwrap();
+        let serial = issued["certificates"][0]["serial"].as_str().unwrap().to_owned();
+        if at % 3 == 0 {
+            return None;
+        }
+        let certificate = json!({"authority": "sign", "serial": serial});
+        let key = format!("many-revoked-{at}");
+        let body = json!({"certificate": certificate, "reason": "superseded", "key": key});
+        let revoked = post(&socket, "/v1/revoke", &body).unwrap();
+        let told =
+            (revoked["position"].as_u64().unwrap(), revoked["revoked_at"].as_str().unwrap().to_owned());
+        Some((serial, told))
+    };
+    let mut told = by_clients(CLIENTS, MANY / 2, life);
+    told.extend(by_clients(1, MANY / 2, |at| life(MANY / 2 + at)));
+    service.kill();
+
+    let service = Service::start(&data, 400);
+    let known = Ledger { revoked: told.into_iter().flatten().collect(), ..Ledger::default() };
+    assert_eq!(known.revoked.len(), MANY * 2 / 3);
+    for (serial, told) in &known.revoked {
+        assert_revoked(&socket, serial, told);
+    }
+    check_ocsp(&service, &known);
+    check_crl(&service, &known);
+}
+
+/// `work` on 0, 1, 2 … by so many clients at once; what came of each, in that order.
+fn by_clients<R: Send>(clients: usize, count: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let take = || Some(next.fetch_add(1, Ordering::SeqCst)).filter(|at| *at < count);
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..clients)
+            .map(|_| scope.spawn(|| Vec::from_iter(std::iter::from_fn(|| take().map(|at| (at, work(at)))))))
+            .collect();
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+    });
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
 /// Sixteen clients issue and revoke until the service is killed; how many requests were in
 /// flight then.
 fn kill_under_load(service: &mut Service, ledger: &Arc<Mutex<Ledger>>, attempt: usize) -> usize {
@@ -172,33 +228,32 @@ fn post(socket: &Path, path: &str, body: &Value) -> Option<Value> {
 fn check_records(service: &Service, ledger: &Mutex<Ledger>) {
     let socket = service.data.join("admin.sock");
     let known = ledger.lock().unwrap();
-    let status = |serial: &str| {
-        let body = json!({"certificate": {"authority": "sign", "serial": serial}});
-        post(&socket, "/v1/status", &body)
-            .unwrap_or_else(|| panic!("{serial} was issued and is not recorded"))
-    };
     // The newest ones, which the last kill could have hurt, and some of the older.
-    for (serial, (position, revoked_at)) in
-        known.revoked.iter().rev().take(40).chain(known.revoked.iter().step_by(20))
-    {
-        let state = status(serial);
-        assert_eq!(
-            (&state["status"], &state["reason"]),
-            (&json!("revoked"), &json!("superseded")),
-            "{serial}"
-        );
-        assert_eq!(
-            (&state["position"], &state["revoked_at"]),
-            (&json!(position), &json!(revoked_at)),
-            "{serial}"
-        );
+    for (serial, told) in known.revoked.iter().rev().take(40).chain(known.revoked.iter().step_by(20)) {
+        assert_revoked(&socket, serial, told);
     }
     for serial in known.issued.iter().rev().take(40) {
-        let state = status(serial);
+        let state = status(&socket, serial);
         let revoked = known.revoked.contains_key(serial);
         let in_doubt = known.in_doubt.contains(serial);
         assert!(revoked || in_doubt || state["status"] == "good", "{serial} {state}");
     }
+}
+
+fn status(socket: &Path, serial: &str) -> Value {
+    let body = json!({"certificate": {"authority": "sign", "serial": serial}});
+    post(socket, "/v1/status", &body).unwrap_or_else(|| panic!("{serial} was issued and is not recorded"))
+}
+
+/// The records say what was told.
+fn assert_revoked(socket: &Path, serial: &str, (position, revoked_at): &(u64, String)) {
+    let state = status(socket, serial);
+    assert_eq!((&state["status"], &state["reason"]), (&json!("revoked"), &json!("superseded")), "{serial}");
+    assert_eq!(
+        (&state["position"], &state["revoked_at"]),
+        (&json!(position), &json!(revoked_at)),
+        "{serial}"
+    );
 }
 
 /// Every acknowledged revocation, asked over OCSP by a program nobody here wrote.

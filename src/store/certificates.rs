@@ -41,9 +41,11 @@ pub(super) fn read(
     authority: AuthorityId,
     serial: &SerialNumber,
 ) -> Result<Option<Record>, StoreError> {
+    // Both, also for a certificate that is about to be issued: if it is changed in the same batch, its
+    // row of changes is written, and must have been read for its neighbours'.
     let issued = reading.row(key(ISSUED, authority, serial))?;
-    let Some(issue) = find_in(&issued, serial)? else { return Ok(None) };
     let changes = reading.row(key(CHANGES, authority, serial))?;
+    let Some(issue) = find_in(&issued, serial)? else { return Ok(None) };
     record(issue, find_in(&changes, serial)?).map(Some)
 }
 
