@@ -21,8 +21,8 @@ use std::thread;
 use sekisho::pki::AuthorityId;
 use sekisho::record::{Actor, Event, Numbered, Origin, Position, Record, Refusal, RequestId};
 use sekisho::store::{
-    CheckError, Clock, Disk, Listener, NotReady, OpenError, Options, RowsKind, SimDisk, Store, StoreError,
-    SubmitError, check, check_deep,
+    CheckError, Clock, Decide, Disk, Listener, NotReady, OpenError, Options, RowsKind, SimDisk, Store,
+    StoreError, SubmitError, check, check_deep,
 };
 use world::{AUTHORITY, Counts, Random, World, issue, release_or_hold, revoke, serial};
 
@@ -428,6 +428,31 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_everything_can_be_read() {
     CLOCK.fetch_add(1, Ordering::SeqCst);
     store.submit_wait(Origin::service(), revoke(serial(1))).unwrap();
     store.close().unwrap();
+}
+
+/// What is too long for an entry is refused before anything is written, and the next is taken.
+#[test]
+fn a_decision_whose_entry_does_not_fit_is_refused_by_the_fields_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(options(dir.path(), RowsKind::Memory), Listener::none()).unwrap();
+    let head = store.head();
+    let opened = |len: usize| -> Decide {
+        Box::new(move |_, _| {
+            // The first of both fits.
+            let names = ["sign".to_owned(), "x".repeat(len)];
+            let authorities = names.into_iter().zip([AuthorityId(1), AuthorityId(2)]);
+            Ok(authorities.map(|(name, authority)| Event::AuthorityOpened { authority, name }).collect())
+        })
+    };
+    let refused = store.submit_wait(Origin::service(), opened(256));
+    let Err(SubmitError::Unwritable(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!((error.field, error.found, error.most), ("authority's name", 256, 255));
+    assert_eq!(store.head(), head, "something was written");
+    assert!(store.facts().authorities.is_empty());
+    store.submit_wait(Origin::service(), opened(255)).unwrap();
+    assert_eq!(store.facts().authorities[&AuthorityId(2)].len(), 255);
+    store.close().unwrap();
+    check(dir.path()).unwrap();
 }
 
 #[test]

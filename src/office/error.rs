@@ -240,6 +240,7 @@ impl OfficeError {
             | Self::Verifier(_)
             | Self::VerifierName(_)
             | Self::Issue(_)
+            | Self::Submit(SubmitError::Unwritable(_))
             | Self::Organization { .. }
             | Self::Config(_)
             | Self::NothingToPublish
@@ -268,5 +269,18 @@ impl OfficeError {
             | Self::Sign(_)
             | Self::Damaged(_) => Blame::Service,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::WriteError;
+
+    #[test]
+    fn who_gives_too_long_a_field_is_told_to_give_a_shorter_one() {
+        let error = OfficeError::from(SubmitError::Unwritable(WriteError::octets("reason", 256, 255)));
+        assert_eq!(error.blame(), Blame::Request);
+        assert!(error.to_string().starts_with("the reason has 256 octets"), "{error}");
     }
 }

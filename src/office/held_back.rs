@@ -12,13 +12,16 @@ use super::publish::{Begun, Kind, PublishedSet};
 use super::{Office, OfficeError, stored};
 use crate::crl::Catalogue;
 use crate::pki::AuthorityId;
-use crate::record::{Event, Origin, Position};
+use crate::record::{Event, Origin, Position, TEXT_OCTETS_MAX};
 
 /// Directory of the set that was held back: one at most.
 const HELD_BACK: &str = "held-back";
 
 /// Octets of a reason: it stands in the journal.
 const REASON_OCTETS_MAX: usize = 200;
+
+/// Octets of a finding in the journal: it names a file and numbers, and its beginning says which.
+const FINDING_OCTETS_MAX: usize = TEXT_OCTETS_MAX;
 
 /// A set that waits for an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +84,7 @@ impl Office {
         let finding = own.held_back_for.first().cloned().unwrap_or_default();
         let (begun, reason) = (plan.position, reason.trim().to_owned());
         tracing::warn!(set, finding, reason, actor = origin.actor.name(), "a CRL set held back is let go");
+        let finding = recorded(&finding).to_owned();
         self.journal_by(origin, Event::CrlSetReleased { begun, finding, reason })?;
         let kind = if own.scheduled { Kind::Scheduled } else { Kind::OnDemand };
         self.put_in_place(&place, &own)?;
@@ -138,5 +142,25 @@ impl Office {
 
     fn held_back_directory(&self, set: &str) -> PathBuf {
         self.data.crl().join(HELD_BACK).join(set)
+    }
+}
+
+/// A finding as the journal takes it: longer ones end at a character, and the whole of it stands in
+/// the set's catalogue.
+fn recorded(finding: &str) -> &str {
+    finding.get(..finding.floor_char_boundary(FINDING_OCTETS_MAX)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_finding_is_recorded_up_to_a_character() {
+        let fits = "x".repeat(FINDING_OCTETS_MAX);
+        assert_eq!(recorded(&fits), fits);
+        let longer = format!("{}\u{95a2}", "x".repeat(FINDING_OCTETS_MAX - 1));
+        assert_eq!(recorded(&longer), "x".repeat(FINDING_OCTETS_MAX - 1));
+        assert_eq!(recorded(""), "");
     }
 }

@@ -20,7 +20,10 @@
 //! | partition, change | 4 |
 //! | option | 1 (0 or 1), then the value |
 //! | text, list | 1 (count), then its octets or items |
-//! | verifier's certificate, table of rules | 2 (count), then its octets; a table has at most 16,384 |
+//! | verifier's certificate, table of rules | 2 (count), then its octets: at most 16,384 |
+//!
+//! A field that is longer than its count can say, or than its limit, is refused with
+//! [`WriteError`]: nothing is cut.
 //!
 //! A record is: position, recorded_at, the fields of Issued, then a list of changes, each
 //! position, recorded_at, and an option of a Revocation (absent: good). A card is: the fields of
@@ -30,8 +33,15 @@
 //! tag.
 
 mod cards;
+mod write;
+
+pub use write::{TEXT_OCTETS_MAX, Unit, WriteError};
 
 use cards::{put_applied, put_card_status, put_holder_status, put_movement};
+use write::{
+    kind_code, put_authorities, put_bases, put_certificate, put_issued, put_long_count, put_octets,
+    put_option, put_revocation, put_text, put_time, whole,
+};
 
 use super::{
     Actor, ArchivePlace, CertificateRef, Change, Entry, Event, Issued, Origin, Position, Record, RequestId,
@@ -50,6 +60,9 @@ pub const ENTRY_OCTETS_MAX: usize = 0xffff + 2;
 
 /// Octets of a table of rules in an entry: it is written rarely, and leaves room for all else.
 pub const TABLE_OCTETS_MAX: usize = 16 << 10;
+
+/// Octets of a verifier's certificate in an entry: twice what the register takes.
+pub const CERTIFICATE_OCTETS_MAX: usize = 16 << 10;
 
 /// The octets are no entry or record of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -94,22 +107,21 @@ mod event_tag {
 
 impl Entry {
     /// Appends the entry with its length in front.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.extend([0, 0]);
-        out.push(self.event.tag());
-        put_time(out, self.recorded_at);
-        out.push(u8::from(self.origin.request.is_some()));
-        put_text(out, self.origin.actor.name());
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing was appended then.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), WriteError> {
+        let mut body = Vec::new();
+        body.push(self.event.tag());
+        put_time(&mut body, self.recorded_at);
+        body.push(u8::from(self.origin.request.is_some()));
+        put_text(&mut body, "actor's name", self.origin.actor.name())?;
         if let Some(request) = &self.origin.request {
-            out.extend(request.key);
-            out.extend(request.digest);
+            body.extend(request.key);
+            body.extend(request.digest);
         }
-        self.event.write(out);
-        let len = u16::try_from(out.len() - start - 2).unwrap_or(u16::MAX);
-        if let Some(place) = out.get_mut(start..start + 2) {
-            place.copy_from_slice(&len.to_be_bytes());
-        }
+        self.event.write(&mut body)?;
+        put_octets(out, "entry", &body, ENTRY_OCTETS_MAX - 2)
     }
 
     /// Reads one entry from the front of `octets` and moves them on.
@@ -164,13 +176,13 @@ impl Event {
         }
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), WriteError> {
         match self {
             Self::JournalBegun { journal_id } => out.extend(journal_id),
             Self::EpochBegun | Self::RequestSeen => {}
             Self::AuthorityOpened { authority, name } => {
                 out.push(authority.0);
-                put_text(out, name);
+                put_text(out, "authority's name", name)?;
             }
             Self::SerialsReserved { authority, up_to } => {
                 out.push(authority.0);
@@ -187,21 +199,14 @@ impl Event {
                 out.extend(change.change.to_be_bytes());
             }
             Self::CrlSetBegun { authorities, scheduled } => {
-                out.push(u8::try_from(authorities.len()).unwrap_or(u8::MAX));
-                out.extend(authorities.iter().take(usize::from(u8::MAX)).map(|authority| authority.0));
+                put_authorities(out, authorities)?;
                 out.push(u8::from(*scheduled));
             }
-            Self::CrlDeltasBegun { bases } => {
-                out.push(u8::try_from(bases.len()).unwrap_or(u8::MAX));
-                for (authority, base) in bases.iter().take(usize::from(u8::MAX)) {
-                    out.push(authority.0);
-                    out.extend(base.0.to_be_bytes());
-                }
-            }
+            Self::CrlDeltasBegun { bases } => put_bases(out, bases)?,
             Self::CrlSetReleased { begun, finding, reason } => {
                 out.extend(begun.0.to_be_bytes());
-                put_text(out, finding);
-                put_text(out, reason);
+                put_text(out, "finding", finding)?;
+                put_text(out, "reason", reason)?;
             }
             Self::CrlSetPublished { begun, catalogue_sha256 } => {
                 out.extend(begun.0.to_be_bytes());
@@ -210,8 +215,8 @@ impl Event {
             Self::CrlSetAbandoned { begun } => out.extend(begun.0.to_be_bytes()),
             Self::ClockReleased { until } => put_time(out, *until),
             Self::VerifierRegistered { name, certificate } => {
-                put_text(out, name);
-                put_octets(out, certificate);
+                put_text(out, "verifier's name", name)?;
+                put_octets(out, "verifier's certificate", certificate, CERTIFICATE_OCTETS_MAX)?;
             }
             Self::VerifierSuspended { certificate_sha256 } => out.extend(certificate_sha256),
             Self::CardApplied(applied) => put_applied(out, applied),
@@ -223,14 +228,15 @@ impl Event {
                 out.extend(holder.0.to_be_bytes());
                 put_holder_status(out, status);
             }
-            Self::Movement(movement) => put_movement(out, movement),
+            Self::Movement(movement) => put_movement(out, movement)?,
             Self::RulesAdopted { sha256, table } => {
                 out.extend(sha256);
                 if let Some(table) = table {
-                    put_octets(out, table.as_bytes());
+                    put_octets(out, "table of rules", table.as_bytes(), TABLE_OCTETS_MAX)?;
                 }
             }
         }
+        Ok(())
     }
 
     fn read(tag: u8, body: &mut Octets<'_>) -> Result<Self, CodecError> {
@@ -294,12 +300,17 @@ impl Event {
 
 impl Record {
     /// Appends the record.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        self.write_issue(out);
-        self.write_changes(out);
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing was appended then.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), WriteError> {
+        whole(out, |out| {
+            self.write_issue(out);
+            self.write_changes(out)
+        })
     }
 
-    /// Appends what never changes.
+    /// Appends what never changes. All of it has a length of its own, so it always fits.
     pub fn write_issue(&self, out: &mut Vec<u8>) {
         out.extend(self.position.0.to_be_bytes());
         put_time(out, self.recorded_at);
@@ -307,9 +318,12 @@ impl Record {
     }
 
     /// Appends the changes.
-    pub fn write_changes(&self, out: &mut Vec<u8>) {
-        out.extend(u16::try_from(self.changes.len()).unwrap_or(u16::MAX).to_be_bytes());
-        for change in self.changes.iter().take(usize::from(u16::MAX)) {
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing was appended then.
+    pub fn write_changes(&self, out: &mut Vec<u8>) -> Result<(), WriteError> {
+        put_long_count(out, "list of a certificate's changes", self.changes.len())?;
+        for change in &self.changes {
             out.extend(change.position.0.to_be_bytes());
             put_time(out, change.recorded_at);
             let revocation = match &change.status {
@@ -318,6 +332,7 @@ impl Record {
             };
             put_option(out, revocation, put_revocation);
         }
+        Ok(())
     }
 
     /// Reads a record that fills `octets`.
@@ -346,77 +361,6 @@ impl Record {
             octets.finish()?;
         }
         Ok(record)
-    }
-}
-
-fn put_time(out: &mut Vec<u8>, time: UnixTime) {
-    out.extend(time.seconds().to_be_bytes());
-}
-
-/// Texts are at most 255 octets; longer ones are cut at a character.
-fn put_text(out: &mut Vec<u8>, text: &str) {
-    let text = text.get(..text.floor_char_boundary(usize::from(u8::MAX))).unwrap_or_default();
-    out.push(u8::try_from(text.len()).unwrap_or(0));
-    out.extend(text.as_bytes());
-}
-
-/// Octets that are something only when whole: longer than an entry can be, they are none.
-fn put_octets(out: &mut Vec<u8>, octets: &[u8]) {
-    let len = u16::try_from(octets.len());
-    out.extend(len.unwrap_or(0).to_be_bytes());
-    if len.is_ok() {
-        out.extend(octets);
-    }
-}
-
-fn put_serial(out: &mut Vec<u8>, serial: &SerialNumber) {
-    let magnitude = serial.magnitude();
-    out.push(u8::try_from(magnitude.len()).unwrap_or(0));
-    out.extend(magnitude);
-}
-
-fn put_certificate(out: &mut Vec<u8>, certificate: &CertificateRef) {
-    out.extend([certificate.authority.0, certificate.generation.number()]);
-    put_serial(out, &certificate.serial);
-}
-
-fn put_revocation(out: &mut Vec<u8>, revocation: &Revocation) {
-    put_time(out, revocation.revoked_at);
-    out.push(revocation.reason.code());
-    put_option(out, revocation.invalidity_date.as_ref(), |out, time| put_time(out, *time));
-}
-
-fn put_issued(out: &mut Vec<u8>, issued: &Issued) {
-    put_certificate(out, &issued.certificate);
-    out.push(kind_code(issued.kind));
-    put_option(out, issued.partition.as_ref(), |out, partition| out.extend(partition.0.to_be_bytes()));
-    put_time(out, issued.not_before);
-    put_time(out, issued.not_after);
-    out.extend(issued.archive.0.to_be_bytes());
-    out.extend(issued.sha256);
-    put_option(out, issued.holder.as_ref(), |out, holder| out.extend(holder.0.to_be_bytes()));
-    put_option(out, issued.card.as_ref(), |out, card| out.extend(card.0.to_be_bytes()));
-    put_option(out, issued.twin.as_ref(), |out, (authority, serial)| {
-        out.push(authority.0);
-        put_serial(out, serial);
-    });
-}
-
-fn put_option<T>(out: &mut Vec<u8>, value: Option<&T>, put: impl FnOnce(&mut Vec<u8>, &T)) {
-    out.push(u8::from(value.is_some()));
-    if let Some(value) = value {
-        put(out, value);
-    }
-}
-
-const fn kind_code(kind: CertificateKind) -> u8 {
-    match kind {
-        CertificateKind::Ca => 1,
-        CertificateKind::OcspSigner => 2,
-        CertificateKind::CardSign => 3,
-        CertificateKind::CardAuth => 4,
-        CertificateKind::PhoneSign => 5,
-        CertificateKind::PhoneAuth => 6,
     }
 }
 
@@ -708,7 +652,7 @@ mod tests {
             let request = request.map(|(key, digest)| RequestId { key, digest });
             let entry = Entry { recorded_at: at, origin: Origin { actor: Actor::service(), request }, event };
             let mut octets = Vec::new();
-            entry.write(&mut octets);
+            entry.write(&mut octets).unwrap();
             let mut rest = &octets[..];
             prop_assert_eq!(Entry::read(&mut rest), Ok(entry));
             prop_assert!(rest.is_empty());
@@ -729,11 +673,11 @@ mod tests {
             let id = applied.holder;
             let card = Card { applied, recorded_at: at, position: Position(3), status, certificates };
             let mut octets = Vec::new();
-            card.write(&mut octets);
+            card.write(&mut octets).unwrap();
             prop_assert_eq!(Card::from_octets(&octets), Ok(card));
             let holder = Holder { id, position: Position(4), status: stands, cards };
             let mut octets = Vec::new();
-            holder.write(&mut octets);
+            holder.write(&mut octets).unwrap();
             prop_assert_eq!(Holder::from_octets(&octets), Ok(holder));
         }
 
@@ -761,7 +705,7 @@ mod tests {
             }
             let record = record.unwrap();
             let mut octets = Vec::new();
-            record.write(&mut octets);
+            record.write(&mut octets).unwrap();
             prop_assert_eq!(Record::from_octets(&octets), Ok(record));
         }
     }
@@ -790,7 +734,7 @@ mod tests {
     fn the_longest_table_of_rules_comes_back_and_no_longer_one_nor_one_that_is_no_text() {
         let most = entry(Event::RulesAdopted { sha256: [9; 32], table: Some("x".repeat(TABLE_OCTETS_MAX)) });
         let mut octets = Vec::new();
-        most.write(&mut octets);
+        most.write(&mut octets).unwrap();
         assert_eq!(Entry::read(&mut &octets[..]), Ok(most));
         let longer = u16::try_from(TABLE_OCTETS_MAX + 1).unwrap();
         let fields = [&[9; 32][..], &longer.to_be_bytes(), &vec![b'x'; TABLE_OCTETS_MAX + 1]].concat();

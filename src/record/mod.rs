@@ -13,7 +13,9 @@ mod record;
 mod refusal;
 
 pub use card::{Card, CardApplied, CardStatus, Holder, HolderStatus, Movement, OnCard};
-pub use codec::{CodecError, ENTRY_OCTETS_MAX, TABLE_OCTETS_MAX};
+pub use codec::{
+    CERTIFICATE_OCTETS_MAX, CodecError, ENTRY_OCTETS_MAX, TABLE_OCTETS_MAX, TEXT_OCTETS_MAX, Unit, WriteError,
+};
 pub use entry::{Entry, Event, Issued, Numbered, StatusChange};
 pub use ids::{
     Actor, ActorError, ArchivePlace, CardId, CertificateRef, Epoch, HolderId, IdError, Origin, Position,

@@ -101,15 +101,16 @@ impl<'a> Packed<'a> {
         Ok(())
     }
 
-    pub(super) fn write(self, batch: &mut BTreeMap<Vec<u8>, Vec<u8>>) {
+    pub(super) fn write(self, batch: &mut BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), StoreError> {
         for (key, row) in self.0 {
             let mut octets = Vec::new();
             for (id, kept) in row {
                 octets.extend(id.to_be_bytes());
-                put_counted(&mut octets, &kept);
+                put_counted(&mut octets, "row of a card or person", &kept)?;
             }
             batch.insert(key, octets);
         }
+        Ok(())
     }
 }
 

@@ -88,7 +88,7 @@ impl<'a> Packed<'a> {
         }
         if !record.changes.is_empty() {
             let mut octets = Vec::new();
-            record.write_changes(&mut octets);
+            record.write_changes(&mut octets)?;
             self.put_octets(read, key(CHANGES, authority, &serial), serial, octets)?;
         }
         Ok(())
@@ -113,16 +113,17 @@ impl<'a> Packed<'a> {
         Ok(())
     }
 
-    pub(super) fn write(self, batch: &mut BTreeMap<Vec<u8>, Vec<u8>>) {
+    pub(super) fn write(self, batch: &mut BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), StoreError> {
         for (key, row) in self.0 {
             let mut octets = Vec::new();
             for (serial, kept) in row {
                 octets.push(u8::try_from(serial.magnitude().len()).unwrap_or(0));
                 octets.extend(serial.magnitude());
-                put_counted(&mut octets, &kept);
+                put_counted(&mut octets, "row of a certificate", &kept)?;
             }
             batch.insert(key, octets);
         }
+        Ok(())
     }
 }
 

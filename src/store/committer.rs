@@ -156,7 +156,7 @@ impl Committer {
         for event in events {
             position = position.next();
             let entry = Entry { recorded_at: now, origin: origin.clone(), event };
-            entry.write(&mut payload);
+            entry.write(&mut payload)?;
             group.overlay.load(reading, &entry).map_err(|error| refusal(&error))?;
             entries.push(Numbered { position, entry });
         }
@@ -287,7 +287,7 @@ impl Committer {
             return Err(fault.clone().into());
         }
         let snapshot = self.begin_snapshot();
-        Ok(snapshot.save(&self.options.disk, &self.snapshot_dir())?)
+        snapshot.save(&self.options.disk, &self.snapshot_dir())
     }
 
     /// Drains nothing, since nothing waits here: flushes the projection, writes a snapshot and

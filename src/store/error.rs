@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::record::{ArchivePlace, Position, Refusal};
+use crate::record::{ArchivePlace, Position, Refusal, WriteError};
 
 /// The disk refused something.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -88,6 +88,9 @@ pub enum StoreError {
     /// The journal has no such entry.
     #[error("the journal has no entry {0}")]
     NoSuchEntry(Position),
+    /// Something is too long for its place in a file.
+    #[error(transparent)]
+    Unwritable(#[from] WriteError),
     /// The archive has nothing there.
     #[error("the archive has no certificate at {0:?}")]
     NoSuchPlace(ArchivePlace),
@@ -137,6 +140,9 @@ pub enum SubmitError {
     /// More events than one frame takes. Nothing was written.
     #[error("one request cannot write {0} events: split it")]
     TooLarge(usize),
+    /// A field of an entry is too long for the journal. Nothing was written.
+    #[error(transparent)]
+    Unwritable(#[from] WriteError),
     /// The group was not known to be durable.
     #[error(
         "{fault}: whether it was recorded is unknown, not undone: repeat with the same key after the restart"

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use super::octets::{Octets, put_counted};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, Partition};
-use crate::record::{Epoch, Event, Numbered, Position, Record};
+use crate::record::{Epoch, Event, Numbered, Position, Record, TEXT_OCTETS_MAX, WriteError};
 use crate::registry::{Register, Registration, State};
 
 /// Small facts folded from the whole journal.
@@ -215,55 +215,68 @@ impl Facts {
         }
     }
 
-    pub(super) fn write(&self) -> Vec<u8> {
+    /// The form in a snapshot.
+    ///
+    /// # Errors
+    /// [`WriteError`]: a list or a name is longer than its count can say.
+    pub(super) fn write(&self) -> Result<Vec<u8>, WriteError> {
         let mut out = Vec::new();
         out.extend(self.journal_id);
         out.extend(self.epoch.0.to_be_bytes());
-        put_small_count(&mut out, self.authorities.len());
-        for (authority, name) in &self.authorities {
-            out.push(authority.0);
-            put_small_count(&mut out, name.len());
-            out.extend(name.as_bytes());
-        }
-        put_small_count(&mut out, self.reserved.len());
-        for (authority, up_to) in &self.reserved {
-            out.push(authority.0);
-            out.extend(up_to.to_be_bytes());
-        }
-        put_count(&mut out, self.issuers.len());
+        self.write_authorities(&mut out)?;
+        put_count(&mut out, "list of CA and signer certificates", self.issuers.len())?;
         for record in &self.issuers {
             let mut octets = Vec::new();
-            record.write(&mut octets);
-            put_counted(&mut out, &octets);
+            record.write(&mut octets)?;
+            put_counted(&mut out, "record of a CA or signer certificate", &octets)?;
         }
-        put_count(&mut out, self.open_crl_sets.len());
-        for (set, authorities) in self.open_crl_sets.values() {
-            set.write(&mut out);
-            put_small_count(&mut out, authorities.len());
-            out.extend(authorities.iter().map(|authority| authority.0));
-        }
-        put_small_count(&mut out, self.crl_sets.len());
-        for (authority, sets) in &self.crl_sets {
-            out.push(authority.0);
-            for set in [&sets.begun, &sets.published, &sets.published_scheduled, &sets.published_deltas] {
-                out.push(u8::from(set.is_some()));
-                if let Some(set) = set {
-                    set.write(&mut out);
-                }
-            }
-        }
-        put_small_count(&mut out, self.partitions.len());
+        self.write_crl_sets(&mut out)?;
+        put_small_count(&mut out, "list of authorities with partitions", self.partitions.len())?;
         for (authority, partitions) in &self.partitions {
             out.push(authority.0);
-            put_count(&mut out, partitions.len());
+            put_count(&mut out, "list of an authority's partitions", partitions.len())?;
             for partition in partitions.iter() {
                 out.extend(partition.0.to_be_bytes());
             }
         }
         out.extend(self.clock_released.unwrap_or_default().0.to_be_bytes());
         out.extend(self.rules);
-        write_verifiers(&self.verifiers, &mut out);
-        out
+        write_verifiers(&self.verifiers, &mut out)?;
+        Ok(out)
+    }
+
+    fn write_authorities(&self, out: &mut Vec<u8>) -> Result<(), WriteError> {
+        put_small_count(out, "list of authorities", self.authorities.len())?;
+        for (authority, name) in &self.authorities {
+            out.push(authority.0);
+            put_name(out, "authority's name", name)?;
+        }
+        put_small_count(out, "list of reserved serials", self.reserved.len())?;
+        for (authority, up_to) in &self.reserved {
+            out.push(authority.0);
+            out.extend(up_to.to_be_bytes());
+        }
+        Ok(())
+    }
+
+    fn write_crl_sets(&self, out: &mut Vec<u8>) -> Result<(), WriteError> {
+        put_count(out, "list of open CRL sets", self.open_crl_sets.len())?;
+        for (set, authorities) in self.open_crl_sets.values() {
+            set.write(out);
+            put_small_count(out, "list of a CRL set's authorities", authorities.len())?;
+            out.extend(authorities.iter().map(|authority| authority.0));
+        }
+        put_small_count(out, "list of authorities with CRL sets", self.crl_sets.len())?;
+        for (authority, sets) in &self.crl_sets {
+            out.push(authority.0);
+            for set in [&sets.begun, &sets.published, &sets.published_scheduled, &sets.published_deltas] {
+                out.push(u8::from(set.is_some()));
+                if let Some(set) = set {
+                    set.write(out);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Reads what [`Self::write`] wrote; nothing when it is something else.
@@ -348,15 +361,15 @@ impl CrlSet {
     }
 }
 
-fn write_verifiers(verifiers: &Register, out: &mut Vec<u8>) {
-    put_count(out, verifiers.iter().len());
+fn write_verifiers(verifiers: &Register, out: &mut Vec<u8>) -> Result<(), WriteError> {
+    put_count(out, "list of verifiers", verifiers.iter().len())?;
     for (_, registration) in verifiers.iter() {
         out.push(u8::from(registration.state == State::Suspended));
         out.extend(registration.since.seconds().to_be_bytes());
-        put_small_count(out, registration.name.len());
-        out.extend(registration.name.as_bytes());
-        put_counted(out, &registration.certificate);
+        put_name(out, "verifier's name", &registration.name)?;
+        put_counted(out, "verifier's certificate", &registration.certificate)?;
     }
+    Ok(())
 }
 
 fn read_verifiers(octets: &mut Octets<'_>) -> Option<Register> {
@@ -376,13 +389,25 @@ fn read_verifiers(octets: &mut Octets<'_>) -> Option<Register> {
     Some(verifiers)
 }
 
-/// Of authorities, and octets of their names: ids and the codec's texts keep them in an octet.
-fn put_small_count(out: &mut Vec<u8>, count: usize) {
-    out.push(u8::try_from(count).unwrap_or(u8::MAX));
+/// A name of up to 255 octets, as the texts of entries.
+fn put_name(out: &mut Vec<u8>, field: &'static str, name: &str) -> Result<(), WriteError> {
+    let too_long = |_| WriteError::octets(field, name.len(), TEXT_OCTETS_MAX);
+    out.push(u8::try_from(name.len()).map_err(too_long)?);
+    out.extend(name.as_bytes());
+    Ok(())
 }
 
-fn put_count(out: &mut Vec<u8>, count: usize) {
-    out.extend(u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes());
+/// A count of authorities: the 256 that ids can name do not all fit, so that one more is refused.
+fn put_small_count(out: &mut Vec<u8>, field: &'static str, count: usize) -> Result<(), WriteError> {
+    let too_many = |_| WriteError::items(field, count, usize::from(u8::MAX));
+    out.push(u8::try_from(count).map_err(too_many)?);
+    Ok(())
+}
+
+fn put_count(out: &mut Vec<u8>, field: &'static str, count: usize) -> Result<(), WriteError> {
+    let too_many = |_| WriteError::items(field, count, usize::try_from(u32::MAX).unwrap_or(usize::MAX));
+    out.extend(u32::try_from(count).map_err(too_many)?.to_be_bytes());
+    Ok(())
 }
 
 #[cfg(test)]
@@ -455,9 +480,27 @@ mod tests {
             (Some(Position(12)), verifiers),
         ] {
             (facts.clock_released, facts.verifiers) = (clock_released, verifiers);
-            let octets = facts.write();
+            let octets = facts.write().unwrap();
             assert_eq!(Facts::read(&octets), Some(facts.clone()));
             assert_eq!(Facts::read(&octets[..octets.len() - 1]), None);
         }
+    }
+    #[test]
+    fn a_list_or_name_that_its_count_cannot_say_is_refused_by_its_name() {
+        let mut facts = Facts::default();
+        facts.authorities.insert(AuthorityId(1), "x".repeat(255));
+        assert_eq!(Facts::read(&facts.write().unwrap()), Some(facts.clone()));
+        facts.authorities.insert(AuthorityId(1), "x".repeat(256));
+        assert_eq!(facts.write(), Err(WriteError::octets("authority's name", 256, 255)));
+
+        let reserved = (0..255).map(|id| (AuthorityId(id), 7)).collect();
+        let mut facts = Facts { reserved, ..Facts::default() };
+        assert_eq!(Facts::read(&facts.write().unwrap()), Some(facts.clone()));
+        facts.reserved.insert(AuthorityId(255), 7);
+        assert_eq!(facts.write(), Err(WriteError::items("list of reserved serials", 256, 255)));
+
+        let mut facts = Facts::default();
+        Arc::make_mut(&mut facts.verifiers).register(&"x".repeat(256), &[1], UnixTime::default());
+        assert_eq!(facts.write(), Err(WriteError::octets("verifier's name", 256, 255)));
     }
 }

@@ -175,7 +175,8 @@ impl Committer {
         let entry =
             Entry { recorded_at, origin: Origin::service(), event: Event::JournalBegun { journal_id } };
         let mut payload = Vec::new();
-        entry.write(&mut payload);
+        let fault = DiskFault::at("write the first entry into", &self.options.dir);
+        entry.write(&mut payload).map_err(|error| fault(std::io::Error::other(error)))?;
         let epoch = self.facts.epoch.0;
         let (octets, head) = frame::write(Magic::Journal, epoch, FIRST, 1, &NO_HEAD, &payload);
         self.tail.append(FIRST, &octets)?;

@@ -123,21 +123,21 @@ impl Overlay {
                 packed.put(read, *name, record, loaded.is_new)?;
             }
         }
-        packed.write(&mut batch);
+        packed.write(&mut batch)?;
         let mut packed = Packed::default();
         for (id, card) in &self.cards {
             let Some(card) = card else { continue };
             let mut octets = Vec::new();
-            card.write(&mut octets);
+            card.write(&mut octets)?;
             packed.put(read, card_key(*id), id.0, octets)?;
         }
         for (id, holder) in &self.holders {
             let Some(holder) = holder else { continue };
             let mut octets = Vec::new();
-            holder.write(&mut octets);
+            holder.write(&mut octets)?;
             packed.put(read, holder_key(*id), id.0, octets)?;
         }
-        packed.write(&mut batch);
+        packed.write(&mut batch)?;
         let mut by_row: BTreeMap<Vec<u8>, BTreeMap<[u8; 16], Seen>> = BTreeMap::new();
         for (key, seen) in &self.requests {
             let row = match by_row.entry(request_key(key)) {

@@ -31,12 +31,12 @@
 use std::path::{Path, PathBuf};
 
 use super::disk::Disk;
-use super::error::DiskFault;
+use super::error::{DiskFault, StoreError};
 use super::facts::Facts;
 use super::octets::{Octets, put_counted};
 use super::overlay::Held;
 use crate::der::UnixTime;
-use crate::record::Position;
+use crate::record::{Position, WriteError};
 
 const SNAPSHOT_MAGIC: &[u8; 4] = b"SKSS";
 const MARKER_MAGIC: &[u8; 4] = b"SKCM";
@@ -60,13 +60,13 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// Puts it in place and removes the oldest.
-    pub(super) fn save(&self, disk: &Disk, dir: &Path) -> Result<(), DiskFault> {
-        disk.replace(&path(dir, self.held.position), &self.octets())?;
+    pub(super) fn save(&self, disk: &Disk, dir: &Path) -> Result<(), StoreError> {
+        disk.replace(&path(dir, self.held.position), &self.octets()?)?;
         let positions = list(disk, dir)?;
         for position in positions.iter().rev().skip(SNAPSHOTS_KEPT) {
             disk.remove(&path(dir, *position))?;
         }
-        disk.sync_dir(dir)
+        Ok(disk.sync_dir(dir)?)
     }
 
     /// Those that can be read, newest first.
@@ -78,14 +78,14 @@ impl Snapshot {
         Ok(found)
     }
 
-    fn octets(&self) -> Vec<u8> {
+    fn octets(&self) -> Result<Vec<u8>, WriteError> {
         let mut out = begin(SNAPSHOT_MAGIC, SNAPSHOT_VERSION, &self.held);
         out.extend(self.recorded_at.seconds().to_be_bytes());
         out.extend(self.archived.to_be_bytes());
-        put_counted(&mut out, &self.facts.write());
-        put_counted(&mut out, &self.listener);
+        put_counted(&mut out, "snapshot's facts", &self.facts.write()?)?;
+        put_counted(&mut out, "snapshot's status index", &self.listener)?;
         out.extend(crc32fast::hash(&out).to_be_bytes());
-        out
+        Ok(out)
     }
 
     fn read(octets: &[u8]) -> Option<Self> {

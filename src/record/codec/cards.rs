@@ -1,6 +1,7 @@
 //! Octets of what is recorded of cards and people.
 
-use super::{CodecError, Octets, kind_code, put_option, put_serial, put_text, put_time};
+use super::write::{kind_code, put_long_count, put_option, put_serial, put_text, put_time, whole};
+use super::{CodecError, Octets, WriteError};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, Carrier, CarrierState};
 use crate::record::{
@@ -9,16 +10,22 @@ use crate::record::{
 
 impl Card {
     /// Appends the card.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        put_applied(out, &self.applied);
-        put_time(out, self.recorded_at);
-        out.extend(self.position.0.to_be_bytes());
-        put_card_status(out, &self.status);
-        out.extend(u16::try_from(self.certificates.len()).unwrap_or(u16::MAX).to_be_bytes());
-        for one in self.certificates.iter().take(usize::from(u16::MAX)) {
-            out.extend([kind_code(one.kind), one.authority.0]);
-            put_serial(out, &one.serial);
-        }
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing was appended then.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), WriteError> {
+        whole(out, |out| {
+            put_applied(out, &self.applied);
+            put_time(out, self.recorded_at);
+            out.extend(self.position.0.to_be_bytes());
+            put_card_status(out, &self.status);
+            put_long_count(out, "list of a card's certificates", self.certificates.len())?;
+            for one in &self.certificates {
+                out.extend([kind_code(one.kind), one.authority.0]);
+                put_serial(out, &one.serial);
+            }
+            Ok(())
+        })
     }
 
     /// Reads a card that fills `octets`.
@@ -47,14 +54,18 @@ impl Card {
 
 impl Holder {
     /// Appends the person.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        out.extend(self.id.0.to_be_bytes());
-        out.extend(self.position.0.to_be_bytes());
-        put_holder_status(out, &self.status);
-        out.extend(u16::try_from(self.cards.len()).unwrap_or(u16::MAX).to_be_bytes());
-        for card in self.cards.iter().take(usize::from(u16::MAX)) {
-            out.extend(card.0.to_be_bytes());
-        }
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing was appended then.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), WriteError> {
+        whole(out, |out| {
+            out.extend(self.id.0.to_be_bytes());
+            out.extend(self.position.0.to_be_bytes());
+            put_holder_status(out, &self.status);
+            put_long_count(out, "list of a person's cards", self.cards.len())?;
+            out.extend(self.cards.iter().flat_map(|card| card.0.to_be_bytes()));
+            Ok(())
+        })
     }
 
     /// Reads a person that fills `octets`.
@@ -94,13 +105,14 @@ pub(super) fn put_holder_status(out: &mut Vec<u8>, status: &HolderStatus) {
     put_optional_time(out, status.ended_at);
 }
 
-pub(super) fn put_movement(out: &mut Vec<u8>, movement: &Movement) {
-    put_text(out, &movement.event);
+pub(super) fn put_movement(out: &mut Vec<u8>, movement: &Movement) -> Result<(), WriteError> {
+    put_text(out, "event's name", &movement.event)?;
     out.extend(movement.holder.0.to_be_bytes());
     put_option(out, movement.card.as_ref(), |out, card| out.extend(card.0.to_be_bytes()));
     put_option(out, movement.kind.as_ref(), |out, kind| out.push(kind_code(*kind)));
     put_time(out, movement.effective_at);
     put_optional_time(out, movement.reported_at);
+    Ok(())
 }
 
 fn put_optional_time(out: &mut Vec<u8>, time: Option<UnixTime>) {
