@@ -19,7 +19,10 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 
 use sekisho::pki::AuthorityId;
-use sekisho::record::{Actor, Event, Numbered, Origin, Position, Record, Refusal, RequestId};
+use sekisho::record::{
+    Actor, BreachKind, CertificateRef, Event, FoldError, Numbered, Origin, Position, Record, Refusal,
+    RequestId, StatusChange,
+};
 use sekisho::store::{
     CheckError, Clock, Decide, Disk, Listener, NotReady, OpenError, Options, RowsKind, SimDisk, Store,
     StoreError, SubmitError, check, check_deep,
@@ -387,6 +390,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_everything_can_be_read() {
         let heard = Arc::clone(&heard);
         let count = move |entries: &[Numbered]| {
             heard.fetch_add(entries.len() as u64, Ordering::SeqCst);
+            Ok(())
         };
         let listener = Listener { applied: Box::new(count), ..Listener::none() };
         let simulated = Disk::Simulated(disk.clone());
@@ -451,6 +455,43 @@ fn a_decision_whose_entry_does_not_fit_is_refused_by_the_fields_name() {
     assert!(store.facts().authorities.is_empty());
     store.submit_wait(Origin::service(), opened(255)).unwrap();
     assert_eq!(store.facts().authorities[&AuthorityId(2)].len(), 255);
+    store.close().unwrap();
+    check(dir.path()).unwrap();
+}
+
+/// What may not follow what stands, or is about nothing on record, is refused before anything is
+/// written, and nothing of the decision counts.
+#[test]
+fn a_decision_that_breaks_the_rule_of_succession_is_refused_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(options(dir.path(), RowsKind::Memory), Listener::none()).unwrap();
+    let place = store.archive_append_wait(vec![1]).unwrap();
+    store.submit_wait(Origin::service(), issue(serial(1), place)).unwrap();
+    CLOCK.fetch_add(1, Ordering::SeqCst);
+    store.submit_wait(Origin::service(), revoke(serial(1))).unwrap();
+    let (head, facts) = (store.head(), store.facts());
+    let certificate = store.find(AUTHORITY, &serial(1)).unwrap().unwrap().issued.certificate;
+    let released = |serial, change| {
+        let certificate = CertificateRef { serial, ..certificate };
+        Event::Released(StatusChange { certificate, became: (), change })
+    };
+    let after_a_fact = |event: Event| -> Decide {
+        // The first changes the facts, and would count.
+        let first = Event::AuthorityOpened { authority: AuthorityId(9), name: "other".to_owned() };
+        Box::new(move |_, _| Ok(vec![first.clone(), event.clone()]))
+    };
+    let refusal = |event| match store.submit_wait(Origin::service(), after_a_fact(event)) {
+        Err(SubmitError::Refused(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    };
+    let breach = refusal(released(serial(1), 2));
+    assert!(matches!(&breach, Refusal::Breaks(breach) if breach.what == BreachKind::Released), "{breach:?}");
+    assert!(breach.to_string().ends_with(": nothing was written"), "{breach}");
+    let unknown = refusal(released(serial(7), 1));
+    assert!(matches!(unknown, Refusal::Unfounded(FoldError::Unknown { .. })), "{unknown:?}");
+    let unknown = refusal(Event::CrlSetAbandoned { begun: Position(1) });
+    assert!(matches!(unknown, Refusal::Unfounded(FoldError::Unknown { .. })), "{unknown:?}");
+    assert_eq!((store.head(), store.facts()), (head, facts), "something of it counted");
     store.close().unwrap();
     check(dir.path()).unwrap();
 }

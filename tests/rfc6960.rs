@@ -624,6 +624,7 @@ fn a_changed_status_or_signer_makes_kept_signatures_useless() {
         assert!(matches!(statuses.last().unwrap().cert_status, CertStatus::Revoked(_)));
     }
     // The same hold, a second time.
+    world.release(&ca, 1, 2, at(0));
     change(3);
     assert!(matches!(world.responder.respond(&ca.ask(1), at(0)), Respond::Sign(_)));
 

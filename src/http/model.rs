@@ -93,7 +93,7 @@ impl World {
     fn record(&self, position: u64, event: Event) {
         let recorded_at = NOW.minus(Duration::from_secs(3600));
         let entry = Entry { recorded_at, origin: Origin::service(), event };
-        self.status.apply(&[Numbered { position: Position(position), entry }]);
+        self.status.apply(&[Numbered { position: Position(position), entry }]).unwrap();
     }
 
     fn revoke(&self) {

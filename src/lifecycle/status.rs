@@ -136,7 +136,7 @@ fn change<T>(record: &Record, became: T, now: UnixTime) -> Result<StatusChange<T
 mod tests {
     use super::*;
     use crate::pki::{AuthorityId, Generation, SerialNumber};
-    use crate::record::{ArchivePlace, CertificateRef, Entry, Issued, Numbered, Origin, Position};
+    use crate::record::{ArchivePlace, CertificateRef, Entry, Folded, Issued, Numbered, Origin, Position};
 
     const START: i64 = 1_790_000_000;
 
@@ -174,7 +174,7 @@ mod tests {
             let entry = Entry { recorded_at: self.now, origin: Origin::service(), event };
             let position = self.record.last_position().next();
             let mut record = Some(self.record.clone());
-            Record::apply(&mut record, &Numbered { position, entry });
+            assert_eq!(Record::apply(&mut record, &Numbered { position, entry }), Ok(Folded::Counted));
             self.record = record.unwrap();
             self.now = self.now.plus(Duration::from_secs(3600));
             Ok(true)

@@ -216,7 +216,7 @@ impl OfficeError {
     #[must_use]
     pub const fn blame(&self) -> Blame {
         match self {
-            Self::Refused(Refusal::Records(_)) => Blame::Service,
+            Self::Refused(Refusal::Records(_) | Refusal::Breaks(_) | Refusal::Unfounded(_)) => Blame::Service,
             Self::Refused(_)
             | Self::ForeignCertificate
             | Self::Gate(_)

@@ -100,17 +100,17 @@ impl<'a> Rehearsal<'a> {
         let event = &numbered.entry.event;
         if let Some(certificate) = event.certificate() {
             let mut record = self.record(certificate.authority, &certificate.serial)?;
-            Record::apply(&mut record, &numbered);
+            Record::apply(&mut record, &numbered)?.sound()?;
             self.records.insert((certificate.authority, certificate.serial), record);
         }
         if let Some(id) = event.card() {
             let mut card = self.card(id)?;
-            Card::apply(&mut card, &numbered);
+            Card::apply(&mut card, &numbered)?;
             self.cards.insert(id, card);
         }
         if let Some(id) = event.holder() {
             let mut holder = self.holder(id)?;
-            Holder::apply(&mut holder, &numbered);
+            Holder::apply(&mut holder, &numbered)?;
             self.holders.insert(id, holder);
         }
         Ok(())

@@ -2,7 +2,8 @@
 //!
 //! An entry is a fact with a position; a record is what the entries about one certificate add
 //! up to, a [`Card`] or [`Holder`] what those about one card or person do. `apply` of each is the
-//! only fold: whatever holds them got them through it.
+//! only fold: whatever holds them got them through it. What may follow what in a certificate's life
+//! is written in [`succession`].
 
 mod card;
 mod codec;
@@ -11,6 +12,7 @@ mod ids;
 #[expect(clippy::module_inception, reason = "the record is what this room is about")]
 mod record;
 mod refusal;
+pub mod succession;
 
 pub use card::{Card, CardApplied, CardStatus, Holder, HolderStatus, Movement, OnCard};
 pub use codec::{
@@ -23,3 +25,4 @@ pub use ids::{
 };
 pub use record::{Change, Record};
 pub use refusal::Refusal;
+pub use succession::{Absent, Breach, BreachKind, FoldError, Folded};

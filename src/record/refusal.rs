@@ -1,6 +1,6 @@
 //! Why a decision changes nothing.
 
-use super::{CardId, CertificateRef, HolderId};
+use super::{Breach, CardId, CertificateRef, FoldError, HolderId};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, Carrier, CarrierState, CertificateKind, RevocationReason, SerialNumber};
 
@@ -148,6 +148,13 @@ pub enum Refusal {
     /// The register does not know the verifier.
     #[error("no such verifier is registered: look at sekisho verifier list")]
     NoVerifier,
+    /// It would break the rule of succession, which no decision may: a fault of the decision, or of
+    /// the records it was made on.
+    #[error("{}: nothing was written", .0.fact())]
+    Breaks(Breach),
+    /// It would be about something that is not on record: a fault as well.
+    #[error("{0}: nothing was written")]
+    Unfounded(#[from] FoldError),
     /// The records could not be read.
     #[error("the records cannot be read: {0}")]
     Records(String),

@@ -34,20 +34,49 @@ impl Dense {
     pub(super) fn store(&self, serial: u32, word: StatusWord) {
         let (chunk, place) = split(serial);
         let Some(chunk) = self.chunks.get(chunk) else { return };
-        let chunk = chunk.get_or_init(|| (0..CHUNK_WORDS).map(|_| AtomicU64::new(0)).collect());
+        let chunk = chunk.get_or_init(empty_chunk);
         if let Some(slot) = chunk.get(place) {
             slot.store(word.bits(), Ordering::Release);
         }
     }
 
-    /// The chunks that exist, by number; each ends with its last issued serial.
+    /// Every word in the order of serials, loaded as it is passed; those never issued as well.
+    pub(super) fn words(&self) -> impl Iterator<Item = (u32, StatusWord)> {
+        let chunks = self.chunks.iter().enumerate();
+        let existing = chunks.filter_map(|(number, chunk)| Some((number, chunk.get()?)));
+        existing.flat_map(|(number, chunk)| {
+            let first = u32::try_from(number * CHUNK_WORDS).unwrap_or(u32::MAX);
+            let load = |word: &AtomicU64| StatusWord::from_memory(word.load(Ordering::Acquire));
+            (first..=u32::MAX).zip(chunk.iter().map(load))
+        })
+    }
+
+    /// Makes every word what it is in `other`, one by one; without another, all are never issued.
+    pub(super) fn take_over(&self, other: Option<&Self>) {
+        for (number, own) in self.chunks.iter().enumerate() {
+            let theirs = other.and_then(|other| other.chunks.get(number)).and_then(OnceLock::get);
+            let own = match theirs {
+                Some(_) => own.get_or_init(empty_chunk),
+                None => match own.get() {
+                    Some(own) => own,
+                    None => continue,
+                },
+            };
+            for (place, word) in own.iter().enumerate() {
+                let bits = theirs.and_then(|chunk| chunk.get(place));
+                word.store(bits.map_or(0, |bits| bits.load(Ordering::Acquire)), Ordering::Release);
+            }
+        }
+    }
+
+    /// The chunks in which something was issued, by number; each ends with its last issued serial.
     pub(super) fn chunks(&self) -> impl Iterator<Item = (u16, Vec<StatusWord>)> {
         let numbered = (0..=u16::MAX).zip(self.chunks.iter());
         numbered.filter_map(|(number, chunk)| {
             let load = |word: &AtomicU64| StatusWord::from_memory(word.load(Ordering::Acquire));
             let mut words: Vec<StatusWord> = chunk.get()?.iter().map(load).collect();
             while words.pop_if(|last| !last.is_issued()).is_some() {}
-            Some((number, words))
+            (!words.is_empty()).then_some((number, words))
         })
     }
 
@@ -55,6 +84,10 @@ impl Dense {
         let chunks = self.chunks.iter().filter(|chunk| chunk.get().is_some()).count();
         CHUNKS * size_of::<OnceLock<Chunk>>() + chunks * CHUNK_WORDS * size_of::<AtomicU64>()
     }
+}
+
+fn empty_chunk() -> Chunk {
+    (0..CHUNK_WORDS).map(|_| AtomicU64::new(0)).collect()
 }
 
 /// Number of the chunk, and place in it.

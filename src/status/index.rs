@@ -9,7 +9,7 @@ use super::sparse::Sparse;
 use super::word::StatusWord;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::Numbered;
+use crate::record::{FoldError, Numbered, Position};
 use crate::sync::{AtomicI64, AtomicU64, Mutex, Ordering};
 
 /// The status of every certificate of every authority.
@@ -20,9 +20,14 @@ pub struct StatusIndex {
     /// One place for each authority number.
     authorities: Box<[OnceLock<Authority>]>,
     last_recorded_at: AtomicI64,
+    /// Of the last entry folded.
+    position: AtomicU64,
     /// Held by whoever changes the index.
     writing: Mutex<()>,
 }
+
+/// Words of the sparse part that are to be stored together.
+type Pending = BTreeMap<AuthorityId, BTreeMap<SerialNumber, StatusWord>>;
 
 struct Authority {
     dense: Dense,
@@ -37,6 +42,7 @@ impl StatusIndex {
         Self {
             authorities: (0..=u8::MAX).map(|_| OnceLock::new()).collect(),
             last_recorded_at: AtomicI64::new(0),
+            position: AtomicU64::new(0),
             writing: Mutex::new(()),
         }
     }
@@ -56,37 +62,116 @@ impl StatusIndex {
         }
     }
 
-    /// Folds entries that follow, in the journal, those folded before. Folding a stretch of
-    /// the journal again is harmless once it has been folded to its end.
-    pub fn apply(&self, entries: &[Numbered]) {
+    /// Folds entries in the journal's order, by the rule of [`crate::record::succession`]. Those at
+    /// or before [`Self::position`] were folded before, and are passed over.
+    ///
+    /// # Errors
+    /// The first entry that cannot be folded. It is passed over; all others were folded, so that no
+    /// revocation behind it is lost. The index may lack something then: make it anew.
+    pub fn apply(&self, entries: &[Numbered]) -> Result<(), FoldError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let folded = self.position();
         // The time first: a status must never be seen before the time it was recorded at.
-        let mark =
-            entries.iter().fold(self.last_recorded_at(), |mark, numbered| numbered.entry.mark_after(mark));
+        let mark = new_ones(entries, folded)
+            .fold(self.last_recorded_at(), |mark, numbered| numbered.entry.mark_after(mark));
         self.set_last_recorded_at(mark);
-        let mut sparse: BTreeMap<AuthorityId, BTreeMap<SerialNumber, StatusWord>> = BTreeMap::new();
-        for Numbered { entry, .. } in entries {
-            let Some(certificate) = entry.event.certificate() else { continue };
-            let Some(authority) = self.authority(certificate.authority) else { continue };
-            let serial = certificate.serial;
-            let pending = sparse.get(&certificate.authority).and_then(|words| words.get(&serial)).copied();
-            let before = pending.unwrap_or_else(|| self.find(certificate.authority, &serial));
-            let Some(after) = before.after(entry) else { continue };
-            match dense_serial(&serial) {
-                Some(serial) => authority.dense.store(serial, after),
-                None => {
-                    sparse.entry(certificate.authority).or_default().insert(serial, after);
-                }
-            }
-            if !before.is_issued() {
-                authority.issued.fetch_add(1, Ordering::Relaxed);
-            }
+        let (mut sparse, mut done) = (Pending::new(), Ok(()));
+        for numbered in new_ones(entries, folded) {
+            done = done.and(self.fold(numbered, &mut sparse));
         }
         for (authority, words) in sparse {
             if let Some(authority) = self.authority(authority) {
                 authority.sparse.store(words);
             }
         }
+        if let Some(last) = new_ones(entries, folded).last() {
+            self.position.store(last.position.0, Ordering::Release);
+        }
+        done
+    }
+
+    /// Folds one entry; a word of the sparse part is put into `pending`. The caller holds `writing`.
+    fn fold(&self, numbered: &Numbered, pending: &mut Pending) -> Result<(), FoldError> {
+        let Some(certificate) = numbered.entry.event.certificate() else { return Ok(()) };
+        let Some(authority) = self.authority(certificate.authority) else { return Ok(()) };
+        let serial = certificate.serial;
+        let changed = pending.get(&certificate.authority).and_then(|words| words.get(&serial)).copied();
+        let before = changed.unwrap_or_else(|| self.find(certificate.authority, &serial));
+        let Some(after) = before.after(numbered)? else { return Ok(()) };
+        match dense_serial(&serial) {
+            Some(serial) => authority.dense.store(serial, after),
+            None => {
+                pending.entry(certificate.authority).or_default().insert(serial, after);
+            }
+        }
+        if !before.is_issued() {
+            authority.issued.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The last entry folded. Whoever reads a word after this sees what the entries up to it made of
+    /// it, or later ones.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position(self.position.load(Ordering::Acquire))
+    }
+
+    /// Every certificate of `authority` that was issued, in the order of serials. Nothing is copied:
+    /// each word is as it is when it is passed, save that of the serials above 2³² all are as they
+    /// were when the first of them was.
+    pub fn each(&self, authority: AuthorityId) -> impl Iterator<Item = (SerialNumber, StatusWord)> {
+        let authority = self.authorities.get(usize::from(authority.0)).and_then(OnceLock::get);
+        let dense = authority.into_iter().flat_map(|authority| authority.dense.words());
+        let numbered = dense.filter(|(_, word)| word.is_issued()).filter_map(|(serial, word)| {
+            SerialNumber::try_from(u64::from(serial)).ok().map(|serial| (serial, word))
+        });
+        let sparse = authority.into_iter().flat_map(|authority| authority.sparse.words());
+        numbered.chain(sparse.filter(|(_, word)| word.is_issued()))
+    }
+
+    /// Puts a word in the place of what the entries made of a certificate: the severer one, while
+    /// this index and the records disagree. Entries after this are folded into it.
+    pub fn overrule(&self, authority: AuthorityId, serial: &SerialNumber, word: StatusWord) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.find(authority, serial);
+        let Some(authority) = self.authority(authority) else { return };
+        match dense_serial(serial) {
+            Some(serial) => authority.dense.store(serial, word),
+            None => authority.sparse.store(BTreeMap::from([(*serial, word)])),
+        }
+        match (before.is_issued(), word.is_issued()) {
+            (false, true) => authority.issued.fetch_add(1, Ordering::Relaxed),
+            (true, false) => authority.issued.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
+    }
+
+    /// Makes this index what `other` is, in place, while it is looked into: words one by one, those
+    /// that the other lacks never issued; then its counts, its time and its position. Nothing is
+    /// folded into either meanwhile. Two indexes must not take each other over at the same time.
+    pub fn take_over(&self, other: &Self) {
+        if std::ptr::eq(self, other) {
+            return;
+        }
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _others = other.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Until all are taken over, a status of either must not be seen before its time.
+        self.set_last_recorded_at(self.last_recorded_at().max(other.last_recorded_at()));
+        for (id, place) in (0..=u8::MAX).zip(other.authorities.iter()) {
+            let theirs = place.get();
+            let is_here = self.authorities.get(usize::from(id)).is_some_and(|own| own.get().is_some());
+            if theirs.is_none() && !is_here {
+                continue;
+            }
+            let Some(own) = self.authority(AuthorityId(id)) else { continue };
+            own.dense.take_over(theirs.map(|theirs| &theirs.dense));
+            own.sparse.take_over(theirs.map(|theirs| &theirs.sparse));
+            let issued = theirs.map_or(0, |theirs| theirs.issued.load(Ordering::Relaxed));
+            own.issued.store(issued, Ordering::Relaxed);
+        }
+        self.set_last_recorded_at(other.last_recorded_at());
+        self.position.store(other.position().0, Ordering::Release);
     }
 
     /// When the last entry folded was recorded. Answers bear no earlier time. Once the clock was
@@ -111,13 +196,15 @@ impl StatusIndex {
         authorities.sum::<usize>() + self.authorities.len() * size_of::<OnceLock<Authority>>()
     }
 
-    /// The whole index as octets, taken while entries may be folded: some words may be newer
-    /// than others. Folding all entries from the last one folded before this call began makes
-    /// it exact. No checksum: whoever writes it to a file adds one.
+    /// The whole index as octets, as it is after the entry at [`Self::position`]: nothing is folded
+    /// while they are made. A change is numbered by what the word says, so a word that is newer than
+    /// the position would number it twice. No checksum: whoever writes it to a file adds one.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
-        let mut out = snapshot::begin(self.last_recorded_at(), self.opened().count());
-        for (id, authority) in self.opened() {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let issuing = || self.opened().filter(|(_, authority)| authority.issued.load(Ordering::Relaxed) > 0);
+        let mut out = snapshot::begin(self.position(), self.last_recorded_at(), issuing().count());
+        for (id, authority) in issuing() {
             let dense = authority.dense.chunks();
             snapshot::write_authority(&mut out, id, dense, &authority.sparse.all());
         }
@@ -135,6 +222,7 @@ impl StatusIndex {
         }
         let parsed = snapshot::read(octets)?;
         self.set_last_recorded_at(parsed.last_recorded_at);
+        self.position.store(parsed.position.0, Ordering::Release);
         for part in parsed.authorities {
             let Some(authority) = self.authority(part.authority) else { continue };
             let mut issued = part.sparse.len();
@@ -181,6 +269,16 @@ impl std::fmt::Debug for StatusIndex {
     }
 }
 
+/// The entries that were not folded before, each position once.
+fn new_ones(entries: &[Numbered], folded: Position) -> impl Iterator<Item = &Numbered> {
+    let mut last = folded;
+    entries.iter().filter(move |numbered| {
+        let is_new = numbered.position > last;
+        last = last.max(numbered.position);
+        is_new
+    })
+}
+
 /// The serial, if it belongs into the dense part.
 fn dense_serial(serial: &SerialNumber) -> Option<u32> {
     serial.to_u64().and_then(|serial| u32::try_from(serial).ok())
@@ -188,13 +286,18 @@ fn dense_serial(serial: &SerialNumber) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
 
     use super::*;
     use crate::pki::{CertStatus, CertificateKind, Generation, Revocation, RevocationReason};
     use crate::record::{
-        ArchivePlace, CertificateRef, Entry, Event, Issued, Origin, Position, Record, StatusChange,
+        Absent, ArchivePlace, Breach, BreachKind, CertificateRef, Entry, Event, Folded, Issued, Origin,
+        Record, StatusChange,
     };
+    use crate::status::Difference;
 
     /// Serials of the dense part, at its edges, and beyond.
     const SERIALS: [u64; 8] = [1, 2, 0xffff, 0x1_0000, 0xffff_ffff, 0x1_0000_0000, 1 << 63, u64::MAX];
@@ -230,23 +333,58 @@ mod tests {
         }
     }
 
-    /// One event about one of a few certificates, sensible or not.
-    fn event() -> impl Strategy<Value = Event> {
-        let certificate = (0_u8..3, 1_u8..3, prop::sample::select(SERIALS.to_vec()))
+    /// One event about one of a few certificates, sensible or not, and whether its number is right.
+    fn event() -> impl Strategy<Value = (Event, bool)> {
+        let generation = prop_oneof![9 => Just(1_u8), 1 => Just(2)];
+        let certificate = (0_u8..2, generation, prop::sample::select(SERIALS.to_vec()))
             .prop_map(|(authority, generation, serial)| certificate(authority, generation, serial));
-        let reason = prop::sample::select(RevocationReason::ALL.to_vec());
-        (certificate, 0..6, reason, any::<u32>(), 0_i64..2_000_000_000).prop_map(
-            |(certificate, what, reason, change, revoked_at)| match what {
+        let reason = prop_oneof![
+            3 => Just(RevocationReason::CertificateHold),
+            1 => Just(RevocationReason::KeyCompromise),
+            1 => prop::sample::select(RevocationReason::ALL.to_vec()),
+        ];
+        let what = (0..9, reason, any::<u32>(), 0_i64..2_000_000_000, prop::option::of(0_i64..9));
+        let event =
+            (certificate, what).prop_map(|(certificate, (what, reason, change, at, since))| match what {
                 0 | 1 => issued(certificate),
-                2 => Event::Released(StatusChange { certificate, became: (), change }),
-                3 => Event::RequestSeen,
+                2..=4 => Event::Released(StatusChange { certificate, became: (), change }),
+                5 => Event::RequestSeen,
                 _ => {
-                    let revoked_at = UnixTime::from_seconds(revoked_at);
-                    let became = Revocation { revoked_at, reason, invalidity_date: None };
+                    let revoked_at = UnixTime::from_seconds(at);
+                    let invalidity_date = since.map(UnixTime::from_seconds);
+                    let became = Revocation { revoked_at, reason, invalidity_date };
                     Event::Revoked(StatusChange { certificate, became, change })
                 }
-            },
-        )
+            });
+        (event, prop::bool::weighted(0.8))
+    }
+
+    type Records = BTreeMap<(AuthorityId, SerialNumber), Option<Record>>;
+
+    /// The journal of these events, their records, and what became of each entry. An event whose
+    /// number is to be right has the one that its record gives it.
+    fn fold(events: Vec<(Event, bool)>) -> (Vec<Numbered>, Records, Vec<Result<Folded, FoldError>>) {
+        let (mut journal, mut records, mut folded) = (Vec::new(), Records::new(), Vec::new());
+        for (position, (mut event, is_right)) in (1..).zip(events) {
+            let named = event.certificate().map(|named| (named.authority, named.serial));
+            let known = named.and_then(|named| records.get(&named)).and_then(Option::as_ref);
+            let due = known.map_or(1, |record| u32::try_from(record.changes.len()).unwrap() + 1);
+            match &mut event {
+                Event::Revoked(StatusChange { change, .. })
+                | Event::Released(StatusChange { change, .. })
+                    if is_right =>
+                {
+                    *change = due;
+                }
+                _ => {}
+            }
+            let numbered = numbered(position, event);
+            if let Some(named) = named {
+                folded.push(Record::apply(records.entry(named).or_default(), &numbered));
+            }
+            journal.push(numbered);
+        }
+        (journal, records, folded)
     }
 
     fn journal(events: Vec<Event>) -> Vec<Numbered> {
@@ -259,71 +397,303 @@ mod tests {
         authorities.map(|(authority, number)| index.find(AuthorityId(authority), &serial(number))).collect()
     }
 
+    /// What became of an entry, by a name that counts how often it did.
+    fn name_of(folded: &Result<Folded, FoldError>) -> &'static str {
+        let state = |standing| match standing {
+            CertStatus::Unknown => "never issued",
+            CertStatus::Good => "good",
+            CertStatus::Revoked(held) if held.is_hold() => "on hold",
+            CertStatus::Revoked(was) if was.reason == RevocationReason::KeyCompromise => "compromised",
+            CertStatus::Revoked(_) => "revoked",
+        };
+        match folded {
+            Ok(Folded::Counted) => "counted",
+            Ok(Folded::PassedBy) => "passed by",
+            Ok(Folded::Breached(breach)) => {
+                assert_eq!(breach.counted, matches!(breach.what, BreachKind::Number { .. }));
+                match (breach.what, state(breach.standing)) {
+                    (BreachKind::Number { .. }, _) => "another number",
+                    (BreachKind::Issued, "good") => "issued, good",
+                    (BreachKind::Issued, "on hold") => "issued, on hold",
+                    (BreachKind::Issued, _) => "issued, revoked",
+                    (BreachKind::Held, "on hold") => "held, on hold",
+                    (BreachKind::Held, "compromised") => "held, compromised",
+                    (BreachKind::Held, _) => "held, revoked",
+                    (BreachKind::Revoked(RevocationReason::KeyCompromise), "compromised") => {
+                        "compromised twice"
+                    }
+                    (BreachKind::Revoked(_), "compromised") => "revoked, compromised",
+                    (BreachKind::Revoked(_), _) => "revoked, revoked",
+                    (BreachKind::Released, "good") => "released, good",
+                    (BreachKind::Released, "compromised") => "released, compromised",
+                    (BreachKind::Released, _) => "released, revoked",
+                }
+            }
+            Err(FoldError::Unknown { what: Absent::Certificate(_), .. }) => "never issued",
+            Err(FoldError::Unknown { what: Absent::Generation { .. }, .. }) => "other generation",
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Every name but "passed by": nothing here is folded twice.
+    const NAMES: [&str; 16] = [
+        "another number",
+        "compromised twice",
+        "counted",
+        "held, compromised",
+        "held, on hold",
+        "held, revoked",
+        "issued, good",
+        "issued, on hold",
+        "issued, revoked",
+        "never issued",
+        "other generation",
+        "released, compromised",
+        "released, good",
+        "released, revoked",
+        "revoked, compromised",
+        "revoked, revoked",
+    ];
+
+    #[test]
+    fn the_index_and_the_records_are_one_fold() {
+        let occurred = RefCell::new(BTreeMap::<&str, u32>::new());
+        let journals = (prop::collection::vec(event(), 0..300), 1_usize..20);
+        let agree = |(events, group): (Vec<(Event, bool)>, usize)| {
+            let (journal, records, folded) = fold(events);
+            let index = StatusIndex::new();
+            let mut told = Vec::new();
+            for entries in journal.chunks(group) {
+                told.extend(index.apply(entries).err());
+                prop_assert_eq!(index.apply(entries), Ok(()), "hearing it again changes nothing");
+            }
+            // Of each group, the first that cannot be folded.
+            let mut wanted: Vec<FoldError> = folded.iter().filter_map(|one| one.err()).collect();
+            let group_of = |error: &FoldError| match error {
+                FoldError::Unknown { position, .. } => (position.0 - 1) / u64::try_from(group).unwrap(),
+                _ => unreachable!(),
+            };
+            wanted.dedup_by_key(|error| group_of(error));
+            prop_assert_eq!(told, wanted);
+            let mut issued = [0_u64; 2];
+            for ((authority, serial), record) in &records {
+                let word = index.find(*authority, serial);
+                let Some(record) = record else {
+                    prop_assert_eq!(word, StatusWord::NEVER_ISSUED);
+                    continue;
+                };
+                issued[usize::from(authority.0)] += 1;
+                prop_assert_eq!(word.disagrees_with(record), None);
+                prop_assert_eq!(StatusWord::of(record), word);
+                prop_assert_eq!(word.seconds_unchanged(record.changed_at()), 0);
+            }
+            for (authority, count) in (0..).zip(issued) {
+                prop_assert_eq!(index.issued(AuthorityId(authority)), count);
+                let walked: Vec<_> = index.each(AuthorityId(authority)).map(|(serial, _)| serial).collect();
+                let of = records.iter().filter(|((of, _), record)| of.0 == authority && record.is_some());
+                prop_assert_eq!(walked, of.map(|((_, serial), _)| *serial).collect::<Vec<_>>());
+            }
+            let last = journal.last().map_or(UnixTime::default(), |last| last.entry.recorded_at);
+            prop_assert_eq!(index.last_recorded_at(), last);
+            prop_assert_eq!(index.position(), journal.last().map_or(Position(0), |last| last.position));
+            folded.iter().for_each(|one| *occurred.borrow_mut().entry(name_of(one)).or_default() += 1);
+            Ok(())
+        };
+        TestRunner::new(ProptestConfig::with_cases(200)).run(&journals, agree).unwrap();
+        let occurred = occurred.into_inner();
+        assert_eq!(occurred.keys().copied().collect::<Vec<_>>(), NAMES, "{occurred:?}");
+    }
+
     proptest! {
         // A snapshot of words at the ends of their chunks has half a megabyte each.
         #![proptest_config(ProptestConfig::with_cases(40))]
 
         #[test]
-        fn the_index_and_the_records_are_one_fold(
-            events in prop::collection::vec(event(), 0..200), group in 1_usize..20,
+        fn a_snapshot_and_a_replay_from_before_it_are_exact(
+            events in prop::collection::vec(event(), 0..120), taken_at in 0_usize..120, replayed in 0_usize..120,
         ) {
-            let journal = journal(events);
+            let (journal, ..) = fold(events);
+            let taken_at = taken_at.min(journal.len());
             let index = StatusIndex::new();
-            for entries in journal.chunks(group) {
-                index.apply(entries);
-            }
-            let mut issued = [0_u64; 3];
-            for (authority, serial) in (0_u8..3).flat_map(|a| SERIALS.map(|serial| (a, serial))) {
-                let serial = SerialNumber::try_from(serial).unwrap();
-                let mut record = None;
-                let about = journal.iter().filter(|numbered| {
-                    numbered.entry.event.certificate()
-                        .is_some_and(|c| c.authority.0 == authority && c.serial == serial)
-                });
-                about.for_each(|numbered| Record::apply(&mut record, numbered));
-                let word = index.find(AuthorityId(authority), &serial);
-                match record {
-                    None => prop_assert_eq!(word, StatusWord::NEVER_ISSUED),
-                    Some(record) => {
-                        issued[usize::from(authority)] += 1;
-                        prop_assert_eq!(word.cert_status(), record.status());
-                        prop_assert_eq!(word.generation(), Some(record.issued.certificate.generation));
-                        prop_assert_eq!(word.seconds_unchanged(record.changed_at()), 0);
-                    }
-                }
-            }
-            for (authority, count) in (0..).zip(issued) {
-                prop_assert_eq!(index.issued(AuthorityId(authority)), count);
-            }
-            let last = journal.last().map_or(UnixTime::default(), |last| last.entry.recorded_at);
-            prop_assert_eq!(index.last_recorded_at(), last);
-        }
-
-        #[test]
-        fn a_fuzzy_snapshot_and_a_replay_are_exact(
-            events in prop::collection::vec(event(), 0..120), began in 0_usize..120, ended in 0_usize..120,
-        ) {
-            let journal = journal(events);
-            let began = began.min(journal.len());
-            let ended = ended.clamp(began, journal.len());
-            // Words of any time between: the whole snapshot as it was at the end of its
-            // making is the newest it can be, its beginning the oldest.
-            let index = StatusIndex::new();
-            index.apply(&journal[..began]);
-            index.apply(&journal[began..ended]);
+            let _what_is_unknown = index.apply(&journal[..taken_at]);
             let taken = index.snapshot();
-            index.apply(&journal[ended..]);
+            let _what_is_unknown = index.apply(&journal[taken_at..]);
 
             let restored = StatusIndex::new();
             restored.restore(&taken).unwrap();
-            restored.apply(&journal[began..]);
+            prop_assert_eq!(restored.position().0, u64::try_from(taken_at).unwrap());
+            let _what_is_unknown = restored.apply(&journal[replayed.min(taken_at)..]);
             prop_assert_eq!(words(&restored), words(&index));
             prop_assert_eq!(restored.last_recorded_at(), index.last_recorded_at());
+            prop_assert_eq!(restored.position(), index.position());
             for authority in 0..4 {
                 prop_assert_eq!(restored.issued(AuthorityId(authority)), index.issued(AuthorityId(authority)));
             }
             prop_assert_eq!(restored.snapshot(), index.snapshot());
         }
+
+        #[test]
+        fn one_index_takes_over_what_another_is(
+            own in prop::collection::vec(event(), 0..80), theirs in prop::collection::vec(event(), 0..80),
+        ) {
+            let (index, other) = (StatusIndex::new(), StatusIndex::new());
+            let _what_is_unknown = index.apply(&fold(own).0);
+            let _what_is_unknown = other.apply(&fold(theirs).0);
+            index.take_over(&other);
+            prop_assert_eq!(words(&index), words(&other));
+            prop_assert_eq!(index.snapshot(), other.snapshot());
+            prop_assert_eq!((index.position(), index.last_recorded_at()), (other.position(), other.last_recorded_at()));
+            for authority in 0..4 {
+                prop_assert_eq!(index.issued(AuthorityId(authority)), other.issued(AuthorityId(authority)));
+            }
+        }
+    }
+
+    fn revoked(certificate: CertificateRef, reason: RevocationReason, at: i64, change: u32) -> Event {
+        let became = Revocation { revoked_at: UnixTime::from_seconds(at), reason, invalidity_date: None };
+        Event::Revoked(StatusChange { certificate, became, change })
+    }
+
+    /// The journal of an earlier build: the record of a revocation was lost, and a hold and a release
+    /// were decided on what was left.
+    #[test]
+    fn what_was_revoked_and_then_held_and_released_on_lost_records_is_revoked_since_the_first_date() {
+        for serial in [0x407, u64::MAX] {
+            let one = certificate(1, 1, serial);
+            let journal = journal(vec![
+                issued(one),
+                revoked(one, RevocationReason::KeyCompromise, 1_700_000_000, 1),
+                revoked(one, RevocationReason::CertificateHold, 1_700_000_100, 1),
+                Event::Released(StatusChange { certificate: one, became: (), change: 2 }),
+            ]);
+            let (mut record, index) = (None, StatusIndex::new());
+            index.apply(&journal).unwrap();
+            let folded: Vec<_> =
+                journal.iter().map(|numbered| Record::apply(&mut record, numbered).unwrap()).collect();
+            let record = record.unwrap();
+            let stands = CertStatus::Revoked(Revocation {
+                revoked_at: UnixTime::from_seconds(1_700_000_000),
+                reason: RevocationReason::KeyCompromise,
+                invalidity_date: None,
+            });
+            assert_eq!((record.status(), record.changes.len()), (stands, 1));
+            let breaches: Vec<_> = folded
+                .into_iter()
+                .filter_map(|one| match one {
+                    Folded::Breached(breach) => {
+                        Some((breach.position.0, breach.what, breach.standing, breach.counted))
+                    }
+                    Folded::Counted | Folded::PassedBy => None,
+                })
+                .collect();
+            assert_eq!(
+                breaches,
+                [(3, BreachKind::Held, stands, false), (4, BreachKind::Released, stands, false)]
+            );
+            let word = index.find(AuthorityId(1), &one.serial);
+            assert_eq!((word.cert_status(), word.changes()), (stands, 1));
+            assert_eq!(word.disagrees_with(&record), None);
+        }
+    }
+
+    /// As above, but the second decision was final: it is not lost, though its number is wrong.
+    #[test]
+    fn a_hold_that_was_lost_and_revoked_again_is_revoked_since_the_hold() {
+        let one = certificate(1, 1, 7);
+        let journal = journal(vec![
+            issued(one),
+            revoked(one, RevocationReason::CertificateHold, 1_700_000_000, 1),
+            revoked(one, RevocationReason::Superseded, 1_700_000_100, 1),
+            revoked(one, RevocationReason::KeyCompromise, 1_700_000_200, 1),
+        ]);
+        let (mut record, index) = (None, StatusIndex::new());
+        index.apply(&journal).unwrap();
+        let folded: Vec<_> =
+            journal.iter().map(|numbered| Record::apply(&mut record, numbered).unwrap()).collect();
+        let numbers = |folded: &Folded| match folded {
+            Folded::Breached(Breach { what: BreachKind::Number { said, due }, counted: true, .. }) => {
+                Some((*said, *due))
+            }
+            _ => None,
+        };
+        assert_eq!(folded.iter().filter_map(numbers).collect::<Vec<_>>(), [(1, 2), (1, 3)]);
+        let record = record.unwrap();
+        let stands = CertStatus::Revoked(Revocation {
+            revoked_at: UnixTime::from_seconds(1_700_000_000),
+            reason: RevocationReason::KeyCompromise,
+            invalidity_date: None,
+        });
+        assert_eq!((record.status(), record.changes.len()), (stands, 3));
+        assert_eq!(index.find(AuthorityId(1), &one.serial).disagrees_with(&record), None);
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_folded_is_told_and_those_behind_it_are_folded() {
+        let (known, unknown) = (certificate(1, 1, 7), certificate(1, 1, 8));
+        let index = StatusIndex::new();
+        let journal = journal(vec![
+            issued(known),
+            revoked(unknown, RevocationReason::Superseded, 5, 1),
+            revoked(certificate(1, 2, 7), RevocationReason::Superseded, 5, 1),
+            revoked(known, RevocationReason::Superseded, 5, 1),
+        ]);
+        let what = Absent::Certificate(unknown);
+        assert_eq!(index.apply(&journal), Err(FoldError::Unknown { position: Position(2), what }));
+        assert!(matches!(index.find(AuthorityId(1), &known.serial).cert_status(), CertStatus::Revoked(_)));
+        assert_eq!(index.find(AuthorityId(1), &unknown.serial), StatusWord::NEVER_ISSUED);
+        assert_eq!((index.position(), index.issued(AuthorityId(1))), (Position(4), 1));
+    }
+
+    #[test]
+    fn every_certificate_is_passed_in_the_order_of_serials() {
+        let index = StatusIndex::new();
+        let mut rising = SERIALS.to_vec();
+        // Enough for both lists of the sparse part.
+        rising.extend((0..3_000).map(|n| (1 << 40) + 5 * n));
+        rising.sort_unstable();
+        let events: Vec<Event> =
+            rising.iter().rev().map(|serial| issued(certificate(2, 1, *serial))).collect();
+        journal(events).chunks(100).for_each(|group| index.apply(group).unwrap());
+        let changed = certificate(2, 1, (1 << 40) + 500);
+        let held = numbered(9_000, revoked(changed, RevocationReason::CertificateHold, 5, 1));
+        index.apply(&[held]).unwrap();
+        let walked: Vec<_> = index.each(AuthorityId(2)).collect();
+        assert_eq!(walked.iter().map(|(serial, _)| serial.to_u64().unwrap()).collect::<Vec<_>>(), rising);
+        for (serial, word) in walked {
+            assert_eq!(word, index.find(AuthorityId(2), &serial));
+            assert_eq!(matches!(word.cert_status(), CertStatus::Revoked(_)), serial == changed.serial);
+        }
+        assert_eq!(index.each(AuthorityId(3)).count(), 0);
+    }
+
+    #[test]
+    fn a_word_is_overruled_in_both_parts_and_the_count_follows() {
+        let index = StatusIndex::new();
+        let known = [certificate(1, 1, 7), certificate(1, 1, 1 << 40)];
+        index.apply(&journal(known.map(issued).to_vec())).unwrap();
+        for one in known {
+            let mut record = None;
+            Record::apply(&mut record, &numbered(1, issued(one))).unwrap();
+            let revoked = revoked(one, RevocationReason::KeyCompromise, 1_700_000_000, 1);
+            Record::apply(&mut record, &numbered(2, revoked)).unwrap();
+            let record = record.unwrap();
+            let word = index.find(one.authority, &one.serial);
+            assert!(matches!(word.disagrees_with(&record), Some(Difference::Status { .. })));
+            index.overrule(one.authority, &one.serial, StatusWord::of(&record));
+            assert_eq!(index.find(one.authority, &one.serial).disagrees_with(&record), None);
+        }
+        assert_eq!(index.issued(AuthorityId(1)), 2);
+        let word = index.find(AuthorityId(1), &known[0].serial);
+        for serial in [9, 1 << 50].map(|serial| SerialNumber::try_from(serial).unwrap()) {
+            index.overrule(AuthorityId(1), &serial, word);
+            assert_eq!((index.find(AuthorityId(1), &serial), index.issued(AuthorityId(1))), (word, 3));
+            index.overrule(AuthorityId(1), &serial, StatusWord::NEVER_ISSUED);
+            assert_eq!(index.issued(AuthorityId(1)), 2);
+        }
+        // The next entry follows what was put there.
+        let released = Event::Released(StatusChange { certificate: known[0], became: (), change: 1 });
+        index.apply(&[numbered(9, released)]).unwrap();
+        assert_eq!(index.find(AuthorityId(1), &known[0].serial), word);
     }
 
     #[test]
@@ -331,31 +701,29 @@ mod tests {
         let journal: Vec<Numbered> = (1..200_001_u64)
             .map(|position| {
                 let certificate = certificate(1, 1, position % 70_000 + 1);
-                let event = if position <= 70_000 {
-                    issued(certificate)
-                } else {
-                    let became = Revocation {
-                        revoked_at: UnixTime::from_seconds(i64::try_from(position).unwrap()),
-                        reason: RevocationReason::CertificateHold,
-                        invalidity_date: None,
-                    };
-                    Event::Revoked(StatusChange { certificate, became, change: 1 })
+                let event = match position {
+                    1..=70_000 => issued(certificate),
+                    70_001..=140_000 => {
+                        let at = i64::try_from(position).unwrap();
+                        revoked(certificate, RevocationReason::CertificateHold, at, 1)
+                    }
+                    _ => Event::Released(StatusChange { certificate, became: (), change: 2 }),
                 };
                 numbered(position, event)
             })
             .collect();
         let (before, during) = journal.split_at(80_000);
         let index = StatusIndex::new();
-        index.apply(before);
+        index.apply(before).unwrap();
         let taken = std::thread::scope(|threads| {
-            let folding = threads.spawn(|| during.chunks(100).for_each(|group| index.apply(group)));
+            let folding = threads.spawn(|| during.chunks(100).for_each(|group| index.apply(group).unwrap()));
             let taken = index.snapshot();
             folding.join().unwrap();
             taken
         });
         let restored = StatusIndex::new();
         restored.restore(&taken).unwrap();
-        restored.apply(during);
+        restored.apply(during).unwrap();
         assert_eq!(restored.snapshot(), index.snapshot());
         assert_eq!(restored.issued(AuthorityId(1)), 70_000);
     }
@@ -364,7 +732,7 @@ mod tests {
     fn a_damaged_snapshot_is_refused_and_changes_nothing() {
         let index = StatusIndex::new();
         let certificates = SERIALS.map(|serial| issued(certificate(3, 2, serial)));
-        index.apply(&journal(certificates.to_vec()));
+        index.apply(&journal(certificates.to_vec())).unwrap();
         let taken = index.snapshot();
         for end in 0..taken.len().min(4_000) {
             let new = StatusIndex::new();
@@ -387,7 +755,7 @@ mod tests {
         let serial = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 << 63;
         let entries: Vec<Numbered> =
             (1..5_001).map(|n| numbered(n, issued(certificate(0, 1, serial(n))))).collect();
-        entries.chunks(37).for_each(|group| index.apply(group));
+        entries.chunks(37).for_each(|group| index.apply(group).unwrap());
         for n in 1..5_001 {
             let word = index.find(AuthorityId(0), &SerialNumber::try_from(serial(n)).unwrap());
             assert_eq!(word.cert_status(), CertStatus::Good);

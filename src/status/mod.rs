@@ -5,11 +5,13 @@
 //! statuses; knows no store, no request, no clock.
 
 mod dense;
+mod difference;
 mod index;
 mod snapshot;
 mod sparse;
 mod word;
 
+pub use difference::Difference;
 pub use index::StatusIndex;
 pub use snapshot::SnapshotError;
 pub use word::StatusWord;

@@ -2,13 +2,14 @@
 //!
 //! | field | octets | |
 //! |---|---|---|
-//! | version | 8 | `sekstat1` |
+//! | version | 8 | `sekstat2` |
+//! | position | 8 | of the last entry folded; 0 before the first |
 //! | last_recorded_at | 8 | seconds since 1970 |
-//! | authorities | 2 | how many follow |
+//! | authorities | 8 | how many follow: those that issued something |
 //! | authority: number | 1 | rising |
-//! | authority: chunks | 4 | how many follow |
+//! | authority: chunks | 8 | how many follow: those in which something was issued |
 //! | chunk: number | 2 | serial ÷ 65536, rising |
-//! | chunk: words | 4 + 8 n | n, and a word for each serial from the chunk's first |
+//! | chunk: words | 8 + 8 n | n, and a word for each serial from the chunk's first |
 //! | authority: sparse words | 8 | how many follow |
 //! | sparse: serial | 1 + n | length, magnitude; rising |
 //! | sparse: word | 8 | |
@@ -20,8 +21,9 @@ use std::collections::BTreeMap;
 use super::StatusWord;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
+use crate::record::Position;
 
-const VERSION: &[u8; 8] = b"sekstat1";
+const VERSION: &[u8; 8] = b"sekstat2";
 const CHUNK_SHIFT: u32 = 16;
 
 /// Why octets cannot be restored.
@@ -43,6 +45,7 @@ pub enum SnapshotError {
 
 /// A snapshot, read and found whole.
 pub(super) struct Parsed<'a> {
+    pub(super) position: Position,
     pub(super) last_recorded_at: UnixTime,
     pub(super) authorities: Vec<Part<'a>>,
 }
@@ -64,10 +67,11 @@ impl Part<'_> {
     }
 }
 
-pub(super) fn begin(last_recorded_at: UnixTime, authorities: usize) -> Vec<u8> {
+pub(super) fn begin(position: Position, last_recorded_at: UnixTime, authorities: usize) -> Vec<u8> {
     let mut out = VERSION.to_vec();
+    out.extend(position.0.to_be_bytes());
     out.extend(last_recorded_at.seconds().to_be_bytes());
-    out.extend(u16::try_from(authorities).unwrap_or(u16::MAX).to_be_bytes());
+    out.extend(length(authorities));
     out
 }
 
@@ -79,19 +83,19 @@ pub(super) fn write_authority(
 ) {
     out.push(authority.0);
     let count_at = out.len();
-    out.extend([0; 4]);
-    let mut count = 0_u32;
+    out.extend([0; 8]);
+    let mut count = 0_u64;
     for (number, words) in dense {
         out.extend(number.to_be_bytes());
-        out.extend(u32::try_from(words.len()).unwrap_or(u32::MAX).to_be_bytes());
+        out.extend(length(words.len()));
         out.reserve(words.len() * 8);
         words.iter().for_each(|word| out.extend(word.bits().to_be_bytes()));
         count += 1;
     }
-    if let Some(place) = out.get_mut(count_at..count_at + 4) {
+    if let Some(place) = out.get_mut(count_at..count_at + 8) {
         place.copy_from_slice(&count.to_be_bytes());
     }
-    out.extend(u64::try_from(sparse.len()).unwrap_or(u64::MAX).to_be_bytes());
+    out.extend(length(sparse.len()));
     for (serial, word) in sparse {
         out.push(u8::try_from(serial.magnitude().len()).unwrap_or(0));
         out.extend(serial.magnitude());
@@ -99,13 +103,19 @@ pub(super) fn write_authority(
     }
 }
 
+/// A length of something in memory.
+fn length(count: usize) -> [u8; 8] {
+    u64::try_from(count).unwrap_or(u64::MAX).to_be_bytes()
+}
+
 pub(super) fn read(octets: &[u8]) -> Result<Parsed<'_>, SnapshotError> {
     let mut octets = Octets(octets);
     if octets.take(VERSION.len())? != VERSION {
         return Err(SnapshotError::Version);
     }
+    let position = Position(u64::from_be_bytes(octets.array()?));
     let last_recorded_at = UnixTime::from_seconds(octets.array().map(i64::from_be_bytes)?);
-    let count = u16::from_be_bytes(octets.array()?);
+    let count = u64::from_be_bytes(octets.array()?);
     let mut authorities: Vec<Part<'_>> = Vec::new();
     for _ in 0..count {
         let part = octets.authority()?;
@@ -115,7 +125,7 @@ pub(super) fn read(octets: &[u8]) -> Result<Parsed<'_>, SnapshotError> {
         authorities.push(part);
     }
     if octets.0.is_empty() {
-        Ok(Parsed { last_recorded_at, authorities })
+        Ok(Parsed { position, last_recorded_at, authorities })
     } else {
         Err(SnapshotError::Length)
     }
@@ -128,7 +138,7 @@ impl<'a> Octets<'a> {
     fn authority(&mut self) -> Result<Part<'a>, SnapshotError> {
         let authority = AuthorityId(u8::from_be_bytes(self.array()?));
         let mut chunks: Vec<(u32, &[[u8; 8]])> = Vec::new();
-        for _ in 0..u32::from_be_bytes(self.array()?) {
+        for _ in 0..u64::from_be_bytes(self.array()?) {
             let first = u32::from(u16::from_be_bytes(self.array()?)) << CHUNK_SHIFT;
             let words = self.words()?;
             if chunks.last().is_some_and(|(before, _)| *before >= first) {
@@ -151,7 +161,7 @@ impl<'a> Octets<'a> {
 
     /// The words of a chunk, each one that an entry can make.
     fn words(&mut self) -> Result<&'a [[u8; 8]], SnapshotError> {
-        let count = u32::from_be_bytes(self.array()?);
+        let count = u64::from_be_bytes(self.array()?);
         if count > 1 << CHUNK_SHIFT {
             return Err(SnapshotError::Value);
         }

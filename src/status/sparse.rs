@@ -1,5 +1,6 @@
 //! Serials that no counter made: random ones.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -51,6 +52,16 @@ impl Sparse {
         }));
     }
 
+    /// All of them as they are now, in order and without a copy; what changes meanwhile is not seen.
+    pub(super) fn words(&self) -> impl Iterator<Item = (SerialNumber, StatusWord)> + use<> {
+        Walk { lists: self.0.load_full(), base: 0, overlay: 0 }
+    }
+
+    /// Makes all words what they are in `other`, at once; without another there are none.
+    pub(super) fn take_over(&self, other: Option<&Self>) {
+        self.0.store(other.map(|other| other.0.load_full()).unwrap_or_default());
+    }
+
     /// All of them, in order.
     pub(super) fn all(&self) -> Sorted {
         let lists = self.0.load();
@@ -60,6 +71,31 @@ impl Sparse {
     pub(super) fn bytes(&self) -> usize {
         let lists = self.0.load();
         (lists.base.capacity() + lists.overlay.capacity()) * size_of::<(SerialNumber, StatusWord)>()
+    }
+}
+
+/// A walk over both lists side by side.
+struct Walk {
+    lists: Arc<Lists>,
+    /// Places of those that come next.
+    base: usize,
+    overlay: usize,
+}
+
+impl Iterator for Walk {
+    type Item = (SerialNumber, StatusWord);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (base, over) = (self.lists.base.get(self.base), self.lists.overlay.get(self.overlay));
+        let order = match (base, over) {
+            (Some((base, _)), Some((over, _))) => base.cmp(over),
+            (Some(_), None) => Ordering::Less,
+            (None, _) => Ordering::Greater,
+        };
+        self.base += usize::from(order.is_le());
+        self.overlay += usize::from(order.is_ge());
+        // The overlay wins.
+        if order.is_lt() { base.copied() } else { over.copied() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::der::UnixTime;
 use crate::pki::{CertStatus, Generation, Revocation, RevocationReason};
-use crate::record::{Entry, Event};
+use crate::record::{Absent, Entry, Event, FoldError, Numbered, Record};
 
 /// What the index knows about one serial number. Two equal words are the same status: nothing
 /// that an answer says can change without changing the word.
@@ -37,7 +37,7 @@ const CHANGED: u32 = 6;
 const CHANGES: u32 = 0;
 
 /// 34 bits of seconds last until 2514; a later time is stored as this one.
-const SINCE_MAX: u64 = (1 << (REASON - 6 - SINCE)) - 1;
+pub(super) const SINCE_MAX: u64 = (1 << (REASON - 6 - SINCE)) - 1;
 /// Seconds after which the field `changed` repeats: 68 minutes.
 const CHANGED_MODULUS: u64 = 1 << (SINCE - CHANGED);
 /// Counts a change can have: 0 is kept for the issue.
@@ -47,22 +47,65 @@ impl StatusWord {
     /// The word of a serial that was never issued.
     pub const NEVER_ISSUED: Self = Self(0);
 
-    /// What `entry` makes of this word, by the rule of [`crate::record::Record::apply`];
-    /// nothing if it is about another certificate or changes no status.
-    #[must_use]
-    pub fn after(self, entry: &Entry) -> Option<Self> {
-        let certificate = entry.event.certificate()?;
+    /// What an entry makes of this word, by the rule of [`crate::record::succession`]; nothing if
+    /// it is about no certificate, or breaks the rule and is passed over. The records tell of a
+    /// breach. Whoever asks knows that the entry is about this serial, and was not folded before.
+    ///
+    /// # Errors
+    /// [`FoldError::Unknown`]: no such certificate was issued.
+    pub fn after(self, numbered: &Numbered) -> Result<Option<Self>, FoldError> {
+        let Numbered { position, entry } = numbered;
+        let Some(certificate) = entry.event.certificate() else { return Ok(None) };
+        let unknown = |what| Err(FoldError::Unknown { position: *position, what });
         match self.generation() {
-            None if !matches!(entry.event, Event::Issued(_)) => return None,
-            Some(known) if known != certificate.generation => return None,
-            _ => {}
+            None => {
+                return match entry.event {
+                    Event::Issued(_) => {
+                        Ok(Some(self.becoming(CertStatus::Good, certificate.generation, entry)))
+                    }
+                    _ => unknown(Absent::Certificate(*certificate)),
+                };
+            }
+            Some(known) if known != certificate.generation => {
+                return unknown(Absent::Generation { certificate: *certificate, known });
+            }
+            Some(_) => {}
         }
-        let changes = match &entry.event {
-            Event::Revoked(change) => change.change,
-            Event::Released(change) => change.change,
-            _ => 0,
+        let status = match (self.state(), &entry.event) {
+            (State::Good, Event::Revoked(change)) => CertStatus::Revoked(change.became),
+            (State::Hold, Event::Revoked(change)) if !change.became.is_hold() => self.dated(change.became),
+            (State::Revoked, Event::Revoked(change)) if self.sharpened_by(change.became) => {
+                self.dated(change.became)
+            }
+            (State::Hold, Event::Released(_)) => CertStatus::Good,
+            _ => return Ok(None),
         };
-        Some(Self::new(entry.event.status()?, certificate.generation, entry.recorded_at, changes))
+        Ok(Some(self.becoming(status, certificate.generation, entry)))
+    }
+
+    /// The word of what a record says: for answers while the two folds disagree.
+    #[must_use]
+    pub fn of(record: &Record) -> Self {
+        let changes = u32::try_from(record.changes.len()).unwrap_or(u32::MAX);
+        let generation = record.issued.certificate.generation;
+        Self::new(record.status(), generation, record.changed_at(), changes)
+    }
+
+    /// The word after this one: its number is one more, counted here and not read off the entry.
+    fn becoming(self, status: CertStatus, generation: Generation, entry: &Entry) -> Self {
+        let changes = if self.is_issued() { u32::from(self.changes()) + 1 } else { 0 };
+        Self::new(status, generation, entry.recorded_at, changes)
+    }
+
+    /// A revocation that follows what stands, dated as the earlier of both.
+    fn dated(self, became: Revocation) -> CertStatus {
+        CertStatus::Revoked(Revocation { revoked_at: became.revoked_at.min(self.since()), ..became })
+    }
+
+    /// True when the ground that stands gives way to this one.
+    fn sharpened_by(self, became: Revocation) -> bool {
+        const SHARPEST: RevocationReason = RevocationReason::KeyCompromise;
+        became.reason == SHARPEST && self.field(REASON, 4) != SHARPEST.code()
     }
 
     fn new(status: CertStatus, generation: Generation, recorded_at: UnixTime, changes: u32) -> Self {
@@ -152,10 +195,17 @@ impl StatusWord {
         seconds(now).wrapping_sub(changed) % CHANGED_MODULUS
     }
 
+    /// How many changes it has had, as the word counts them: 0 since the issue; then 1 to 63, and
+    /// from 1 again.
+    #[must_use]
+    pub fn changes(self) -> u8 {
+        self.field(CHANGES, CHANGED - CHANGES)
+    }
+
     /// True while the status is the one it was issued with.
     #[must_use]
     pub fn is_as_issued(self) -> bool {
-        self.is_issued() && self.field(CHANGES, CHANGED - CHANGES) == 0
+        self.is_issued() && self.changes() == 0
     }
 
     fn state(self) -> State {

@@ -175,7 +175,7 @@ fn check_with_tip(disk: &Disk, dir: &Path) -> Result<(CheckReport, Tip), CheckEr
                 Event::Revoked(_) | Event::Released(_) => changes += 1,
                 _ => {}
             }
-            facts.apply(&numbered);
+            facts.apply(&numbered).map_err(|error| error.sentence())?;
         }
         let last = Position(frame.first + u64::from(frame.count) - 1);
         for snapshot in snapshots.iter().filter(|snapshot| snapshot.held.position == last) {

@@ -21,9 +21,10 @@ use super::segments::Tail;
 use super::shared::{Projection, Shared, Tip, read_range};
 use super::snapshot::Snapshot;
 use super::submission::{Done, Outcome, Records, Submission, refusal};
+use super::trial::Trial;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{ArchivePlace, Card, CardId, Entry, Event, Numbered, Position, Record};
+use crate::record::{ArchivePlace, Card, CardId, Entry, Event, Numbered, Origin, Position, Record, Refusal};
 
 /// Octets after which a group is closed: more requests would only wait longer together.
 const GROUP_OCTETS: usize = 1 << 20;
@@ -74,6 +75,24 @@ enum Answer {
     Repeated(Seen),
 }
 
+/// The first outcome of the same request, when there was one.
+fn seen_before(
+    group: &Group,
+    reading: &Reading<'_>,
+    origin: &Origin,
+    now: UnixTime,
+) -> Result<Option<Seen>, SubmitError> {
+    let Some(request) = &origin.request else { return Ok(None) };
+    let seen = match group.overlay.find_request(&request.key) {
+        Some(seen) => Some(seen),
+        None => overlay::find_request(reading, &request.key).map_err(|error| refusal(&error))?,
+    };
+    match seen.filter(|seen| !overlay::is_expired(seen, now)) {
+        Some(seen) if seen.digest != request.digest => Err(SubmitError::KeyReused),
+        seen => Ok(seen),
+    }
+}
+
 impl Committer {
     /// Decides each in order, writes what was decided, answers all after the sync.
     pub fn commit(&mut self, batch: impl IntoIterator<Item = Submission>) {
@@ -113,7 +132,7 @@ impl Committer {
             answers.into_iter().for_each(|(done, _)| done(Err(error.clone())));
             return;
         }
-        (self.listener.applied)(&entries);
+        self.tell(&entries);
         let overlay = Arc::new(overlay);
         self.shared.advance(self.tip(), Arc::clone(&overlay));
         self.answer(first, &entries, answers);
@@ -128,16 +147,8 @@ impl Committer {
     ) -> Result<Answer, SubmitError> {
         let origin = &submission.origin;
         let mut now = self.options.clock.now().max(self.recorded_at);
-        if let Some(request) = &origin.request {
-            let seen = match group.overlay.find_request(&request.key) {
-                Some(seen) => Some(seen),
-                None => overlay::find_request(reading, &request.key).map_err(|error| refusal(&error))?,
-            };
-            match seen.filter(|seen| !overlay::is_expired(seen, now)) {
-                Some(seen) if seen.digest == request.digest => return Ok(Answer::Repeated(seen)),
-                Some(_) => return Err(SubmitError::KeyReused),
-                None => {}
-            }
+        if let Some(seen) = seen_before(group, reading, origin, now)? {
+            return Ok(Answer::Repeated(seen));
         }
         let records = Records { overlay: &group.overlay, reading, facts: &self.facts };
         let mut events = (submission.decide)(&records, now)?;
@@ -148,42 +159,51 @@ impl Committer {
             // Here and not before, so that what is decided next is dated by it.
             now = self.options.clock.believe();
         }
-        let index = group.entries.len();
-        let count = events.len();
+        let (index, count) = (group.entries.len(), events.len());
         let mut payload = Vec::new();
         let mut entries = Vec::with_capacity(count);
-        let mut position = self.position;
+        let mut trial = Trial::of(&records);
         for event in events {
-            position = position.next();
+            let position = entries.last().map_or(self.position, |last: &Numbered| last.position).next();
             let entry = Entry { recorded_at: now, origin: origin.clone(), event };
             entry.write(&mut payload)?;
-            group.overlay.load(reading, &entry).map_err(|error| refusal(&error))?;
-            entries.push(Numbered { position, entry });
+            let numbered = Numbered { position, entry };
+            trial.fold(&numbered)?;
+            entries.push(numbered);
         }
         if payload.len() > DECISION_OCTETS_MAX {
             return Err(SubmitError::TooLarge(count));
         }
+        let facts = trial.facts();
         for numbered in &entries {
-            self.fold(numbered);
-            group.overlay.fold(numbered);
+            group.overlay.load(reading, &numbered.entry).map_err(|error| refusal(&error))?;
         }
-        self.position = position;
+        // Neither reads nor refuses: it was tried.
+        for numbered in &entries {
+            group.overlay.fold(numbered).map_err(Refusal::from)?;
+            self.note(numbered);
+        }
+        self.facts = facts;
         group.payload.append(&mut payload);
         group.entries.append(&mut entries);
-        Ok(Answer::Written { index, count, position, recorded_at: now })
+        Ok(Answer::Written { index, count, position: self.position, recorded_at: now })
     }
 
-    /// Folds an entry into what the committer knows of all of the journal.
-    pub(super) fn fold(&mut self, numbered: &Numbered) {
-        let event = &numbered.entry.event;
+    /// What the committer knows of all of the journal, but for the facts.
+    pub(super) fn note(&mut self, numbered: &Numbered) {
+        self.position = numbered.position;
         self.recorded_at = numbered.entry.recorded_at;
-        match event {
+        match &numbered.entry.event {
             Event::Issued(issued) => self.archived = self.archived.max(issued.archive.0.saturating_add(1)),
             Event::Revoked(_) | Event::Released(_) => self.changed = numbered.position,
             _ => {}
         }
-        if self.facts.concerns(event) {
-            Arc::make_mut(&mut self.facts).apply(numbered);
+    }
+
+    /// Tells the listener what is durable. What it cannot fold is logged: the journal has it.
+    pub(super) fn tell(&self, entries: &[Numbered]) {
+        if let Err(error) = (self.listener.applied)(entries) {
+            tracing::error!(%error, "the status index lacks an entry: restart to have it made anew");
         }
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::record::{ArchivePlace, Position, Refusal, WriteError};
+use crate::record::{ArchivePlace, FoldError, Position, Refusal, WriteError};
 
 /// The disk refused something.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -91,6 +91,9 @@ pub enum StoreError {
     /// Something is too long for its place in a file.
     #[error(transparent)]
     Unwritable(#[from] WriteError),
+    /// The journal holds an entry that nothing can be made of.
+    #[error("{0}: the journal is damaged; keep a copy, then restore from a backup or a follower")]
+    Unfounded(#[from] FoldError),
     /// The archive has nothing there.
     #[error("the archive has no certificate at {0:?}")]
     NoSuchPlace(ArchivePlace),

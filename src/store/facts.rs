@@ -23,7 +23,9 @@ use std::sync::Arc;
 use super::octets::{Octets, put_counted};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, Partition};
-use crate::record::{Epoch, Event, Numbered, Position, Record, TEXT_OCTETS_MAX, WriteError};
+use crate::record::{
+    Absent, Epoch, Event, FoldError, Issued, Numbered, Position, Record, TEXT_OCTETS_MAX, WriteError,
+};
 use crate::registry::{Register, Registration, State};
 
 /// Small facts folded from the whole journal.
@@ -110,12 +112,11 @@ impl Default for Facts {
 }
 
 impl Facts {
-    /// True when [`Self::apply`] would change anything: most entries do not, and the facts are
-    /// shared.
+    /// True when [`Self::apply`] may change anything, or refuse: most entries do not, and the facts
+    /// are shared.
     pub(super) fn concerns(&self, event: &Event) -> bool {
         match event {
             Event::RequestSeen
-            | Event::CrlSetReleased { .. }
             | Event::CardApplied(_)
             | Event::CardChanged(..)
             | Event::HolderChanged(..)
@@ -126,14 +127,21 @@ impl Facts {
                 !issued.kind.is_resident() || issued.partition.is_some_and(is_new)
             }
             Event::Revoked(_) | Event::Released(_) => {
-                self.issuers.iter().any(|issuer| event.certificate() == Some(&issuer.issued.certificate))
+                self.issuers.iter().any(|issuer| is_about(event, issuer))
             }
             _ => true,
         }
     }
 
-    pub(super) fn apply(&mut self, numbered: &Numbered) {
+    /// What an entry makes of them. Of certificates they know only those of CAs and signers; what
+    /// breaks the rule of succession there is told where their records are folded.
+    ///
+    /// # Errors
+    /// [`FoldError`]: it is about a CRL set that is not open, or a verifier that is not registered,
+    /// or as [`Record::apply`]. The facts are as before.
+    pub(super) fn apply(&mut self, numbered: &Numbered) -> Result<(), FoldError> {
         let Numbered { position, entry } = numbered;
+        let unknown = |what| FoldError::Unknown { position: *position, what };
         match &entry.event {
             Event::JournalBegun { journal_id } => self.journal_id = *journal_id,
             Event::EpochBegun => self.epoch.0 += 1,
@@ -144,24 +152,10 @@ impl Facts {
                 let reserved = self.reserved.entry(*authority).or_default();
                 *reserved = (*up_to).max(*reserved);
             }
-            Event::Issued(issued) => {
-                if let Some(partition) = issued.partition {
-                    let known = self.partitions.entry(issued.certificate.authority).or_default();
-                    Arc::make_mut(known).insert(partition);
-                }
-                if !issued.kind.is_resident() {
-                    let mut record = None;
-                    Record::apply(&mut record, numbered);
-                    self.issuers.extend(record);
-                }
-            }
+            Event::Issued(issued) => self.issued(issued, numbered)?,
             Event::Revoked(_) | Event::Released(_) => {
-                for issuer in &mut self.issuers {
-                    let mut record = Some(issuer.clone());
-                    Record::apply(&mut record, numbered);
-                    if let Some(record) = record {
-                        *issuer = record;
-                    }
+                if let Some(place) = self.issuer(&entry.event) {
+                    change(place, numbered)?;
                 }
             }
             Event::RequestSeen
@@ -187,30 +181,61 @@ impl Facts {
                 self.open_crl_sets.insert(*position, (set, authorities));
             }
             // What became of it is said by the entry that follows.
-            Event::CrlSetReleased { .. } => {}
+            Event::CrlSetReleased { begun, .. } => {
+                self.open_crl_sets.get(begun).ok_or(unknown(Absent::CrlSet(*begun)))?;
+            }
             Event::CrlSetPublished { begun, catalogue_sha256 } => {
-                let Some((mut set, authorities)) = self.open_crl_sets.remove(begun) else { return };
-                set.catalogue_sha256 = *catalogue_sha256;
-                for authority in authorities {
-                    let sets = self.crl_sets.entry(authority).or_default();
-                    match set.kind {
-                        CrlSetKind::Deltas => sets.published_deltas = Some(set),
-                        CrlSetKind::OnDemand => sets.published = Some(set),
-                        CrlSetKind::Scheduled => {
-                            (sets.published, sets.published_scheduled) = (Some(set), Some(set));
-                        }
-                    }
-                }
+                let open = self.open_crl_sets.remove(begun).ok_or(unknown(Absent::CrlSet(*begun)))?;
+                self.published(open, *catalogue_sha256);
             }
             Event::CrlSetAbandoned { begun } => {
-                self.open_crl_sets.remove(begun);
+                self.open_crl_sets.remove(begun).ok_or(unknown(Absent::CrlSet(*begun)))?;
             }
             Event::ClockReleased { .. } => self.clock_released = Some(*position),
             Event::VerifierRegistered { name, certificate } => {
                 Arc::make_mut(&mut self.verifiers).register(name, certificate, entry.recorded_at);
             }
             Event::VerifierSuspended { certificate_sha256 } => {
+                let known = self.verifiers.find(certificate_sha256);
+                known.ok_or(unknown(Absent::Verifier(*certificate_sha256)))?;
                 Arc::make_mut(&mut self.verifiers).suspend(certificate_sha256, entry.recorded_at);
+            }
+        }
+        Ok(())
+    }
+
+    fn issued(&mut self, issued: &Issued, numbered: &Numbered) -> Result<(), FoldError> {
+        if let Some(known) = self.issuer(&numbered.entry.event) {
+            // Never a second time: the first stays.
+            return change(known, numbered);
+        }
+        if !issued.kind.is_resident() {
+            let mut record = None;
+            Record::apply(&mut record, numbered)?;
+            self.issuers.extend(record);
+        }
+        if let Some(partition) = issued.partition {
+            let known = self.partitions.entry(issued.certificate.authority).or_default();
+            Arc::make_mut(known).insert(partition);
+        }
+        Ok(())
+    }
+
+    /// The CA or signer certificate that an event is about, by authority and serial.
+    fn issuer(&mut self, event: &Event) -> Option<&mut Record> {
+        self.issuers.iter_mut().find(|issuer| is_about(event, issuer))
+    }
+
+    fn published(&mut self, (mut set, authorities): (CrlSet, Vec<AuthorityId>), sha256: [u8; 32]) {
+        set.catalogue_sha256 = sha256;
+        for authority in authorities {
+            let sets = self.crl_sets.entry(authority).or_default();
+            match set.kind {
+                CrlSetKind::Deltas => sets.published_deltas = Some(set),
+                CrlSetKind::OnDemand => sets.published = Some(set),
+                CrlSetKind::Scheduled => {
+                    (sets.published, sets.published_scheduled) = (Some(set), Some(set));
+                }
             }
         }
     }
@@ -361,6 +386,24 @@ impl CrlSet {
     }
 }
 
+/// True when an event is about the certificate of a record: whichever generation it names.
+fn is_about(event: &Event, record: &Record) -> bool {
+    let known = &record.issued.certificate;
+    event
+        .certificate()
+        .is_some_and(|named| (named.authority, named.serial) == (known.authority, known.serial))
+}
+
+/// Folds an entry into a record that is known.
+fn change(known: &mut Record, numbered: &Numbered) -> Result<(), FoldError> {
+    let mut record = Some(known.clone());
+    Record::apply(&mut record, numbered)?;
+    if let Some(record) = record {
+        *known = record;
+    }
+    Ok(())
+}
+
 fn write_verifiers(verifiers: &Register, out: &mut Vec<u8>) -> Result<(), WriteError> {
     put_count(out, "list of verifiers", verifiers.iter().len())?;
     for (_, registration) in verifiers.iter() {
@@ -450,7 +493,7 @@ mod tests {
         for (position, event) in (1..).map(Position).zip(events) {
             assert!(facts.concerns(&event));
             let entry = Entry { recorded_at: UnixTime::from_seconds(100), origin: Origin::service(), event };
-            facts.apply(&Numbered { position, entry });
+            facts.apply(&Numbered { position, entry }).unwrap();
         }
         let sets = facts.crl_sets[&authority];
         let position = |set: Option<CrlSet>| set.unwrap().position.0;
@@ -469,7 +512,7 @@ mod tests {
         let mut of_before = facts.clone();
         let event = Event::RulesAdopted { sha256: [7; 32], table: None };
         let entry = Entry { recorded_at: UnixTime::from_seconds(100), origin: Origin::service(), event };
-        of_before.apply(&Numbered { position: Position(90), entry });
+        of_before.apply(&Numbered { position: Position(90), entry }).unwrap();
         assert_eq!(of_before.rules, [0; 32], "its table is still to be written");
         // Whatever there is of the last ones.
         let verifiers = std::mem::take(&mut facts.verifiers);
@@ -502,5 +545,39 @@ mod tests {
         let mut facts = Facts::default();
         Arc::make_mut(&mut facts.verifiers).register(&"x".repeat(256), &[1], UnixTime::default());
         assert_eq!(facts.write(), Err(WriteError::octets("verifier's name", 256, 255)));
+    }
+    #[test]
+    fn an_entry_about_what_is_not_on_record_is_refused_and_changes_nothing() {
+        let mut facts = Facts::default();
+        let authority = AuthorityId(3);
+        let numbered = |position, event| {
+            let entry = Entry { recorded_at: UnixTime::from_seconds(100), origin: Origin::service(), event };
+            Numbered { position: Position(position), entry }
+        };
+        let begun = Event::CrlSetBegun { authorities: vec![authority], scheduled: true };
+        facts.apply(&numbered(4, begun)).unwrap();
+        let published = |begun| Event::CrlSetPublished { begun: Position(begun), catalogue_sha256: [5; 32] };
+        let released = |begun| Event::CrlSetReleased {
+            begun: Position(begun),
+            finding: "smaller".to_owned(),
+            reason: "seen".to_owned(),
+        };
+        let abandoned = |begun| Event::CrlSetAbandoned { begun: Position(begun) };
+        facts.apply(&numbered(5, released(4))).unwrap();
+        facts.apply(&numbered(6, published(4))).unwrap();
+        // Closed, or never begun.
+        for (set, event) in
+            [(4, published(4)), (4, abandoned(4)), (4, released(4)), (3, published(3)), (3, abandoned(3))]
+        {
+            assert!(facts.concerns(&event));
+            let before = facts.clone();
+            let what = Absent::CrlSet(Position(set));
+            let unknown = FoldError::Unknown { position: Position(7), what };
+            assert_eq!(facts.apply(&numbered(7, event)), Err(unknown));
+            assert_eq!(facts, before);
+        }
+        let suspended = Event::VerifierSuspended { certificate_sha256: [8; 32] };
+        let unknown = FoldError::Unknown { position: Position(7), what: Absent::Verifier([8; 32]) };
+        assert_eq!(facts.apply(&numbered(7, suspended)), Err(unknown));
     }
 }

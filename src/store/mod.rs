@@ -33,6 +33,7 @@ mod sim;
 mod snapshot;
 mod submission;
 mod threads;
+mod trial;
 
 pub use archive::{ARCHIVE_RECORD_OCTETS_MAX, ArchiveWriter};
 pub use check::{CheckError, CheckReport, check, check_deep, check_on};

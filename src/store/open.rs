@@ -181,10 +181,10 @@ impl Committer {
         let (octets, head) = frame::write(Magic::Journal, epoch, FIRST, 1, &NO_HEAD, &payload);
         self.tail.append(FIRST, &octets)?;
         let numbered = Numbered { position: Position(FIRST), entry };
-        self.position = numbered.position;
         self.head = head;
-        self.fold(&numbered);
-        (self.listener.applied)(&[numbered]);
+        self.note(&numbered);
+        Arc::make_mut(&mut self.facts).journal_id = journal_id;
+        self.tell(&[numbered]);
         self.shared.advance(self.tip(), Arc::default());
         Ok(())
     }
@@ -284,8 +284,7 @@ fn fold_tail(
         for numbered in &entries {
             fold.apply(numbered)?;
         }
-        (listener.applied)(&entries);
-        Ok(())
+        (listener.applied)(&entries).map_err(|error| error.sentence())
     })?;
     Ok((end, fold))
 }
@@ -306,7 +305,7 @@ impl Fold {
             _ => {}
         }
         if self.facts.concerns(&numbered.entry.event) {
-            self.facts.apply(numbered);
+            self.facts.apply(numbered).map_err(|error| error.sentence())?;
         }
         self.replayed += 1;
         Ok(())

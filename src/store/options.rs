@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::clock::Clock;
 use super::disk::Disk;
 use super::rows::RowsKind;
-use crate::record::{Numbered, Position};
+use crate::record::{FoldError, Numbered, Position};
 
 /// Octets after which a journal file ends. One file is read at once when the service starts or
 /// an old entry is asked for; ten million entries are 200 files.
@@ -64,8 +64,8 @@ impl Options {
     }
 }
 
-/// Hears entries as they become durable.
-type Applied = dyn Fn(&[Numbered]) + Send + Sync;
+/// Hears entries as they become durable; an error when one of them cannot be folded.
+type Applied = dyn Fn(&[Numbered]) -> Result<(), FoldError> + Send + Sync;
 /// Writes down a state.
 type Snapshot = dyn Fn() -> Vec<u8> + Send + Sync;
 /// Takes a state up again.
@@ -74,9 +74,10 @@ type Restore = dyn Fn(&[u8]) -> Result<(), String> + Send + Sync;
 /// The status index, as the committer sees it.
 pub struct Listener {
     /// Called with each group after its sync and before its acknowledgement, and with what is
-    /// folded at a start. Entries are after-images: it may hear one twice.
+    /// folded at a start. It may hear one twice. At a start an error is damage, and the store is
+    /// not opened; later it is logged.
     pub applied: Box<Applied>,
-    /// The octets of its state for a snapshot; may hold later entries than the snapshot says.
+    /// The octets of its state for a snapshot, after the last entry it heard.
     pub snapshot: Box<Snapshot>,
     /// Takes up such octets, before anything is applied. After an error it is empty as before,
     /// and hears all entries from the first.
@@ -88,7 +89,7 @@ impl Listener {
     #[must_use]
     pub fn none() -> Self {
         Self {
-            applied: Box::new(|_| {}),
+            applied: Box::new(|_| Ok(())),
             snapshot: Box::new(Vec::new),
             restore: Box::new(|octets| if octets.is_empty() { Ok(()) } else { Err("not empty".to_owned()) }),
         }

@@ -14,7 +14,8 @@ use super::rows::Rows;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
 use crate::record::{
-    self, Card, CardId, CertificateRef, Holder, HolderId, Numbered, Position, Record, RequestId,
+    self, Card, CardId, CertificateRef, FoldError, Folded, Holder, HolderId, Numbered, Position, Record,
+    RequestId,
 };
 
 /// How long an idempotency key is remembered, by the journal's own time, so that every fold
@@ -87,18 +88,21 @@ impl Overlay {
         Ok(())
     }
 
-    /// Folds an entry into what was loaded before.
-    pub(super) fn fold(&mut self, numbered: &Numbered) {
+    /// Folds an entry into what was loaded before. One that breaks the rule of succession, as those
+    /// may that an earlier version wrote, is told.
+    pub(super) fn fold(&mut self, numbered: &Numbered) -> Result<(), FoldError> {
         if let Some(certificate) = numbered.entry.event.certificate() {
             let place = self.records.entry((certificate.authority, certificate.serial));
             let loaded = place.or_insert(Loaded { record: None, is_new: true });
-            Record::apply(&mut loaded.record, numbered);
+            if let Folded::Breached(breach) = Record::apply(&mut loaded.record, numbered)? {
+                tracing::warn!(%breach, "an entry breaks the rule of succession");
+            }
         }
         if let Some(card) = numbered.entry.event.card() {
-            Card::apply(self.cards.entry(card).or_default(), numbered);
+            Card::apply(self.cards.entry(card).or_default(), numbered)?;
         }
         if let Some(holder) = numbered.entry.event.holder() {
-            Holder::apply(self.holders.entry(holder).or_default(), numbered);
+            Holder::apply(self.holders.entry(holder).or_default(), numbered)?;
         }
         if let Some(RequestId { key, digest }) = numbered.entry.origin.request {
             let recorded_at = numbered.entry.recorded_at;
@@ -111,6 +115,7 @@ impl Overlay {
             }
             seen.count += 1;
         }
+        Ok(())
     }
 
     /// Writes all of it into rows, which were `read` before, as what it is after the last entry that
@@ -178,7 +183,7 @@ pub(super) struct Held {
 const HELD_KEY: &[u8] = b"p";
 
 /// Rises with every change of what rows hold, or how: rows of another version are made anew.
-const ROWS_VERSION: u8 = 4;
+const ROWS_VERSION: u8 = 5;
 
 impl Held {
     fn octets(&self) -> Vec<u8> {

@@ -72,11 +72,11 @@ pub(super) fn fold_all(
     let journal_id = tip.facts.journal_id;
     let end = segments.walk(FIRST, FIRST, None, &mut |frame| {
         for numbered in journal::entries_of(frame)? {
-            if let Err(error) = overlay.load(&reading, &numbered.entry) {
+            let loaded = overlay.load(&reading, &numbered.entry);
+            if let Err(error) = loaded.and_then(|()| Ok(overlay.fold(&numbered)?)) {
                 failed = Some(error);
                 return Err("the projection failed");
             }
-            overlay.fold(&numbered);
         }
         gathered += u64::from(frame.count);
         if gathered >= BATCH_ENTRIES || reading.len() >= BATCH_ROWS {

@@ -12,7 +12,7 @@ use sekisho::pki::{
     SerialNumber,
 };
 use sekisho::record::{
-    Actor, ArchivePlace, CertificateRef, Event, Issued, Numbered, Origin, Position, Record, Refusal,
+    Actor, ArchivePlace, CertificateRef, Event, Folded, Issued, Numbered, Origin, Position, Record, Refusal,
     RequestId, StatusChange,
 };
 use sekisho::store::{
@@ -235,7 +235,8 @@ impl World {
         let mut records: BTreeMap<SerialNumber, Option<Record>> = BTreeMap::new();
         for numbered in &entries {
             if let Some(certificate) = numbered.entry.event.certificate() {
-                Record::apply(records.entry(certificate.serial).or_default(), numbered);
+                let record = records.entry(certificate.serial).or_default();
+                assert_eq!(Record::apply(record, numbered), Ok(Folded::Counted), "a decision broke the rule");
             }
         }
         assert_eq!(heard.len(), records.len());
@@ -390,6 +391,7 @@ fn listener(heard: &Heard) -> Listener {
                     applied.lock().unwrap().insert(certificate.serial, (*position, status));
                 }
             }
+            Ok(())
         }),
         snapshot: Box::new(move || {
             let mut octets = Vec::new();
@@ -460,8 +462,13 @@ pub fn issue(serial: SerialNumber, archive: ArchivePlace) -> Decide {
 pub fn revoke(serial: SerialNumber) -> Decide {
     change(serial, |status, revoked_at| match status {
         CertStatus::Revoked(Revocation { reason: RevocationReason::KeyCompromise, .. }) => None,
-        _ => {
+        status => {
             let reason = RevocationReason::KeyCompromise;
+            // From a hold, since the hold.
+            let revoked_at = match status {
+                CertStatus::Revoked(held) => held.revoked_at,
+                _ => revoked_at,
+            };
             Some(CertStatus::Revoked(Revocation { revoked_at, reason, invalidity_date: None }))
         }
     })

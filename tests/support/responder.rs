@@ -91,7 +91,7 @@ impl World {
                 .map(|serial| Numbered { position: Position(serial), entry: issued(serial, recorded_at) })
                 .collect();
             serial += 10_000;
-            self.status.apply(&batch);
+            self.status.apply(&batch).unwrap();
         }
         for serial in (20..=certificates).step_by(20) {
             self.revoke_at(serial, recorded_at);
@@ -108,7 +108,7 @@ impl World {
         let change = StatusChange { certificate: certificate(serial), became, change: 1 };
         let event = Event::Revoked(change);
         let entry = Entry { recorded_at: at, origin: Origin::service(), event };
-        self.status.apply(&[Numbered { position: Position(1_000_000_000 + serial), entry }]);
+        self.status.apply(&[Numbered { position: self.status.position().next(), entry }]).unwrap();
     }
 
     pub fn answer(&self, request: &[u8]) -> Vec<u8> {

@@ -236,7 +236,7 @@ impl World {
     pub fn append(&self, recorded_at: UnixTime, event: Event) {
         let position = Position(self.position.fetch_add(1, Ordering::Relaxed) + 1);
         let entry = Entry { recorded_at, origin: Origin::service(), event };
-        self.status.apply(&[Numbered { position, entry }]);
+        self.status.apply(&[Numbered { position, entry }]).unwrap();
     }
 
     pub fn issue(&self, ca: &Ca, serial: SerialNumber, recorded_at: UnixTime) {
