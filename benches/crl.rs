@@ -401,7 +401,12 @@ fn each_record(entries: u64, mut take: impl FnMut(&Record)) {
         };
         let status = CertStatus::Revoked(revocation);
         record.changes.clear();
-        record.changes.push(Change { position: Position(2), recorded_at: revocation.revoked_at, status });
+        record.changes.push(Change {
+            position: Position(2),
+            recorded_at: revocation.revoked_at,
+            status,
+            cause: None,
+        });
         take(&record);
     }
 }

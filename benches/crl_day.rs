@@ -246,7 +246,10 @@ fn fill(office: &Office, entries: u64) {
                 };
                 let reason = RevocationReason::AffiliationChanged;
                 let became = Revocation { revoked_at: now, reason, invalidity_date: None };
-                [Event::Issued(issued), Event::Revoked(StatusChange { certificate, became, change: 1 })]
+                [
+                    Event::Issued(issued),
+                    Event::Revoked(StatusChange { certificate, became, change: 1, cause: None }),
+                ]
             });
             Ok(events.collect())
         });

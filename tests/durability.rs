@@ -473,7 +473,7 @@ fn a_decision_that_breaks_the_rule_of_succession_is_refused_whole() {
     let certificate = store.find(AUTHORITY, &serial(1)).unwrap().unwrap().issued.certificate;
     let released = |serial, change| {
         let certificate = CertificateRef { serial, ..certificate };
-        Event::Released(StatusChange { certificate, became: (), change })
+        Event::Released(StatusChange { certificate, became: (), change, cause: None })
     };
     let after_a_fact = |event: Event| -> Decide {
         // The first changes the facts, and would count.

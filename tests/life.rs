@@ -10,6 +10,8 @@
 
 #[path = "world/mod.rs"]
 mod answers;
+#[path = "life/cause.rs"]
+mod cause;
 #[path = "life/night.rs"]
 mod night;
 #[path = "life/order.rs"]

@@ -100,7 +100,7 @@ impl World {
         let became =
             Revocation { revoked_at: *NOW, reason: RevocationReason::KeyCompromise, invalidity_date: None };
         let certificate = certificate(SerialNumber::try_from(1).unwrap());
-        self.record(2, Event::Revoked(StatusChange { certificate, became, change: 1 }));
+        self.record(2, Event::Revoked(StatusChange { certificate, became, change: 1, cause: None }));
     }
 
     /// The answer to the one question there is.

@@ -12,7 +12,9 @@ use super::status::{Revoke, hold, release, revoke};
 use crate::der::UnixTime;
 use crate::pki::{Carrier, CarrierState, CertStatus, CertificateKind, Partition};
 use crate::profile::{Action, Concerns, Rule};
-use crate::record::{Card, CardId, CardStatus, Event, Holder, HolderStatus, Movement, Record, Refusal};
+use crate::record::{
+    Card, CardId, CardStatus, Event, Holder, HolderStatus, Movement, Position, Record, Refusal,
+};
 
 /// A card or phone with the records of its certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +47,8 @@ pub struct Report<'a> {
 
 impl Report<'_> {
     /// The entries it comes to, the report itself first. `carried` is all that the person ever had;
-    /// `lift_allowed` is the profile's word on which holds may be lifted.
+    /// `lift_allowed` is the profile's word on which holds may be lifted; `position` is the place that
+    /// the report will have in the journal, which the changes of status name as their cause.
     ///
     /// # Errors
     /// It holds since a time that has not come, or names what it cannot concern. Nothing is to be
@@ -55,6 +58,7 @@ impl Report<'_> {
         holder: &Holder,
         carried: &[Carried],
         lift_allowed: &dyn Fn(CertificateKind) -> bool,
+        position: Position,
         now: UnixTime,
     ) -> Result<Vec<Event>, Refusal> {
         if self.effective_at > now {
@@ -77,7 +81,8 @@ impl Report<'_> {
         })];
         for one in carried.iter().filter(|one| self.concerns(&one.card)) {
             for record in &one.records {
-                events.extend(self.change(record, &one.card.status, lift_allowed, now)?);
+                let change = self.change(record, &one.card.status, lift_allowed, now)?;
+                events.extend(change.map(|change| change.caused_by(position)));
             }
             let became = self.carrier_status(one);
             if became != one.card.status {

@@ -7,6 +7,9 @@
 //! | revoked, ground R | so already | refused | nothing to release |
 //! | revoked, other ground | keyCompromise only, date kept | refused | nothing to release |
 //!
+//! A change that comes from here has no cause; a report names itself as the cause of what it changes.
+//! The fold of entries goes by the same table, see [`crate::record::succession`].
+//!
 //! Revocation is for ever: no row leads from revoked to anything but a sharper ground. A date
 //! that is kept becomes now when it lies in the future, as it may after a release of the clock.
 
@@ -129,7 +132,7 @@ fn change<T>(record: &Record, became: T, now: UnixTime) -> Result<StatusChange<T
         return Err(Refusal::NotBefore(earliest));
     }
     let change = u32::try_from(record.changes.len()).unwrap_or(u32::MAX).saturating_add(1);
-    Ok(StatusChange { certificate: record.issued.certificate, became, change })
+    Ok(StatusChange { certificate: record.issued.certificate, became, change, cause: None })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{Office, Place};
 use crate::lifecycle::{self, Carried, Report};
 use crate::pki::{Carrier, CarrierState, CertificateKind, Partition};
 use crate::profile::{Rule, Rules};
-use crate::record::{Card, CardApplied, CardId, Event, Holder, HolderId, Issued, Refusal};
+use crate::record::{Card, CardApplied, CardId, Event, Holder, HolderId, Issued, Position, Refusal};
 use crate::store::{Decide, Records, StoreError};
 
 /// An application for a card. `is_known`: the holder had one before.
@@ -83,7 +83,8 @@ impl Placed {
                 let (card, municipality, effective_at, reported_at) = (Some(card), None, now, None);
                 let report =
                     Report { rule, card, kind, municipality, effective_at, reported_at, at_once: true };
-                events.extend(report.decide(&holder, &carried, &|_| false, now)?);
+                let position = records.next_position().plus(events.len());
+                events.extend(report.decide(&holder, &carried, &|_| false, position, now)?);
             }
             Ok(events)
         })
@@ -121,6 +122,16 @@ impl Book<'_> {
             Self::Records(records) => records.find_holder(holder),
             Self::Store(office) => office.store.find_holder(holder).map_err(unreadable),
             Self::Rehearsed(rehearsal) => rehearsal.holder(holder),
+        }
+    }
+
+    /// The place in the journal that what is decided here would begin at. Only inside a decision will
+    /// it have that place.
+    pub(super) fn next_position(&self) -> Position {
+        match self {
+            Self::Records(records) => records.next_position(),
+            Self::Store(office) => office.store.head().0.next(),
+            Self::Rehearsed(rehearsal) => rehearsal.next_position(),
         }
     }
 

@@ -86,7 +86,7 @@ impl Office {
         let change = record.changes.iter().rev().find(|change| change.recorded_at <= then);
         let (position, recorded_at) =
             change.map_or((record.position, record.recorded_at), |c| (c.position, c.recorded_at));
-        let behind = change.map(|change| self.behind(&record, change)).transpose()?.flatten();
+        let behind = change.map(|change| self.behind(change)).transpose()?.flatten();
         let served = self.served_set(named.authority).filter(|set| set.position >= position);
         let crl_set = served.map(|set| set.number);
         let authority = self.authority_name(named.authority);

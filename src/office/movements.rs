@@ -181,7 +181,8 @@ impl Reported {
             reported_at: self.reported_at,
             at_once: false,
         };
-        report.decide(&holder, &carried, &|kind| liftable.contains(&kind), now)
+        let lift_allowed = |kind| liftable.contains(&kind);
+        report.decide(&holder, &carried, &lift_allowed, book.next_position(), now)
     }
 }
 

@@ -76,7 +76,7 @@ impl Office {
     fn is_left_without(&self, one: &Carried) -> Result<bool, OfficeError> {
         for record in &one.records {
             let Some(change) = record.changes.last() else { continue };
-            let rule = self.behind(record, change)?.and_then(|behind| self.profile.rules.find(&behind.event));
+            let rule = self.behind(change)?.and_then(|behind| self.profile.rules.find(&behind.event));
             if rule.is_some_and(|rule| rule.carrier.is_none()) {
                 return Ok(true);
             }

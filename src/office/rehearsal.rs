@@ -69,6 +69,11 @@ impl<'a> Rehearsal<'a> {
         Ok(effect)
     }
 
+    /// Where the next report would begin.
+    pub(super) const fn next_position(&self) -> Position {
+        self.position.next()
+    }
+
     pub(super) fn card(&self, card: CardId) -> Result<Option<Card>, Refusal> {
         match self.cards.get(&card) {
             Some(known) => Ok(known.clone()),

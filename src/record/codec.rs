@@ -26,7 +26,8 @@
 //! [`WriteError`]: nothing is cut.
 //!
 //! A record is: position, recorded_at, the fields of Issued, then a list of changes, each
-//! position, recorded_at, and an option of a Revocation (absent: good). A card is: the fields of
+//! position, recorded_at, an option of a Revocation (absent: good) and one of the cause's position. A
+//! change of status without a cause has the tag and fields it had before there were causes. A card is: the fields of
 //! CardApplied, recorded_at, position, those of CardStatus, then a list (count 2) of certificates,
 //! each kind, authority, serial. A holder is: id, position, the fields of HolderStatus, then a list
 //! (count 2) of cards. Event tags and fields are never reused or reordered; a new fact gets a new
@@ -39,8 +40,8 @@ pub use write::{TEXT_OCTETS_MAX, Unit, WriteError};
 
 use cards::{put_applied, put_card_status, put_holder_status, put_movement};
 use write::{
-    kind_code, put_authorities, put_bases, put_certificate, put_issued, put_long_count, put_octets,
-    put_option, put_revocation, put_text, put_time, whole,
+    kind_code, put_authorities, put_bases, put_change, put_issued, put_long_count, put_octets, put_option,
+    put_revocation, put_text, put_time, whole,
 };
 
 use super::{
@@ -94,6 +95,10 @@ mod event_tag {
     pub(super) const CLOCK_RELEASED: u8 = 12;
     pub(super) const CRL_DELTAS_BEGUN: u8 = 13;
     pub(super) const CRL_SET_RELEASED: u8 = 14;
+    /// As `REVOKED`, with the position of its cause; that without one keeps the older tag.
+    pub(super) const REVOKED_FOR_CAUSE: u8 = 15;
+    /// As `RELEASED`, with the position of its cause.
+    pub(super) const RELEASED_FOR_CAUSE: u8 = 16;
     pub(super) const VERIFIER_REGISTERED: u8 = 20;
     pub(super) const VERIFIER_SUSPENDED: u8 = 21;
     pub(super) const CARD_APPLIED: u8 = 30;
@@ -156,8 +161,10 @@ impl Event {
             Self::AuthorityOpened { .. } => event_tag::AUTHORITY_OPENED,
             Self::SerialsReserved { .. } => event_tag::SERIALS_RESERVED,
             Self::Issued(_) => event_tag::ISSUED,
-            Self::Revoked(_) => event_tag::REVOKED,
-            Self::Released(_) => event_tag::RELEASED,
+            Self::Revoked(StatusChange { cause: None, .. }) => event_tag::REVOKED,
+            Self::Revoked(_) => event_tag::REVOKED_FOR_CAUSE,
+            Self::Released(StatusChange { cause: None, .. }) => event_tag::RELEASED,
+            Self::Released(_) => event_tag::RELEASED_FOR_CAUSE,
             Self::RequestSeen => event_tag::REQUEST_SEEN,
             Self::CrlSetBegun { .. } => event_tag::CRL_SET_BEGUN,
             Self::CrlDeltasBegun { .. } => event_tag::CRL_DELTAS_BEGUN,
@@ -189,15 +196,8 @@ impl Event {
                 out.extend(up_to.to_be_bytes());
             }
             Self::Issued(issued) => put_issued(out, issued),
-            Self::Revoked(change) => {
-                put_certificate(out, &change.certificate);
-                put_revocation(out, &change.became);
-                out.extend(change.change.to_be_bytes());
-            }
-            Self::Released(change) => {
-                put_certificate(out, &change.certificate);
-                out.extend(change.change.to_be_bytes());
-            }
+            Self::Revoked(change) => put_change(out, change, put_revocation),
+            Self::Released(change) => put_change(out, change, |_, ()| ()),
             Self::CrlSetBegun { authorities, scheduled } => {
                 put_authorities(out, authorities)?;
                 out.push(u8::from(*scheduled));
@@ -250,16 +250,10 @@ impl Event {
                 Self::SerialsReserved { authority: AuthorityId(body.one()?), up_to: body.number()? }
             }
             event_tag::ISSUED => Self::Issued(body.issued()?),
-            event_tag::REVOKED => Self::Revoked(StatusChange {
-                certificate: body.certificate()?,
-                became: body.revocation()?,
-                change: u32::from_be_bytes(body.array()?),
-            }),
-            event_tag::RELEASED => Self::Released(StatusChange {
-                certificate: body.certificate()?,
-                became: (),
-                change: u32::from_be_bytes(body.array()?),
-            }),
+            event_tag::REVOKED => Self::Revoked(body.change(Octets::revocation, false)?),
+            event_tag::RELEASED => Self::Released(body.change(|_| Ok(()), false)?),
+            event_tag::REVOKED_FOR_CAUSE => Self::Revoked(body.change(Octets::revocation, true)?),
+            event_tag::RELEASED_FOR_CAUSE => Self::Released(body.change(|_| Ok(()), true)?),
             event_tag::REQUEST_SEEN => Self::RequestSeen,
             event_tag::CRL_SET_BEGUN => {
                 let count = usize::from(body.one()?);
@@ -331,6 +325,7 @@ impl Record {
                 CertStatus::Good | CertStatus::Unknown => None,
             };
             put_option(out, revocation, put_revocation);
+            put_option(out, change.cause.as_ref(), |out, cause| out.extend(cause.0.to_be_bytes()));
         }
         Ok(())
     }
@@ -443,6 +438,19 @@ impl<'a> Octets<'a> {
         Ok(Revocation { revoked_at, reason, invalidity_date: self.option(Self::time)? })
     }
 
+    fn change<T>(
+        &mut self,
+        became: impl FnOnce(&mut Self) -> Result<T, CodecError>,
+        has_cause: bool,
+    ) -> Result<StatusChange<T>, CodecError> {
+        Ok(StatusChange {
+            certificate: self.certificate()?,
+            became: became(self)?,
+            change: u32::from_be_bytes(self.array()?),
+            cause: if has_cause { Some(Position(self.number()?)) } else { None },
+        })
+    }
+
     fn kind(&mut self) -> Result<CertificateKind, CodecError> {
         let code = self.one()?;
         let kind = CertificateKind::ALL.into_iter().find(|kind| kind_code(*kind) == code);
@@ -470,6 +478,7 @@ impl<'a> Octets<'a> {
                 position: Position(self.number()?),
                 recorded_at: self.time()?,
                 status: self.option(Self::revocation)?.map_or(CertStatus::Good, CertStatus::Revoked),
+                cause: self.option(Self::number)?.map(Position),
             })
         });
         changes.collect()
@@ -530,6 +539,10 @@ mod tests {
         (time(), 0..10_usize, prop::option::of(time())).prop_map(|(revoked_at, reason, invalidity_date)| {
             Revocation { revoked_at, reason: RevocationReason::ALL[reason], invalidity_date }
         })
+    }
+
+    fn cause() -> impl Strategy<Value = Option<Position>> {
+        prop::option::of(any::<u64>().prop_map(Position))
     }
 
     fn issued() -> impl Strategy<Value = Issued> {
@@ -609,11 +622,13 @@ mod tests {
             (any::<u8>(), any::<u64>())
                 .prop_map(|(id, up_to)| Event::SerialsReserved { authority: AuthorityId(id), up_to }),
             issued().prop_map(Event::Issued),
-            (certificate(), revocation(), any::<u32>()).prop_map(|(certificate, became, change)| {
-                Event::Revoked(StatusChange { certificate, became, change })
-            }),
-            (certificate(), any::<u32>()).prop_map(|(certificate, change)| {
-                Event::Released(StatusChange { certificate, became: (), change })
+            (certificate(), revocation(), any::<u32>(), cause()).prop_map(
+                |(certificate, became, change, cause)| {
+                    Event::Revoked(StatusChange { certificate, became, change, cause })
+                }
+            ),
+            (certificate(), any::<u32>(), cause()).prop_map(|(certificate, change, cause)| {
+                Event::Released(StatusChange { certificate, became: (), change, cause })
             }),
             (prop::collection::vec(any::<u8>(), 0..4), any::<bool>()).prop_map(|(ids, scheduled)| {
                 Event::CrlSetBegun { authorities: ids.into_iter().map(AuthorityId).collect(), scheduled }
@@ -683,7 +698,8 @@ mod tests {
 
         #[test]
         fn records_come_back_from_their_octets(
-            issued in issued(), changes in prop::collection::vec(prop::option::of(revocation()), 0..9), at in time(),
+            issued in issued(), at in time(),
+            changes in prop::collection::vec((prop::option::of(revocation()), cause()), 0..9),
         ) {
             let mut record = None;
             let certificate = issued.certificate;
@@ -692,11 +708,11 @@ mod tests {
                 entry: Entry { recorded_at: at, origin: Origin::service(), event: Event::Issued(issued) },
             };
             Record::apply(&mut record, &numbered).unwrap();
-            for (place, change) in (1..).zip(changes) {
+            for (change, (became, cause)) in (1..).zip(changes) {
                 numbered.position = numbered.position.next();
-                numbered.entry.event = match change {
-                    Some(became) => Event::Revoked(StatusChange { certificate, became, change: place }),
-                    None => Event::Released(StatusChange { certificate, became: (), change: place }),
+                numbered.entry.event = match became {
+                    Some(became) => Event::Revoked(StatusChange { certificate, became, change, cause }),
+                    None => Event::Released(StatusChange { certificate, became: (), change, cause }),
                 };
                 Record::apply(&mut record, &numbered).unwrap();
                 let once = record.clone();
@@ -719,6 +735,37 @@ mod tests {
         let head = [&[tag][..], &7_i64.to_be_bytes(), &[0, 7], b"sekisho"].concat();
         let len = u16::try_from(head.len() + fields.len()).unwrap();
         [&len.to_be_bytes()[..], &head, fields].concat()
+    }
+
+    #[test]
+    fn changes_of_before_there_were_causes_are_read_and_written_as_they_were() {
+        let certificate = CertificateRef {
+            authority: AuthorityId(1),
+            generation: Generation::FIRST,
+            serial: SerialNumber::try_from(7).unwrap(),
+        };
+        let revocation = [&1_800_000_000_i64.to_be_bytes()[..], &[4, 0]].concat();
+        let became = Revocation {
+            revoked_at: UnixTime::from_seconds(1_800_000_000),
+            reason: RevocationReason::Superseded,
+            invalidity_date: None,
+        };
+        let revoked = |cause| Event::Revoked(StatusChange { certificate, became, change: 1, cause });
+        let released = |cause| Event::Released(StatusChange { certificate, became: (), change: 2, cause });
+        let named = [1, 1, 1, 7];
+        let (first, second) = (1_u32.to_be_bytes(), 2_u32.to_be_bytes());
+        let cause = 9_u64.to_be_bytes();
+        for (octets, event) in [
+            (octets_of(6, &[&named[..], &revocation, &first].concat()), revoked(None)),
+            (octets_of(7, &[&named[..], &second].concat()), released(None)),
+            (octets_of(15, &[&named[..], &revocation, &first, &cause].concat()), revoked(Some(Position(9)))),
+            (octets_of(16, &[&named[..], &second, &cause].concat()), released(Some(Position(9)))),
+        ] {
+            assert_eq!(Entry::read(&mut &octets[..]), Ok(entry(event.clone())));
+            let mut written = Vec::new();
+            entry(event).write(&mut written).unwrap();
+            assert_eq!(written, octets);
+        }
     }
 
     #[test]

@@ -164,6 +164,8 @@ pub struct StatusChange<T> {
     pub became: T,
     /// How many changes it has had with this one, from 1.
     pub change: u32,
+    /// The entry of the [`Event::Movement`] that it comes from; none when it was asked for itself.
+    pub cause: Option<Position>,
 }
 
 impl Entry {
@@ -217,6 +219,28 @@ impl Event {
             Self::HolderChanged(holder, _) => Some(*holder),
             _ => None,
         }
+    }
+
+    /// The report that its change of a status comes from.
+    #[must_use]
+    pub const fn cause(&self) -> Option<Position> {
+        match self {
+            Self::Revoked(change) => change.cause,
+            Self::Released(change) => change.cause,
+            _ => None,
+        }
+    }
+
+    /// The same change of a status, coming from the report at that position. Other events have no
+    /// cause, and stay as they are.
+    #[must_use]
+    pub fn caused_by(mut self, report: Position) -> Self {
+        match &mut self {
+            Self::Revoked(change) => change.cause = Some(report),
+            Self::Released(change) => change.cause = Some(report),
+            _ => {}
+        }
+        self
     }
 
     /// The status it gave that certificate.

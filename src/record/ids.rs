@@ -17,6 +17,12 @@ impl Position {
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
+
+    /// The place so many entries after this one.
+    #[must_use]
+    pub fn plus(self, entries: usize) -> Self {
+        Self(self.0.saturating_add(u64::try_from(entries).unwrap_or(u64::MAX)))
+    }
 }
 
 impl fmt::Display for Position {

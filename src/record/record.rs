@@ -28,6 +28,9 @@ pub struct Change {
     pub recorded_at: UnixTime,
     /// The status since.
     pub status: CertStatus,
+    /// The report it comes from, by the entry of its [`Event::Movement`]; none when it was asked for
+    /// itself.
+    pub cause: Option<Position>,
 }
 
 impl Record {
@@ -87,7 +90,8 @@ impl Record {
             let (what, most) = ("changes of one certificate", Self::CHANGES_MAX);
             return Err(FoldError::TooMany { position: *position, what, most });
         }
-        self.changes.push(Change { position: *position, recorded_at: entry.recorded_at, status });
+        let (recorded_at, cause) = (entry.recorded_at, entry.event.cause());
+        self.changes.push(Change { position: *position, recorded_at, status, cause });
         let due = u32::try_from(self.changes.len()).unwrap_or(u32::MAX);
         Ok(if said == due { Folded::Counted } else { breach(BreachKind::Number { said, due }, true) })
     }
@@ -199,11 +203,11 @@ mod tests {
 
     fn revoked(reason: RevocationReason, at: i64, since: Option<i64>, change: u32) -> Event {
         let became = revocation(reason, at, since);
-        Event::Revoked(StatusChange { certificate: certificate(1), became, change })
+        Event::Revoked(StatusChange { certificate: certificate(1), became, change, cause: None })
     }
 
     fn released(change: u32) -> Event {
-        Event::Released(StatusChange { certificate: certificate(1), became: (), change })
+        Event::Released(StatusChange { certificate: certificate(1), became: (), change, cause: None })
     }
 
     fn fold(record: &mut Option<Record>, position: u64, event: Event) -> Result<Folded, FoldError> {

@@ -182,6 +182,7 @@ mod tests {
             position: Position(1 + u64::try_from(number).unwrap()),
             recorded_at: at(10 * number),
             status: *status,
+            cause: None,
         };
         let changes = (1..).zip(changes).map(change).collect();
         Record { position: Position(1), recorded_at: at(0), issued, changes }

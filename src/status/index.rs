@@ -347,13 +347,13 @@ mod tests {
         let event =
             (certificate, what).prop_map(|(certificate, (what, reason, change, at, since))| match what {
                 0 | 1 => issued(certificate),
-                2..=4 => Event::Released(StatusChange { certificate, became: (), change }),
+                2..=4 => Event::Released(StatusChange { certificate, became: (), change, cause: None }),
                 5 => Event::RequestSeen,
                 _ => {
                     let revoked_at = UnixTime::from_seconds(at);
                     let invalidity_date = since.map(UnixTime::from_seconds);
                     let became = Revocation { revoked_at, reason, invalidity_date };
-                    Event::Revoked(StatusChange { certificate, became, change })
+                    Event::Revoked(StatusChange { certificate, became, change, cause: None })
                 }
             });
         (event, prop::bool::weighted(0.8))
@@ -551,7 +551,7 @@ mod tests {
 
     fn revoked(certificate: CertificateRef, reason: RevocationReason, at: i64, change: u32) -> Event {
         let became = Revocation { revoked_at: UnixTime::from_seconds(at), reason, invalidity_date: None };
-        Event::Revoked(StatusChange { certificate, became, change })
+        Event::Revoked(StatusChange { certificate, became, change, cause: None })
     }
 
     /// The journal of an earlier build: the record of a revocation was lost, and a hold and a release
@@ -564,7 +564,7 @@ mod tests {
                 issued(one),
                 revoked(one, RevocationReason::KeyCompromise, 1_700_000_000, 1),
                 revoked(one, RevocationReason::CertificateHold, 1_700_000_100, 1),
-                Event::Released(StatusChange { certificate: one, became: (), change: 2 }),
+                Event::Released(StatusChange { certificate: one, became: (), change: 2, cause: None }),
             ]);
             let (mut record, index) = (None, StatusIndex::new());
             index.apply(&journal).unwrap();
@@ -691,7 +691,8 @@ mod tests {
             assert_eq!(index.issued(AuthorityId(1)), 2);
         }
         // The next entry follows what was put there.
-        let released = Event::Released(StatusChange { certificate: known[0], became: (), change: 1 });
+        let released =
+            Event::Released(StatusChange { certificate: known[0], became: (), change: 1, cause: None });
         index.apply(&[numbered(9, released)]).unwrap();
         assert_eq!(index.find(AuthorityId(1), &known[0].serial), word);
     }
@@ -707,7 +708,7 @@ mod tests {
                         let at = i64::try_from(position).unwrap();
                         revoked(certificate, RevocationReason::CertificateHold, at, 1)
                     }
-                    _ => Event::Released(StatusChange { certificate, became: (), change: 2 }),
+                    _ => Event::Released(StatusChange { certificate, became: (), change: 2, cause: None }),
                 };
                 numbered(position, event)
             })

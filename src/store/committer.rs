@@ -150,7 +150,8 @@ impl Committer {
         if let Some(seen) = seen_before(group, reading, origin, now)? {
             return Ok(Answer::Repeated(seen));
         }
-        let records = Records { overlay: &group.overlay, reading, facts: &self.facts };
+        let next_position = self.position.next();
+        let records = Records { overlay: &group.overlay, reading, facts: &self.facts, next_position };
         let mut events = (submission.decide)(&records, now)?;
         if events.is_empty() && origin.request.is_some() {
             events.push(Event::RequestSeen);
@@ -164,7 +165,7 @@ impl Committer {
         let mut entries = Vec::with_capacity(count);
         let mut trial = Trial::of(&records);
         for event in events {
-            let position = entries.last().map_or(self.position, |last: &Numbered| last.position).next();
+            let position = next_position.plus(entries.len());
             let entry = Entry { recorded_at: now, origin: origin.clone(), event };
             entry.write(&mut payload)?;
             let numbered = Numbered { position, entry };

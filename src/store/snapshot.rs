@@ -5,7 +5,7 @@
 //! | field | offset | octets | |
 //! |---|---|---|---|
 //! | magic | 0 | 4 | `SKSS` |
-//! | version | 4 | 4 | 4 |
+//! | version | 4 | 4 | 5 |
 //! | journal id | 8 | 16 | |
 //! | position | 24 | 8 | the last entry that all of it holds; single slots may be newer |
 //! | head | 32 | 32 | of the frame that ends there |
@@ -41,7 +41,7 @@ use crate::record::{Position, WriteError};
 const SNAPSHOT_MAGIC: &[u8; 4] = b"SKSS";
 const MARKER_MAGIC: &[u8; 4] = b"SKCM";
 /// Of snapshots. One of another version counts as absent: the journal is folded from its beginning.
-const SNAPSHOT_VERSION: u32 = 4;
+const SNAPSHOT_VERSION: u32 = 5;
 /// Of markers.
 const MARKER_VERSION: u32 = 1;
 

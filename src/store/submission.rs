@@ -48,6 +48,7 @@ pub struct Records<'a> {
     pub(super) overlay: &'a Overlay,
     pub(super) reading: &'a Reading<'a>,
     pub(super) facts: &'a Arc<Facts>,
+    pub(super) next_position: Position,
 }
 
 impl Records<'_> {
@@ -82,6 +83,12 @@ impl Records<'_> {
             return Ok(Some(holder.clone()));
         }
         carriers::read_holder(self.reading, holder).map_err(|error| refusal(&error))
+    }
+
+    /// The place in the journal that the decision's first event will have.
+    #[must_use]
+    pub const fn next_position(&self) -> Position {
+        self.next_position
     }
 
     /// The facts.

@@ -502,9 +502,9 @@ fn change(
         Ok(match decide(record.status(), now) {
             None => vec![],
             Some(CertStatus::Revoked(became)) => {
-                vec![Event::Revoked(StatusChange { certificate, became, change })]
+                vec![Event::Revoked(StatusChange { certificate, became, change, cause: None })]
             }
-            Some(_) => vec![Event::Released(StatusChange { certificate, became: (), change })],
+            Some(_) => vec![Event::Released(StatusChange { certificate, became: (), change, cause: None })],
         })
     })
 }

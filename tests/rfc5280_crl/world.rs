@@ -131,7 +131,7 @@ pub fn changed(mut record: Record, position: u64, status: CertStatus) -> Record 
         CertStatus::Revoked(revocation) => revocation.revoked_at,
         CertStatus::Good | CertStatus::Unknown => time("2026-11-22T11:00:00Z"),
     };
-    record.changes.push(Change { position: Position(position), recorded_at, status });
+    record.changes.push(Change { position: Position(position), recorded_at, status, cause: None });
     record
 }
 

@@ -105,7 +105,7 @@ impl World {
     fn revoke_at(&self, serial: u64, at: UnixTime) {
         let became =
             Revocation { revoked_at: at, reason: RevocationReason::KeyCompromise, invalidity_date: None };
-        let change = StatusChange { certificate: certificate(serial), became, change: 1 };
+        let change = StatusChange { certificate: certificate(serial), became, change: 1, cause: None };
         let event = Event::Revoked(change);
         let entry = Entry { recorded_at: at, origin: Origin::service(), event };
         self.status.apply(&[Numbered { position: self.status.position().next(), entry }]).unwrap();

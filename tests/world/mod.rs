@@ -272,12 +272,15 @@ impl World {
     ) {
         let became = Revocation { revoked_at, reason, invalidity_date: None };
         let certificate = certificate(ca, serial(number));
-        self.append(recorded_at, Event::Revoked(StatusChange { certificate, became, change }));
+        self.append(recorded_at, Event::Revoked(StatusChange { certificate, became, change, cause: None }));
     }
 
     pub fn release(&self, ca: &Ca, number: u64, change: u32, recorded_at: UnixTime) {
         let certificate = certificate(ca, serial(number));
-        self.append(recorded_at, Event::Released(StatusChange { certificate, became: (), change }));
+        self.append(
+            recorded_at,
+            Event::Released(StatusChange { certificate, became: (), change, cause: None }),
+        );
     }
 
     /// Asks, signing wherever it is needed.

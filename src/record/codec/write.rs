@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, CertificateKind, Revocation, SerialNumber};
-use crate::record::{CertificateRef, Issued, Position};
+use crate::record::{CertificateRef, Issued, Position, StatusChange};
 
 /// Octets of a text: their count is one octet.
 pub const TEXT_OCTETS_MAX: usize = 0xff;
@@ -140,9 +140,23 @@ pub(super) fn put_serial(out: &mut Vec<u8>, serial: &SerialNumber) {
     out.extend(magnitude);
 }
 
-pub(super) fn put_certificate(out: &mut Vec<u8>, certificate: &CertificateRef) {
+fn put_certificate(out: &mut Vec<u8>, certificate: &CertificateRef) {
     out.extend([certificate.authority.0, certificate.generation.number()]);
     put_serial(out, &certificate.serial);
+}
+
+/// A change of status; its tag says whether it has a cause.
+pub(super) fn put_change<T>(
+    out: &mut Vec<u8>,
+    change: &StatusChange<T>,
+    put_became: impl FnOnce(&mut Vec<u8>, &T),
+) {
+    put_certificate(out, &change.certificate);
+    put_became(out, &change.became);
+    out.extend(change.change.to_be_bytes());
+    if let Some(cause) = change.cause {
+        out.extend(cause.0.to_be_bytes());
+    }
 }
 
 pub(super) fn put_revocation(out: &mut Vec<u8>, revocation: &Revocation) {
@@ -330,6 +344,7 @@ mod tests {
             position: Position(position),
             recorded_at: UnixTime::default(),
             status: CertStatus::Good,
+            cause: None,
         };
         let changes = (2..65_537).map(change).collect();
         let mut record = Record { position: Position(1), recorded_at: UnixTime::default(), issued, changes };
