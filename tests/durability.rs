@@ -13,7 +13,7 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
@@ -217,6 +217,42 @@ fn every_edit_of_the_journal_is_found_and_leaves_the_directory_untouched() {
     }
     assert!(kinds.iter().all(|tried| *tried > 100), "{kinds:?}");
     check(original.path()).unwrap();
+}
+
+/// Between the list of the directory and the reading of a file it may go: what was in it is lost then,
+/// and not empty. A name that leads nowhere is such a file.
+#[test]
+fn a_segment_that_vanishes_is_damage_and_not_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(options(dir.path(), RowsKind::Memory), Listener::none()).unwrap();
+    fill(&store, &mut Random(9), 300);
+    store.close().unwrap();
+    fs::remove_file(dir.path().join("stopped")).unwrap();
+    fs::remove_dir_all(dir.path().join("snapshot")).unwrap();
+    check(dir.path()).unwrap();
+    for part in ["journal", "archive"] {
+        let last = octets_under(&dir.path().join(part)).into_iter().next_back().unwrap();
+        let path = PathBuf::from(&last.0);
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("nowhere", &path).unwrap();
+        match check(dir.path()) {
+            Err(CheckError::Damaged(damage)) => {
+                assert_eq!((&damage.file, damage.what), (&path, "the segment is listed and cannot be found"));
+            }
+            other => panic!("{part}: {other:?}"),
+        }
+        if part == "journal" {
+            let opened = Store::open(options(dir.path(), RowsKind::Memory), Listener::none());
+            assert!(matches!(opened, Err(OpenError::Damaged(_))), "{opened:?}");
+        }
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, &last.1).unwrap();
+        let (there, aside) = (dir.path().join(part), dir.path().join("aside"));
+        fs::rename(&there, &aside).unwrap();
+        assert!(check(dir.path()).is_err(), "{part}: a directory that is gone is no empty one");
+        fs::rename(&aside, &there).unwrap();
+    }
+    check(dir.path()).unwrap();
 }
 
 /// A file of the journal as its frames: the length stands at octet 24 of the header of 64.

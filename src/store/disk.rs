@@ -49,11 +49,21 @@ impl Disk {
         made.map_err(DiskFault::at("create", path))
     }
 
-    /// Names of the files in a directory, sorted; none when it is absent.
+    /// Names of the files in a directory, sorted; none also when it is absent: for directories that
+    /// are made with the first file in them. Who must tell the two apart asks
+    /// [`Self::list_if_there`].
     ///
     /// # Errors
     /// [`DiskFault`].
     pub fn list(&self, dir: &Path) -> Result<Vec<String>, DiskFault> {
+        Ok(self.list_if_there(dir)?.unwrap_or_default())
+    }
+
+    /// Names of the files in a directory, sorted; nothing when it is absent.
+    ///
+    /// # Errors
+    /// [`DiskFault`].
+    pub fn list_if_there(&self, dir: &Path) -> Result<Option<Vec<String>>, DiskFault> {
         let names: io::Result<Vec<String>> = match self {
             Self::File => fs::read_dir(dir).and_then(|entries| {
                 entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
@@ -61,11 +71,11 @@ impl Disk {
             Self::Simulated(disk) => disk.list(dir),
         };
         let mut names = match names {
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             names => names.map_err(DiskFault::at("list", dir))?,
         };
         names.sort_unstable();
-        Ok(names)
+        Ok(Some(names))
     }
 
     /// Opens a file to read and write; makes it when asked to.

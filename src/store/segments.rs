@@ -5,6 +5,7 @@
 //! entries, in the archive octets. A segment begins when the one before has reached its size;
 //! its name is made durable before anything in it is.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, DiskFile};
@@ -81,7 +82,9 @@ impl Segments {
 
     /// The `first` of every segment, rising.
     pub(super) fn list(&self) -> Result<Vec<u64>, DiskFault> {
-        let names = self.disk.list(&self.dir)?;
+        // It is made before it is read: one that is gone is not an empty one.
+        let gone = || DiskFault::at("list", &self.dir)(io::ErrorKind::NotFound.into());
+        let names = self.disk.list_if_there(&self.dir)?.ok_or_else(gone)?;
         let first = |name: &String| name.strip_suffix(self.extension())?.strip_suffix('.')?.parse().ok();
         let mut firsts: Vec<u64> = names.iter().filter_map(first).collect();
         firsts.sort_unstable();
@@ -130,7 +133,12 @@ impl Segments {
                     .damage(&path, 0, "the segment before it is missing or too short", end.next)
                     .into());
             }
-            let octets = self.disk.read(&path)?.unwrap_or_default();
+            // It was listed: without it the frames in it are lost, not none.
+            let Some(octets) = self.disk.read(&path)? else {
+                return Err(self
+                    .damage(&path, 0, "the segment is listed and cannot be found", end.next)
+                    .into());
+            };
             let is_last = index + 1 == firsts.len();
             let mut at = 0;
             let mut last_frame = None;
