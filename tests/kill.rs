@@ -86,7 +86,7 @@ fn two_thousand_revocations_are_all_on_record_and_in_the_next_crl_after_a_kill()
     let life = |at: usize| {
         let issued = post(&socket, "/v1/issue", &application(&format!("many-{at}"))).unwrap();
         let serial = issued["certificates"][0]["serial"].as_str().unwrap().to_owned();
-        if at % 3 == 0 {
+        if at.is_multiple_of(3) {
             return None;
         }
         let certificate = json!({"authority": "sign", "serial": serial});
