@@ -259,11 +259,11 @@ fn a_set_smaller_than_can_be_explained_waits_for_an_operator() {
     assert!(error.to_string().contains(&format!("sekisho crl release --set {set} --reason")), "{error}");
     assert_eq!(world.catalogue(), before, "the last set is served");
     assert!(world.office.unready().iter().any(|reason| reason.contains("held back")));
-    assert_eq!(world.office.held_back().unwrap().set, *set);
+    assert_eq!(world.office.held_back().unwrap().unwrap().set, *set);
 
     // It waits through a restart, and only it is let go, for a reason.
     world.restart();
-    let waiting = world.office.held_back().unwrap();
+    let waiting = world.office.held_back().unwrap().unwrap();
     assert_eq!((&waiting.set, waiting.findings.len()), (set, 2));
     let operator = Origin { actor: Actor::new("uid:1000").unwrap(), request: None };
     let release = |set: &str, reason: &str| world.office.release_set(set, reason, operator.clone());
@@ -274,7 +274,7 @@ fn a_set_smaller_than_can_be_explained_waits_for_an_operator() {
     assert_eq!(let_go.number.to_string(), *set);
     assert_eq!(world.row("sign", CrlKind::Full).set, *set);
     assert_eq!(world.office.unready(), Vec::<String>::new());
-    assert_eq!(world.office.held_back(), None);
+    assert_eq!(world.office.held_back().unwrap(), None);
     let released = world.events().into_iter().find_map(|(actor, event)| match event {
         Event::CrlSetReleased { finding, reason, .. } => Some((actor.name().to_owned(), finding, reason)),
         _ => None,
@@ -292,7 +292,7 @@ fn what_waits_is_dropped_when_a_set_comes_out_and_not_let_go_when_it_was_touched
     let held = || {
         world.claim_more_entries();
         world.office.publish(&ALL, true).unwrap_err();
-        world.office.held_back().unwrap().set
+        world.office.held_back().unwrap().unwrap().set
     };
     let first = held();
     let second = held();
@@ -311,7 +311,7 @@ fn what_waits_is_dropped_when_a_set_comes_out_and_not_let_go_when_it_was_touched
     fs::copy(world.data.crl().join("sets").join(own).join("index.json"), world.data.crl().join("index.json"))
         .unwrap();
     world.office.publish(&ALL, true).unwrap();
-    assert_eq!(world.office.held_back(), None);
+    assert_eq!(world.office.held_back().unwrap(), None);
     let open = world.events().iter().fold(0_i64, |open, (_, event)| match event {
         Event::CrlSetBegun { .. } | Event::CrlDeltasBegun { .. } => open + 1,
         Event::CrlSetPublished { .. } | Event::CrlSetAbandoned { .. } => open - 1,

@@ -183,13 +183,19 @@ fn published(set: &office::PublishedSet) -> api::Published {
 }
 
 fn crl_list(office: &Office) -> Result<api::CrlList, Problem> {
-    let held_back = office.held_back().map(|held| api::HeldBackSet {
+    let mut alarms = office.crl_alarms();
+    // What is served is listed also when the set that waits cannot be read.
+    let held_back = office.held_back().unwrap_or_else(|error| {
+        alarms.push(format!("a CRL set that was held back cannot be read: {error}"));
+        None
+    });
+    let held_back = held_back.map(|held| api::HeldBackSet {
         set: held.set,
         this_update: held.this_update,
         next_update: held.next_update,
         findings: held.findings,
     });
-    Ok(api::CrlList { catalogue: office.served_catalogue()?, held_back, alarms: office.crl_alarms() })
+    Ok(api::CrlList { catalogue: office.served_catalogue()?, held_back, alarms })
 }
 
 fn rebuild(office: &Office, asked: &api::RebuildSet) -> Result<api::RebuiltSet, Problem> {

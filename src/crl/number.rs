@@ -1,6 +1,8 @@
 //! CRLNumber (RFC 5280 §5.2.3).
 
 use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +61,14 @@ impl fmt::Display for CrlNumber {
     }
 }
 
+impl FromStr for CrlNumber {
+    type Err = ParseIntError;
+
+    fn from_str(name: &str) -> Result<Self, ParseIntError> {
+        name.parse().map(Self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +79,7 @@ mod tests {
         assert!(number(1, 8) > number(1, 7));
         assert!(number(2, 1) > number(1, (1 << 48) - 1));
         assert_eq!(number(1, 7).to_string(), "281474976710663");
+        assert_eq!("281474976710663".parse(), Ok(number(1, 7)));
         assert_eq!(number(9, 7).parts(), Some((Epoch(9), Position(7))));
         assert_eq!(CrlNumber(1 << 80).parts(), None);
         let last = Writer::to_der(|w| number(u32::MAX, (1 << 48) - 1).write(w));

@@ -10,7 +10,7 @@ use std::sync::PoisonError;
 use super::catalogues::{CATALOGUE, read_catalogue};
 use super::publish::{Begun, Kind, PublishedSet};
 use super::{Office, OfficeError, stored};
-use crate::crl::Catalogue;
+use crate::crl::{Catalogue, CrlNumber};
 use crate::pki::AuthorityId;
 use crate::record::{Event, Origin, Position, TEXT_OCTETS_MAX};
 
@@ -38,11 +38,17 @@ pub struct HeldBack {
 
 impl Office {
     /// The set that was held back last, if it waits still.
-    #[must_use]
-    pub fn held_back(&self) -> Option<HeldBack> {
-        let Catalogue { set, this_update, next_update, held_back_for: findings, .. } =
-            self.find_held_back()?;
-        Some(HeldBack { set, this_update, next_update, findings })
+    ///
+    /// # Errors
+    /// When there is one and its catalogue cannot be read, or whether there is one cannot be told.
+    pub fn held_back(&self) -> Result<Option<HeldBack>, OfficeError> {
+        let own = self.find_held_back()?;
+        Ok(own.map(|Catalogue { set, this_update, next_update, held_back_for: findings, .. }| HeldBack {
+            set,
+            this_update,
+            next_update,
+            findings,
+        }))
     }
 
     /// Publishes the set that was held back, for a reason that is recorded. `set` names it, so that
@@ -50,7 +56,7 @@ impl Office {
     ///
     /// # Errors
     /// [`OfficeError::NotHeldBack`] when it is not the one that waits, is no longer valid, or is not
-    /// the one that was laid aside; as [`Self::publish`].
+    /// the one that was laid aside; as [`Self::held_back`]; as [`Self::publish`].
     pub fn release_set(&self, set: &str, reason: &str, origin: Origin) -> Result<PublishedSet, OfficeError> {
         self.believed_clock()?;
         let refused = |why: String| Err(OfficeError::NotHeldBack(why));
@@ -58,7 +64,7 @@ impl Office {
             return refused(format!("give a reason of 1 to {REASON_OCTETS_MAX} octets: it is recorded"));
         }
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(own) = self.find_held_back() else {
+        let Some(own) = self.find_held_back()? else {
             return refused("no CRL set waits to be let go: look at `sekisho crl list`".to_owned());
         };
         if own.set != set {
@@ -109,35 +115,63 @@ impl Office {
 
     /// Another set came out for these authorities: what waited for them is out of date.
     pub(super) fn drop_held_back(&self, authorities: &[AuthorityId]) {
-        let concerns = |own: &Catalogue| {
-            let of = authorities.iter().map(|authority| self.authority_name(*authority));
-            of.into_iter().any(|name| own.crls.iter().any(|row| row.authority == name))
+        let facts = self.store.facts();
+        // For whom it was begun stands in the journal, whether its own catalogue can be read or not.
+        let concerns = |begun: &Position| {
+            let open = facts.open_crl_sets.get(begun);
+            // One that is closed waits no more.
+            open.is_none_or(|(_, of)| of.iter().any(|authority| authorities.contains(authority)))
         };
-        if self.find_held_back().is_some_and(|own| concerns(&own)) {
-            self.give_up_held_back();
+        match self.waiting() {
+            Ok(waiting) => {
+                if waiting.and_then(CrlNumber::parts).is_some_and(|(_, begun)| concerns(&begun)) {
+                    self.give_up_held_back();
+                }
+            }
+            Err(error) => tracing::error!(%error, "whether a CRL set waits that is out of date is not known"),
         }
     }
 
-    /// True when the set begun there waits for an operator.
-    pub(super) fn is_held_back(&self, begun: Position) -> bool {
-        self.find_held_back().is_some_and(|own| own.position == begun.0)
+    /// True when the set begun there waits for an operator, whether its catalogue can be read or not.
+    pub(super) fn is_held_back(&self, begun: Position) -> Result<bool, OfficeError> {
+        Ok(self.waiting()?.and_then(CrlNumber::parts).is_some_and(|(_, position)| position == begun))
     }
 
     fn give_up_held_back(&self) {
-        let Some(own) = self.find_held_back() else { return };
-        if let Err(error) = self.discard(&self.held_back_directory(&own.set)) {
+        let number = match self.waiting() {
+            Ok(Some(number)) => number,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::error!(%error, "a CRL set that was held back cannot be given up");
+                return;
+            }
+        };
+        if let Err(error) = self.discard(&self.held_back_directory(&number.to_string())) {
             tracing::warn!(%error, "a CRL set that was held back cannot be removed");
         }
-        if let Err(error) = self.journal(Event::CrlSetAbandoned { begun: Position(own.position) }) {
+        let Some((_, begun)) = number.parts() else { return };
+        if let Err(error) = self.journal(Event::CrlSetAbandoned { begun }) {
             tracing::warn!(%error, "a CRL set that was held back stays open in the journal");
         }
     }
 
-    fn find_held_back(&self) -> Option<Catalogue> {
-        let names = self.disk.list(&self.held_back_directory("")).ok()?;
-        let numbers = names.iter().filter_map(|name| name.parse::<u128>().ok());
-        let newest = numbers.max()?.to_string();
-        read_catalogue(&self.disk, &self.held_back_directory(&newest).join(CATALOGUE)).ok()?
+    /// The number of the set that waits.
+    fn waiting(&self) -> Result<Option<CrlNumber>, OfficeError> {
+        // The directory is made with the first set that is held back: absent and empty are the same.
+        let names = self.disk.list(&self.held_back_directory(""))?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).max())
+    }
+
+    fn find_held_back(&self) -> Result<Option<Catalogue>, OfficeError> {
+        let Some(number) = self.waiting()? else { return Ok(None) };
+        let path = self.held_back_directory(&number.to_string()).join(CATALOGUE);
+        let missing = || {
+            OfficeError::Damaged(format!(
+                "{}: the catalogue of the set that waits is missing",
+                path.display()
+            ))
+        };
+        read_catalogue(&self.disk, &path)?.ok_or_else(missing).map(Some)
     }
 
     fn held_back_directory(&self, set: &str) -> PathBuf {

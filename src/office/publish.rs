@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::authorities::sha256;
 use super::build::{Content, OfAuthority};
 use super::catalogues::{CATALOGUE, CATALOGUE_SIGNATURE, SETS, to_json};
+use super::settle::UNSETTLED;
 use super::{Office, OfficeError};
 use crate::crl::{Base, Catalogue, CrlKind, CrlNumber, Row, SetPlan};
 use crate::der::UnixTime;
@@ -359,6 +360,7 @@ impl Office {
     /// the next start settles it.
     fn give_up(&self, begun: &Begun) {
         let set = begun.plan.number.to_string();
+        // It did not when there is no such catalogue; when it cannot be read, it may have.
         let took_effect = self
             .served_catalogue()
             .map_or(true, |served| served.is_some_and(|served| served.crls.iter().any(|row| row.set == set)));
@@ -408,7 +410,11 @@ impl Office {
     }
 
     pub(super) fn clear_alarm(&self, kind: Kind) {
-        self.alarms.lock().unwrap_or_else(PoisonError::into_inner).remove(kind.name());
+        let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        alarms.remove(kind.name());
+        if kind != Kind::Deltas {
+            alarms.remove(UNSETTLED);
+        }
     }
 }
 

@@ -4,14 +4,17 @@ use std::path::Path;
 use std::sync::PoisonError;
 
 use super::authorities::sha256;
-use super::catalogues::to_json;
+use super::catalogues::{CATALOGUE, to_json};
 use super::publish::BUILDING;
 use super::{Office, OfficeError};
 use crate::crl::CrlNumber;
-use crate::record::Event;
+use crate::record::{Event, Position};
 
 /// Begins the name of a directory that is being removed.
 const DISCARDED: &str = "discarded-";
+
+/// Alarm: what a stop left open is open still. Gone when a complete set comes out.
+pub(super) const UNSETTLED: &str = "unsettled CRL set";
 
 impl Office {
     /// Sets that a crash left open: one that is being served was published, one that was held back
@@ -22,22 +25,52 @@ impl Office {
         for begun in self.store.facts().open_crl_sets.keys().copied() {
             let set = CrlNumber::new(self.store.epoch(), begun).to_string();
             let is_served = served.iter().flat_map(|served| &served.crls).any(|row| row.set == set);
-            let own = if is_served { self.set_catalogue(&set)? } else { None };
-            match own {
-                Some(own) => {
-                    let catalogue_sha256 = sha256(&to_json(&own)?);
-                    self.journal(Event::CrlSetPublished { begun, catalogue_sha256 })?;
-                }
-                None if self.is_held_back(begun) => {}
-                None => {
+            if is_served {
+                self.settle_served(begun, &set)?;
+                continue;
+            }
+            match self.is_held_back(begun) {
+                Ok(true) => self.tell_held_back(),
+                Ok(false) => {
                     // It may have been renamed into place, and nobody told of it.
                     self.discard(&self.set_directory(&set))?;
                     self.journal(Event::CrlSetAbandoned { begun })?;
                 }
+                // It is left open: it may be the one that waits.
+                Err(error) => self.tell_unsettled(&set, &error),
             }
         }
         drop(publishing);
         Ok(())
+    }
+
+    /// A set that is being served was published. Without its own catalogue it cannot be said which:
+    /// then it is left open until another set is served in its place.
+    fn settle_served(&self, begun: Position, set: &str) -> Result<(), OfficeError> {
+        if let Some(own) = self.set_catalogue(set)? {
+            let catalogue_sha256 = sha256(&to_json(&own)?);
+            return self.journal(Event::CrlSetPublished { begun, catalogue_sha256 });
+        }
+        let path = self.set_directory(set).join(CATALOGUE);
+        self.tell_unsettled(set, &OfficeError::Damaged(format!("{}: it is missing", path.display())));
+        Ok(())
+    }
+
+    /// Tells when the set that waits cannot be read: it stays, and can only be replaced.
+    fn tell_held_back(&self) {
+        match self.held_back() {
+            Ok(Some(waiting)) => {
+                tracing::warn!(set = waiting.set, "a CRL set is held back: an operator may let it go");
+            }
+            Ok(None) => {}
+            Err(error) => self.tell_unsettled("that is held back", &error),
+        }
+    }
+
+    fn tell_unsettled(&self, set: &str, error: &OfficeError) {
+        tracing::error!(set, %error, "a CRL set that a stop left open stays open");
+        let alarm = format!("the CRL set {set} cannot be read, publish anew: {error}");
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner).insert(UNSETTLED, alarm);
     }
 
     /// Removes a set's directory. Its name goes first, and for good: a crash leaves the whole of it,
@@ -58,7 +91,13 @@ impl Office {
 
     /// Removes what a crash left of sets that never came out, or were being removed.
     pub(super) fn sweep_unfinished_sets(&self) {
-        let Ok(names) = self.disk.list(&self.data.crl()) else { return };
+        let names = match self.disk.list(&self.data.crl()) {
+            Ok(names) => names,
+            Err(error) => {
+                tracing::warn!(%error, "unfinished CRL sets could not be looked for");
+                return;
+            }
+        };
         let is_left = |name: &&String| name.starts_with(BUILDING) || name.starts_with(DISCARDED);
         for name in names.iter().filter(is_left) {
             let path = self.data.crl().join(name);
