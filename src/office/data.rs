@@ -115,7 +115,7 @@ impl DataDir {
     /// [`DataError::TooOpen`].
     pub fn check_signers(&self) -> Result<(), DataError> {
         let signers = self.signers();
-        if !signers.exists() {
+        if !signers.try_exists().map_err(at(&signers))? {
             return Ok(());
         }
         closed(&signers, 0o700)?;

@@ -161,10 +161,11 @@ impl Office {
 /// The certificates' files in order of their names; a directory that is absent holds none.
 /// Hidden files are the editor's, or the copying program's.
 fn certificates(directory: &Path) -> Result<Vec<PathBuf>, OfficeError> {
-    if !directory.exists() {
+    let io = |error| DataError::Io { path: directory.to_owned(), error };
+    // One that cannot be looked at is not absent: the signers in it would count as none.
+    if !directory.try_exists().map_err(io)? {
         return Ok(Vec::new());
     }
-    let io = |error| DataError::Io { path: directory.to_owned(), error };
     let mut certificates = Vec::new();
     for entry in fs::read_dir(directory).map_err(io)? {
         let entry = entry.map_err(io)?;
