@@ -38,12 +38,12 @@ pub(super) fn gauges(office: &Office) -> Vec<Gauge> {
         "Since thisUpdate of the last published CRL set.",
     ));
     let until = |authority: &Authority| {
-        let value = office.next_update(authority.id)?.since(now).as_secs();
+        let value = office.next_update(authority.id).map_or(0, |ends| ends.since(now).as_secs());
         let help = "Until nextUpdate of the CRLs served: 0 means that verifiers have none.";
         let labels = vec![("authority", authority.name.clone())];
-        Some(gauge("sekisho_crl_seconds_left", help, labels, value))
+        gauge("sekisho_crl_seconds_left", help, labels, value)
     };
-    gauges.extend(office.profile().authorities.iter().filter_map(until));
+    gauges.extend(office.profile().authorities.iter().map(until));
     gauges.extend(sets(
         |sets, now| Some(now.since(sets.published_deltas?.recorded_at).as_secs()),
         "sekisho_crl_deltas_age_seconds",
