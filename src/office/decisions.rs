@@ -3,7 +3,7 @@
 
 use super::authorities::refuse_issued_before;
 use super::rehearsal::Rehearsal;
-use super::{Office, Place};
+use super::{Office, OfficeError, Place};
 use crate::lifecycle::{self, Carried, Report};
 use crate::pki::{Carrier, CarrierState, CertificateKind, Partition};
 use crate::profile::{Rule, Rules};
@@ -50,11 +50,14 @@ pub struct Placed {
 
 impl Placed {
     /// Records them, with what becomes of those they replace.
-    #[must_use]
-    pub fn decision(self, rules: &Rules) -> Decide {
-        let rule = |event: &str| rules.find(event).cloned();
-        let (renewal, new_phone) = (rule("renewal"), rule("new-phone"));
-        Box::new(move |records, now| {
+    ///
+    /// # Errors
+    /// [`OfficeError::NoRule`]: the table does not say what becomes of those.
+    pub fn decision(self, rules: &Rules) -> Result<Decide, OfficeError> {
+        let rule =
+            |event: &str| rules.find(event).cloned().ok_or_else(|| OfficeError::NoRule(event.to_owned()));
+        let (renewal, new_phone) = (rule("renewal")?, rule("new-phone")?);
+        Ok(Box::new(move |records, now| {
             refuse_issued_before(records, &self.all)?;
             let kinds: Vec<CertificateKind> = self.all.iter().map(|issued| issued.kind).collect();
             let issued = self.all.iter().cloned().map(Event::Issued);
@@ -69,14 +72,12 @@ impl Placed {
                 lifecycle::may_set_up_phone(at, &holder, now)?;
                 events.push(Event::CardApplied(self.phone(with)));
                 let phones = carried.iter().map(|one| &one.card).filter(|card| is_phone_in_use(card));
-                for (phone, rule) in phones.zip(new_phone.iter().cycle()) {
-                    replaced.push((rule, phone.applied.card, None));
-                }
+                replaced.extend(phones.map(|phone| (&new_phone, phone.applied.card, None)));
             } else {
                 lifecycle::may_issue(self.place.occasion(), at, &holder, &kinds, now)?;
             }
-            if let (Place::Renewed(_), Some(rule)) = (self.place, &renewal) {
-                replaced.extend(kinds.iter().map(|kind| (rule, known, Some(*kind))));
+            if let Place::Renewed(_) = self.place {
+                replaced.extend(kinds.iter().map(|kind| (&renewal, known, Some(*kind))));
             }
             events.extend(issued);
             for (rule, card, kind) in replaced {
@@ -87,7 +88,7 @@ impl Placed {
                 events.extend(report.decide(&holder, &carried, &|_| false, position, now)?);
             }
             Ok(events)
-        })
+        }))
     }
 
     const fn phone(&self, with: CardId) -> CardApplied {
@@ -137,10 +138,10 @@ impl Book<'_> {
 
     pub(super) fn carried(&self, holder: &Holder) -> Result<Vec<Carried>, Refusal> {
         let mut carried = Vec::with_capacity(holder.cards.len());
-        for card in &holder.cards {
-            if let Some(card) = self.card(*card)? {
-                carried.push(self.with_records(card)?);
-            }
+        for id in &holder.cards {
+            let card = self.card(*id)?;
+            let card = card.ok_or_else(|| lost(format!("{id} is its holder's and not on record")))?;
+            carried.push(self.with_records(card)?);
         }
         Ok(carried)
     }
@@ -148,14 +149,22 @@ impl Book<'_> {
     pub(super) fn with_records(&self, card: Card) -> Result<Carried, Refusal> {
         let mut records = Vec::with_capacity(card.certificates.len());
         for one in &card.certificates {
-            records.extend(match self {
+            let record = match self {
                 Self::Records(records) => records.find(one.authority, &one.serial)?,
                 Self::Store(office) => office.store.find(one.authority, &one.serial).map_err(unreadable)?,
                 Self::Rehearsed(rehearsal) => rehearsal.record(one.authority, &one.serial)?,
-            });
+            };
+            let id = card.applied.card;
+            let missing = || lost(format!("certificate {} is on {id} and not on record", one.serial));
+            records.push(record.ok_or_else(missing)?);
         }
         Ok(Carried { card, records })
     }
+}
+
+/// What a card or a person names must be there: passed over, it would not be revoked with the rest.
+const fn lost(what: String) -> Refusal {
+    Refusal::Records(what)
 }
 
 pub(super) fn unreadable(error: StoreError) -> Refusal {

@@ -264,7 +264,7 @@ impl Office {
                 twin: names.iter().copied().find(|name| *name != own),
             });
         }
-        let decide = Placed { place, card, holder, municipality, all }.decision(&self.profile.rules);
+        let decide = Placed { place, card, holder, municipality, all }.decision(&self.profile.rules)?;
         let (told, outcome) = mpsc::sync_channel(1);
         self.store.submit(origin.clone(), decide, Box::new(move |outcome| drop(told.send(outcome))));
         Ok(outcome)
