@@ -204,8 +204,7 @@ fn reconcile(office: Arc<Office>, stopped: &Receiver<()>) {
 /// Publishes a scheduled set for every authority whose last one is older than the last cut, or
 /// is served from a set that is dated after all that is on record: the clock was released since.
 fn publish_if_due(office: &Office) -> Result<(), OfficeError> {
-    let daily = office.config.crl.daily_second().unwrap_or(0);
-    let cut = last_cut(office.clock.now(), daily);
+    let cut = last_cut(office.clock.now(), daily_second(office));
     let facts = office.store.facts();
     let published = |id: &AuthorityId| facts.crl_sets.get(id)?.published.map(|set| set.position);
     let is_behind = |id: &AuthorityId| office.served_set(*id).map(|set| set.position) < published(id);
@@ -266,6 +265,8 @@ pub enum Overdue {
     Set(String, UnixTime),
     /// The CRLs of an authority that are served have expired.
     Expired(String, UnixTime),
+    /// CRLs of an authority were published, and none is served.
+    NotServed(String),
     /// The schedule has not looked for so long.
     Schedule(Duration),
 }
@@ -277,6 +278,9 @@ impl fmt::Display for Overdue {
                 write!(f, "the CRL set of {authority} due at {cut} has not come out: look at the log")
             }
             Self::Expired(authority, at) => write!(f, "the CRLs of {authority} expired at {at}"),
+            Self::NotServed(authority) => {
+                write!(f, "the CRLs of {authority} that were published are not served: look at the log")
+            }
             Self::Schedule(silent) => {
                 write!(f, "the schedule has not looked for {} s: restart the service", silent.as_secs())
             }
@@ -295,15 +299,19 @@ impl Office {
             return overdue;
         }
         let (now, facts) = (self.clock.now(), self.store.facts());
-        let cut = last_cut(now, self.config.crl.daily_second().unwrap_or(0));
+        let cut = last_cut(now, daily_second(self));
         for authority in &self.profile.authorities {
+            // The facts are of the whole journal: without sets none was ever begun, and none is late.
             let Some(sets) = facts.crl_sets.get(&authority.id) else { continue };
             let name = || authority.name.clone();
             if sets.published_scheduled.is_some_and(|set| set.recorded_at < cut) && now.since(cut) > OVERDUE {
                 overdue.push(Overdue::Set(name(), cut));
             }
-            let ends = self.served_set(authority.id).map(|set| set.next_update);
-            overdue.extend(ends.filter(|ends| *ends <= now).map(|ends| Overdue::Expired(name(), ends)));
+            match self.served_set(authority.id).map(|set| set.next_update) {
+                Some(ends) if ends <= now => overdue.push(Overdue::Expired(name(), ends)),
+                None if sets.published.is_some() => overdue.push(Overdue::NotServed(name())),
+                Some(_) | None => {}
+            }
         }
         overdue
     }
@@ -328,6 +336,11 @@ impl Heartbeat {
         let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         last.map(|last| last.elapsed()).filter(|silent| *silent > SILENCE_MAX)
     }
+}
+
+/// When the day's set is cut, in seconds after midnight. The settings were checked at the start.
+fn daily_second(office: &Office) -> u32 {
+    office.config.crl.daily_second().unwrap_or(0)
 }
 
 /// The last instant, not after `now`, at which the clock in Japan showed `daily` seconds after
