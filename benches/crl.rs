@@ -30,7 +30,8 @@ use rcgen::{
 };
 use ring::digest;
 use sekisho::crl::{
-    Audit, CrlNumber, Entries, Expected, Layout, Scope, Selection, SetPlan, SignedCrl, gate, tbs_cert_list,
+    Audit, CrlNumber, Entries, Expected, Layout, Previous, Scope, Selection, SetPlan, SignedCrl, gate,
+    tbs_cert_list,
 };
 use sekisho::der::UnixTime;
 use sekisho::pki::{
@@ -209,7 +210,7 @@ impl Ca {
         let selection = Selection::complete(plan);
         let mut audit = Audit::begin(crl.der(), AuthorityId(1), Scope::FULL, selection, None).unwrap();
         each_record(entries, |record| audit.add(record));
-        let expected = Expected { plan: &plan, scope: Scope::FULL, previous: None };
+        let expected = Expected { plan: &plan, scope: Scope::FULL, previous: Previous::First };
         let facts = gate(crl.der(), &self.issuer, &expected, &audit.finish().unwrap()).unwrap();
         assert_eq!(facts.entries(), entries);
         (start.elapsed(), crl.der().len())

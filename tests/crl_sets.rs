@@ -16,15 +16,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use sekisho::config::Config;
-use sekisho::crl::{Catalogue, CrlKind, Row};
+use sekisho::crl::{Catalogue, CrlKind, CrlNumber, Row};
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, Asked, Comparison, Keeper, Office, OfficeError, Overdue, Place, Selector, Spelling,
-    SubjectKeySource, Wish,
+    self, Application, Asked, Comparison, Keeper, Office, OfficeError, Overdue, Place, Selector,
+    Spelling, SubjectKeySource, Wish,
 };
-use sekisho::pki::{AuthorityId, CertificateKind, Partition, RevocationReason};
+use sekisho::pki::{AuthorityId, CertificateKind, HashAlgorithm, Partition, RevocationReason};
 use sekisho::record::{Actor, Event, Origin, Position};
-use sekisho::store::Clock;
+use sekisho::store::{Clock, Records};
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
@@ -125,12 +125,46 @@ impl World {
         names(&self.data.crl().join("sets"))
     }
 
-    /// As after some records were lost: the served set had more entries than the next will have.
-    fn claim_more_entries(&self) {
-        let path = self.data.crl().join("index.json");
-        let mut served = self.catalogue();
-        served.crls.iter_mut().filter(|row| row.kind == CrlKind::Full).for_each(|row| row.entries += 5);
-        fs::write(path, serde_json::to_vec(&served).unwrap()).unwrap();
+    /// As after some records were lost: the last set that the journal says was published had `more`
+    /// entries than there are. Its directory holds nothing but its catalogue; the name of the set.
+    fn claim_entries(&self, more: u64) -> String {
+        let own = self.sets().into_iter().max().unwrap();
+        let mut own = self.own_catalogue(&own);
+        let begun = self.journal(Event::CrlSetBegun { authorities: ALL.to_vec(), scheduled: false });
+        own.number = CrlNumber::new(self.office.store().epoch(), begun);
+        (own.set, own.position) = (own.number.to_string(), begun.0);
+        // Deltas are none of a complete set that is cut between.
+        own.crls.retain(|row| row.kind != CrlKind::Delta);
+        own.crls.iter_mut().filter(|row| row.kind == CrlKind::Full).for_each(|row| row.entries += more);
+        let json = serde_json::to_vec(&own).unwrap();
+        let directory = self.data.crl().join("sets").join(&own.set);
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("index.json"), &json).unwrap();
+        let sha256 = HashAlgorithm::Sha256.digest(&json).try_into().unwrap();
+        self.journal(Event::CrlSetPublished { begun, catalogue_sha256: sha256 });
+        own.set
+    }
+
+    fn own_catalogue(&self, set: &str) -> Catalogue {
+        let path = self.data.crl().join("sets").join(set).join("index.json");
+        serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    }
+
+    fn journal(&self, event: Event) -> Position {
+        let decide = Box::new(move |_: &Records<'_>, _| Ok(vec![event.clone()]));
+        self.office.store().submit_wait(Origin::service(), decide).unwrap().position
+    }
+
+    fn remove_set(&self, set: &str) {
+        fs::remove_dir_all(self.data.crl().join("sets").join(set)).unwrap();
+    }
+
+    fn index(&self) -> PathBuf {
+        self.data.crl().join("index.json")
+    }
+
+    fn fails(&self) -> OfficeError {
+        self.office.publish(&ALL, true).unwrap_err()
     }
 }
 
@@ -251,7 +285,7 @@ fn a_set_smaller_than_can_be_explained_waits_for_an_operator() {
     let card = world.issue(CertificateKind::CardSign);
     world.change(&card, revoke(RevocationReason::Superseded));
     world.office.publish(&ALL, true).unwrap();
-    world.claim_more_entries();
+    let claimed = world.claim_entries(5);
     let before = world.catalogue();
     let error = world.office.publish(&ALL, true).unwrap_err();
     let OfficeError::HeldBack { set, finding } = &error else { panic!("{error}") };
@@ -283,15 +317,16 @@ fn a_set_smaller_than_can_be_explained_waits_for_an_operator() {
     assert_eq!(released, Some(("uid:1000".to_owned(), finding.clone(), reason)));
     assert!(matches!(release(set, "again"), Err(OfficeError::NotHeldBack(_))));
     world.office.publish(&ALL, true).unwrap();
+    world.remove_set(&claimed);
 }
 
 #[test]
 fn what_waits_is_dropped_when_a_set_comes_out_and_not_let_go_when_it_was_touched_or_is_old() {
     let world = World::new();
     world.office.publish(&ALL, true).unwrap();
+    let claimed = world.claim_entries(5);
     let held = || {
-        world.claim_more_entries();
-        world.office.publish(&ALL, true).unwrap_err();
+        world.fails();
         world.office.held_back().unwrap().unwrap().set
     };
     let first = held();
@@ -306,10 +341,9 @@ fn what_waits_is_dropped_when_a_set_comes_out_and_not_let_go_when_it_was_touched
     world.pass(2 * DAY + 1);
     let old = world.office.release_set(&third, "reason", Origin::service()).unwrap_err();
     assert!(old.to_string().contains("was valid until"), "{old}");
-    // The catalogue as it was: the next set can be explained.
-    let own = world.office.served_catalogue().unwrap().unwrap().set;
-    fs::copy(world.data.crl().join("sets").join(own).join("index.json"), world.data.crl().join("index.json"))
-        .unwrap();
+    // The next set can be explained.
+    world.remove_set(&claimed);
+    let claimed = world.claim_entries(0);
     world.office.publish(&ALL, true).unwrap();
     assert_eq!(world.office.held_back().unwrap(), None);
     let open = world.events().iter().fold(0_i64, |open, (_, event)| match event {
@@ -318,6 +352,157 @@ fn what_waits_is_dropped_when_a_set_comes_out_and_not_let_go_when_it_was_touched
         _ => open,
     });
     assert_eq!(open, 0, "each set begun came out or was given up");
+    world.remove_set(&claimed);
+}
+
+/// The catalogue of what is served is made of what the journal vouches for: losing it costs nothing,
+/// and hides nothing.
+#[test]
+fn a_lost_catalogue_switches_no_check_off_and_is_made_again() {
+    let mut world = World::new();
+    let card = world.issue(CertificateKind::CardSign);
+    world.change(&card, revoke(RevocationReason::Superseded));
+    world.office.publish(&ALL, true).unwrap();
+    world.change(&world.issue(CertificateKind::CardAuth), revoke(RevocationReason::Superseded));
+    world.office.publish_deltas(&ALL).unwrap();
+    let before = world.catalogue();
+
+    // At the next publication, also of one authority.
+    fs::remove_file(world.index()).unwrap();
+    let sign = world.office.publish(&[SIGN], false).unwrap().number.to_string();
+    let after = world.catalogue();
+    assert!(after.crls.iter().any(|row| row.set == sign));
+    let replaced = |row: &Row| row.authority == "sign" && row.kind != CrlKind::Delta;
+    for (catalogue, other) in [(&before, &after), (&after, &before)] {
+        assert!(catalogue.crls.iter().all(|row| replaced(row) || other.crls.contains(row)));
+    }
+    // And at a start.
+    fs::remove_file(world.index()).unwrap();
+    world.restart();
+    assert_eq!(world.catalogue().crls.len(), after.crls.len());
+    assert!(world.catalogue().crls.iter().all(|row| after.crls.contains(row)));
+    assert_eq!(world.office.unready(), Vec::<String>::new());
+
+    // Records are lost, and it too.
+    world.office.publish(&ALL, true).unwrap();
+    let after = world.catalogue();
+    let claimed = world.claim_entries(5);
+    fs::remove_file(world.index()).unwrap();
+    let error = world.fails();
+    assert!(
+        matches!(&error, OfficeError::HeldBack { finding, .. } if finding.contains("after 6")),
+        "{error}"
+    );
+    // Whatever it says.
+    for text in [&b"{}"[..], &serde_json::to_vec(&after).unwrap()] {
+        fs::write(world.index(), text).unwrap();
+        let error = world.fails().to_string();
+        assert!(error.contains("index.json") || error.contains("after 6"), "{error}");
+    }
+    world.remove_set(&claimed);
+    world.claim_entries(0);
+    world.office.publish(&ALL, true).unwrap();
+    world.remove_set(&world.sets().into_iter().rev().nth(1).unwrap());
+}
+
+#[test]
+fn a_set_after_one_that_is_lost_waits_for_an_operator() {
+    let mut world = World::new();
+    world.issue(CertificateKind::CardSign);
+    let lost = world.office.publish(&ALL, true).unwrap().number.to_string();
+    for index in [true, false] {
+        let last = world.catalogue().set;
+        world.remove_set(&last);
+        if index {
+            fs::remove_file(world.index()).unwrap();
+        }
+        world.restart();
+        let overdue = world.office.overdue();
+        assert!(overdue.contains(&Overdue::NotServed("sign".to_owned())), "{overdue:?}");
+        let error = world.fails();
+        let OfficeError::HeldBack { set, finding } = &error else { panic!("{error}") };
+        let told = "sign: whether entries are lost cannot be told";
+        assert!(finding.starts_with(told) && finding.contains("its catalogue is missing"), "{finding}");
+        let waiting = world.office.held_back().unwrap().unwrap();
+        assert_eq!(waiting.findings.len(), ALL.len(), "one for each authority");
+        world.office.release_set(set, "the disk was lost", Origin::service()).unwrap();
+        assert_eq!(world.catalogue().set, *set);
+        assert_eq!(world.office.unready(), Vec::<String>::new());
+        world.office.publish(&ALL, true).unwrap();
+    }
+    // One that is there and is another.
+    let last = world.catalogue().set;
+    assert_ne!(last, lost);
+    let path = world.data.crl().join("sets").join(&last).join("index.json");
+    let own = fs::read_to_string(&path).unwrap();
+    fs::write(&path, own.replace("full", "fuII")).unwrap();
+    let error = world.fails().to_string();
+    assert!(error.contains("not the one that the journal names"), "{error}");
+    fs::write(&path, own).unwrap();
+    world.office.publish(&ALL, true).unwrap();
+}
+
+#[test]
+fn a_set_that_waits_and_cannot_be_read_is_told_and_stays() {
+    let mut world = World::new();
+    world.office.publish(&ALL, true).unwrap();
+    let claimed = world.claim_entries(5);
+    let OfficeError::HeldBack { set, .. } = world.fails() else { panic!() };
+    let catalogue = world.data.crl().join("held-back").join(&set).join("index.json");
+    let own = fs::read(&catalogue).unwrap();
+    let begun = *world.office.store().facts().open_crl_sets.keys().next().unwrap();
+    for broken in [Some(&b"{"[..]), None] {
+        match broken {
+            Some(octets) => fs::write(&catalogue, octets).unwrap(),
+            None => fs::remove_file(&catalogue).unwrap(),
+        }
+        let error = world.office.held_back().unwrap_err().to_string();
+        assert!(error.contains("held-back"), "{error}");
+        let error = world.office.release_set(&set, "reason", Origin::service()).unwrap_err().to_string();
+        assert!(error.contains("held-back"), "{error}");
+        world.restart();
+        assert!(world.office.store().facts().open_crl_sets.contains_key(&begun), "it is not given up");
+        assert!(catalogue.parent().unwrap().join("sign").exists());
+        let told = world.office.unready();
+        assert!(told.iter().any(|reason| reason.contains("held-back")), "{told:?}");
+    }
+    // Put back, it can be let go.
+    fs::write(&catalogue, own).unwrap();
+    world.office.release_set(&set, "reason", Origin::service()).unwrap();
+    assert_eq!(world.office.unready(), Vec::<String>::new());
+
+    // Unreadable, it is out of date all the same when another comes out.
+    world.remove_set(&claimed);
+    let claimed = world.claim_entries(5);
+    let OfficeError::HeldBack { set, .. } = world.fails() else { panic!() };
+    fs::write(world.data.crl().join("held-back").join(&set).join("index.json"), b"{").unwrap();
+    world.remove_set(&claimed);
+    let claimed = world.claim_entries(0);
+    world.office.publish(&ALL, true).unwrap();
+    assert_eq!(world.office.held_back().unwrap(), None);
+    assert!(world.office.store().facts().open_crl_sets.is_empty());
+    world.remove_set(&claimed);
+}
+
+#[test]
+fn a_served_crl_whose_file_is_gone_is_told_until_another_is_served() {
+    let mut world = World::new();
+    world.issue(CertificateKind::CardAuth);
+    world.office.publish(&ALL, true).unwrap();
+    let file = world.file(&world.row("auth", CrlKind::Partition));
+    fs::remove_file(&file).unwrap();
+    // Another authority's set does not hide it.
+    world.office.publish(&[SIGN], true).unwrap();
+    assert!(world.catalogue().crls.iter().any(|row| world.file(row) == file));
+    let told = world.office.unready();
+    assert!(told.iter().any(|reason| reason.contains("auth/1/13221.crl")), "{told:?}");
+    world.restart();
+    assert_eq!(world.office.next_update(AUTH), None, "a new set is due");
+    Keeper::new(Arc::clone(&world.office)).look();
+    assert_eq!(world.office.unready(), Vec::<String>::new());
+    let lost = file.ancestors().nth(3).unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+    assert!(world.office.next_update(AUTH).is_some() && world.row("auth", CrlKind::Partition).set != lost);
+    world.remove_set(&lost);
 }
 
 #[test]

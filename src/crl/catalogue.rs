@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CrlFacts, CrlNumber, Previous, Scope, SetPlan, file_name};
+use super::{CrlFacts, CrlNumber, Scope, SetPlan, file_name};
 use crate::der::UnixTime;
 use crate::pki::{Issuer, Name};
 use crate::record::Position;
@@ -171,16 +171,13 @@ impl Catalogue {
         self.crls.iter().all(|row| row.kind == CrlKind::Delta)
     }
 
-    /// The row of a CRL.
+    /// Entries of the CRL of a scope; none when there is no such CRL in the set. All keys of an
+    /// authority list the same, so a new key's CRL is measured by an older key's.
     #[must_use]
-    pub fn find(&self, authority: &str, generation: u8, scope: Scope<'_>) -> Option<&Row> {
+    pub fn entries(&self, authority: &str, scope: Scope<'_>) -> Option<u64> {
         let (kind, partition) = kind_and_partition(scope);
-        self.crls.iter().find(|row| {
-            row.authority == authority
-                && row.generation == generation
-                && row.kind == kind
-                && row.partition == partition
-        })
+        let of = |row: &&Row| row.authority == authority && row.kind == kind && row.partition == partition;
+        self.crls.iter().filter(of).map(|row| row.entries).max()
     }
 }
 
@@ -221,16 +218,6 @@ impl Row {
             bytes: facts.bytes(),
             sha256: hex(&facts.sha256()),
             stored: Stored::default(),
-        }
-    }
-
-    /// What the next gate must know of this CRL.
-    #[must_use]
-    pub fn previous(&self) -> Previous {
-        Previous {
-            number: self.number,
-            entries: Some(self.entries),
-            this_update: self.this_update.parse().ok(),
         }
     }
 }

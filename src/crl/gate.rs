@@ -13,20 +13,58 @@ pub struct Expected<'a> {
     pub plan: &'a SetPlan,
     /// Its scope.
     pub scope: Scope<'a>,
-    /// The CRL published before it in this scope.
-    pub previous: Option<Previous>,
+    /// What the authority published before it.
+    pub previous: Previous,
 }
 
-/// What is known of the CRL published before.
+/// What is known of the CRLs that an authority published before. That there are none, and that it
+/// cannot be told what was in them, are two things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Previous {
-    /// Its number.
-    pub number: CrlNumber,
-    /// How many entries it had; none where a fall means nothing: of a delta, and of a CRL that an
-    /// operator lets go although it is smaller.
-    pub entries: Option<u64>,
-    /// Its thisUpdate; none when the clock was released since, and time may have gone back.
-    pub this_update: Option<UnixTime>,
+pub enum Previous {
+    /// There are none: the journal says so.
+    First,
+    /// There are some.
+    After {
+        /// The highest number among them.
+        number: CrlNumber,
+        /// The latest thisUpdate among them; none when the clock was released since, and time may
+        /// have gone back.
+        this_update: Option<UnixTime>,
+        /// How many entries the last complete one had in this scope.
+        size: Size,
+    },
+}
+
+/// How many entries a CRL may not fall below, but for those that rightly left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// The CRL before it had so many.
+    Entries(u64),
+    /// A fall means nothing: of a delta, of the first CRL of a partition, and of a CRL that an
+    /// operator may let go.
+    Free,
+    /// There was a CRL before it, and how many it had cannot be told.
+    Unknown(Untold),
+}
+
+/// Why it cannot be told what was in the set published before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Untold {
+    /// Its catalogue is gone.
+    #[error("its catalogue is missing")]
+    Missing,
+    /// Its catalogue is not the one whose SHA-256 is in the journal.
+    #[error("its catalogue is not the one that the journal names")]
+    Altered,
+    /// Its catalogue cannot be read.
+    #[error("its catalogue cannot be read")]
+    Unreadable,
+    /// The journal names its catalogue, and no CRL of this scope is in it.
+    #[error("no CRL of this scope is in its catalogue")]
+    NoRow,
+    /// It is served, and the journal does not know that it was published.
+    #[error("the journal does not know that it was published")]
+    Unrecorded,
 }
 
 /// What was read in a CRL that passed; made by [`gate`] alone.
@@ -60,9 +98,7 @@ pub fn gate(
     if sha256(list.revoked_certificates) != share.sha256 {
         return Err(GateError::Altered);
     }
-    if let Some(previous) = expected.previous {
-        check_succession(number, list.this_update, previous, share)?;
-    }
+    check_succession(number, list.this_update, expected.previous, share)?;
     Ok(CrlFacts {
         number,
         this_update: list.this_update,
@@ -71,6 +107,17 @@ pub fn gate(
         bytes: count(bytes.len()),
         sha256: sha256(bytes),
     })
+}
+
+impl Previous {
+    /// The same for a CRL that an operator may let go whatever its size.
+    #[must_use]
+    pub const fn whatever_the_size(self) -> Self {
+        match self {
+            Self::First => Self::First,
+            Self::After { number, this_update, .. } => Self::After { number, this_update, size: Size::Free },
+        }
+    }
 }
 
 impl CrlFacts {
@@ -200,18 +247,21 @@ fn check_succession(
     previous: Previous,
     share: Share,
 ) -> Result<(), GateError> {
+    let Previous::After { number: before, this_update: earliest, size } = previous else { return Ok(()) };
+    if number <= before {
+        return Err(GateError::NumberNotRising { number, previous: before });
+    }
+    if let Some(earliest) = earliest.filter(|earliest| this_update < *earliest) {
+        return Err(GateError::Earlier { this_update, previous: earliest });
+    }
     let Share { count: entries, departed, .. } = share;
-    if number <= previous.number {
-        return Err(GateError::NumberNotRising { number, previous: previous.number });
+    match size {
+        Size::Entries(previous) if entries.saturating_add(departed) < previous => {
+            Err(GateError::Shrunk { entries, previous, departed })
+        }
+        Size::Unknown(why) => Err(GateError::PreviousUnknown(why)),
+        Size::Entries(_) | Size::Free => Ok(()),
     }
-    if let Some(before) = previous.this_update.filter(|before| this_update < *before) {
-        return Err(GateError::Earlier { this_update, previous: before });
-    }
-    if previous.entries.is_some_and(|before| entries.saturating_add(departed) < before) {
-        let previous = previous.entries.unwrap_or_default();
-        return Err(GateError::Shrunk { entries, previous, departed });
-    }
-    Ok(())
 }
 
 fn count(len: usize) -> u64 {

@@ -1,6 +1,6 @@
 //! What the gate may find.
 
-use super::CrlNumber;
+use super::{CrlNumber, Untold};
 use crate::der::{DerError, UnixTime};
 use crate::pki::SerialNumber;
 
@@ -121,13 +121,17 @@ pub enum GateError {
         /// How many have rightly left.
         departed: u64,
     },
+    /// Whether it is smaller than before cannot be told.
+    #[error("whether entries are lost cannot be told: of the CRL set published before, {0}")]
+    PreviousUnknown(Untold),
 }
 
 impl GateError {
     /// True for what may be right all the same, and an operator may let go with a reason: the CRL
-    /// says what the records say, and nothing here can explain why that is less than before.
+    /// says what the records say, and nothing here can explain why that is less than before, or tell
+    /// whether it is.
     #[must_use]
     pub const fn is_releasable(&self) -> bool {
-        matches!(self, Self::Shrunk { .. })
+        matches!(self, Self::Shrunk { .. } | Self::PreviousUnknown(_))
     }
 }

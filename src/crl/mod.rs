@@ -28,7 +28,7 @@ pub use audit::{Audit, Audited};
 pub use catalogue::{Base, Catalogue, CrlKind, NameText, Row, Stored};
 pub use certificate_list::signed_part;
 pub use entries::{Encoder, Entries, Layout};
-pub use gate::{CrlFacts, Expected, Previous, gate};
+pub use gate::{CrlFacts, Expected, Previous, Size, Untold, gate};
 pub use gate_error::GateError;
 pub use number::CrlNumber;
 pub use plan::SetPlan;

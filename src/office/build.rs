@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::before::Before;
 use super::stored;
 use super::{LiveGeneration, Office, OfficeError};
 use crate::crl::{
-    Audit, Audited, Catalogue, CrlKind, CrlNumber, Encoder, Entries, Expected, GateError, Layout, Previous,
-    Row, Scope, Selection, SetPlan, SignedCrl, file_name, gate, tbs_cert_list,
+    Audit, Audited, CrlNumber, Encoder, Entries, Expected, GateError, Layout, Row, Scope, Selection, SetPlan,
+    SignedCrl, file_name, gate, tbs_cert_list,
 };
 use crate::pki::{AuthorityId, Name, Partition};
 
@@ -25,12 +26,8 @@ pub(super) struct OfAuthority<'a> {
     pub(super) live: &'a [Arc<LiveGeneration>],
     /// The partitions it has, by the names in certificates.
     pub(super) points: &'a [(Partition, Name)],
-    /// The set that was published before.
-    pub(super) previous: Option<&'a Catalogue>,
-    /// Everything being served.
-    pub(super) served: Option<&'a Catalogue>,
-    /// True when the clock was released since `previous`: thisUpdate may go back.
-    pub(super) set_back: bool,
+    /// What was published before.
+    pub(super) before: &'a Before,
     /// Where the files go, before anybody is served from there.
     pub(super) directory: &'a Path,
     /// What the gate found that an operator may let go.
@@ -134,7 +131,7 @@ impl OfAuthority<'_> {
 
     /// Holds what the first key signed against the records, read anew.
     fn audit(&self, contents: &[Content], signed: &[SignedCrl]) -> Result<Vec<Audited>, OfficeError> {
-        let previous = self.previous.and_then(Catalogue::plan);
+        let previous = self.before.plan();
         let begun = contents.iter().zip(signed).map(|(content, signed)| {
             let (scope, selection) = (content.whole(None), content.selection);
             // A delta has no size to fall from.
@@ -180,13 +177,22 @@ impl OfAuthority<'_> {
     ) -> Result<Row, OfficeError> {
         let issuer = &live.issuer;
         let plan = content.selection.plan();
-        let mut expected = Expected { plan, scope, previous: self.previous_of(live, scope) };
+        let mut expected = Expected { plan, scope, previous: self.before.previous(&live.authority, scope) };
         let file = format!("{}/{}/{}", live.authority, issuer.generation, file_name(scope));
         let facts = match gate(der, issuer, &expected, audited) {
             // An operator may let it go: it is made all the same, and laid aside.
             Err(error) if error.is_releasable() => {
-                self.findings.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{file}: {error}"));
-                expected.previous = expected.previous.map(|before| Previous { entries: None, ..before });
+                // What was lost of the set before concerns all CRLs of the authority alike.
+                let found = match error {
+                    GateError::PreviousUnknown(_) => format!("{}: {error}", live.authority),
+                    _ => format!("{file}: {error}"),
+                };
+                let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
+                if !findings.contains(&found) {
+                    findings.push(found);
+                }
+                drop(findings);
+                expected.previous = expected.previous.whatever_the_size();
                 gate(der, issuer, &expected, audited)
             }
             gated => gated,
@@ -195,24 +201,6 @@ impl OfAuthority<'_> {
         let path: PathBuf = self.directory.join(file);
         let stored = stored::write(&self.office.disk, &path, der)?;
         Ok(Row { stored, ..Row::new(&live.authority, issuer, scope, &facts) })
-    }
-
-    /// The CRL that this one follows in its scope. The full CRL and its deltas share their numbers,
-    /// so either follows the later of both.
-    fn previous_of(&self, live: &LiveGeneration, scope: Scope<'_>) -> Option<Previous> {
-        let (served, generation) = (self.served?, live.issuer.generation.number());
-        let same = served.find(&live.authority, generation, scope).map(Row::previous);
-        let number = if matches!(scope, Scope::Full { .. } | Scope::Delta { .. }) {
-            let by_key = |row: &&Row| row.authority == live.authority && row.generation == generation;
-            let whole = |row: &&Row| matches!(row.kind, CrlKind::Full | CrlKind::Delta);
-            served.crls.iter().filter(by_key).filter(whole).map(|row| row.number).max()?
-        } else {
-            same?.number
-        };
-        // A delta has no size to fall from.
-        let entries = same.and_then(|same| same.entries).filter(|_| !matches!(scope, Scope::Delta { .. }));
-        let this_update = same.and_then(|same| same.this_update).filter(|_| !self.set_back);
-        Some(Previous { number, entries, this_update })
     }
 }
 

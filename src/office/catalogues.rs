@@ -1,16 +1,14 @@
 //! The catalogues on disk: of what is served, and of each set that is kept.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::authorities::sha256;
 use super::data::DataDir;
 use super::{Office, OfficeError};
-use crate::crl::{Catalogue, CrlKind, CrlNumber, Row, SetPlan};
+use crate::crl::{Catalogue, CrlKind, CrlNumber, Row};
 use crate::der::UnixTime;
 use crate::pki::AuthorityId;
 use crate::record::Position;
-use crate::store::{CrlSet, Disk};
+use crate::store::Disk;
 
 /// Name of a catalogue file.
 pub(super) const CATALOGUE: &str = "index.json";
@@ -38,35 +36,6 @@ impl Office {
         read_catalogue(&self.disk, &self.data.crl().join(CATALOGUE))
     }
 
-    /// For each authority the catalogue of the complete set it is served from.
-    pub(super) fn served_catalogues(&self) -> Result<BTreeMap<AuthorityId, Catalogue>, OfficeError> {
-        let mut found = BTreeMap::new();
-        let Some(served) = self.served_catalogue()? else { return Ok(found) };
-        for authority in &self.profile.authorities {
-            let complete = |row: &&Row| row.authority == authority.name && row.kind != CrlKind::Delta;
-            let Some(row) = served.crls.iter().find(complete) else { continue };
-            if let Some(set) = self.set_catalogue(&row.set)? {
-                found.insert(authority.id, set);
-            }
-        }
-        Ok(found)
-    }
-
-    /// The plan of a set that was published for an authority, when its catalogue is there and is
-    /// the one in the journal.
-    pub(super) fn published_plan(&self, set: &CrlSet) -> Result<Option<SetPlan>, OfficeError> {
-        let number = CrlNumber::new(self.store.epoch(), set.position);
-        let path = self.set_directory(&number.to_string()).join(CATALOGUE);
-        let Some(octets) = self.disk.read(&path)? else { return Ok(None) };
-        if sha256(&octets) != set.catalogue_sha256 {
-            return Err(OfficeError::Damaged(format!(
-                "{}: not the catalogue that was published",
-                path.display()
-            )));
-        }
-        Ok(parse_catalogue(&path, &octets)?.plan())
-    }
-
     /// The set an authority is served from.
     pub(super) fn served_set(&self, authority: AuthorityId) -> Option<ServedSet> {
         self.served.load().sets.get(&authority).copied()
@@ -90,10 +59,30 @@ impl Office {
 
     /// The sets on disk, oldest first.
     pub(super) fn sets(&self) -> Result<Vec<String>, OfficeError> {
-        let names = self.disk.list(&self.data.crl().join(SETS))?;
-        let mut numbers: Vec<u128> = names.iter().filter_map(|name| name.parse().ok()).collect();
-        numbers.sort_unstable();
-        Ok(numbers.iter().map(u128::to_string).collect())
+        Ok(kept_sets(&self.disk, &self.data)?.iter().map(CrlNumber::to_string).collect())
+    }
+
+    /// The catalogue of what is served; made again where it is lost, for all of it follows from the
+    /// journal and the sets that are kept.
+    fn standing_catalogue(&self) -> Result<Option<Catalogue>, OfficeError> {
+        Ok(self.served_catalogue()?.or_else(|| self.catalogue_made_again()))
+    }
+
+    /// Puts the catalogue of what is served back where it is lost.
+    pub(super) fn restore_served_catalogue(&self) -> Result<(), OfficeError> {
+        let path = self.data.crl().join(CATALOGUE);
+        if self.disk.len_of(&path)?.is_some() {
+            return Ok(());
+        }
+        let Some(again) = self.catalogue_made_again() else { return Ok(()) };
+        tracing::warn!(set = again.set, "the catalogue of what is served was lost, and is made again");
+        Ok(self.disk.replace(&path, &to_json(&again)?)?)
+    }
+
+    /// True when there is no file of a CRL; an error when that cannot be told.
+    fn is_gone(&self, row: &Row) -> Result<bool, OfficeError> {
+        let Some(path) = self.crl_path(row) else { return Ok(true) };
+        Ok(self.disk.len_of(&path)?.is_none())
     }
 
     /// The rows being served once `own` is: its own, and what it does not replace.
@@ -104,7 +93,7 @@ impl Office {
             let mut of = of.filter(|own| (own.kind == CrlKind::Delta) == (row.kind == CrlKind::Delta));
             of.next().is_some()
         };
-        let Some(standing) = self.served_catalogue()? else { return Ok(own.clone()) };
+        let Some(standing) = self.standing_catalogue()? else { return Ok(own.clone()) };
         // What is said of all is said of the newest complete set.
         let rows = standing.crls.clone();
         let mut merged = own.clone();
@@ -114,22 +103,43 @@ impl Office {
         }
         // Nor deltas from a time that is yet to come: the clock was released since.
         let yet_to_come = |row: &Row| row.kind == CrlKind::Delta && row.this_update > own.this_update;
-        for row in rows.into_iter().filter(|row| !yet_to_come(row)) {
-            let path = self.crl_path(&row);
-            if !replaced(&row) && path.is_some_and(|path| matches!(self.disk.len_of(&path), Ok(Some(_)))) {
-                merged.crls.push(row);
+        for row in rows.into_iter().filter(|row| !yet_to_come(row) && !replaced(row)) {
+            // One whose file is gone, or cannot be looked at, stays too: as long as it is named, its
+            // authority counts as not served, and that is told until another set comes out. But
+            // deltas may be cut no more; while they are, others come at once.
+            if row.kind == CrlKind::Delta && matches!(self.is_gone(&row), Ok(true)) {
+                tracing::error!(
+                    url = row.url,
+                    "the file of published deltas is gone: they are no longer named"
+                );
+                continue;
             }
+            merged.crls.push(row);
         }
         merged.crls.sort_by(|a, b| (&a.authority, a.generation).cmp(&(&b.authority, b.generation)));
         Ok(merged)
     }
 }
 
-/// The position of the newest CRL being served; 0 before the first.
+/// The position of the newest CRL that is served or kept; 0 before the first, and where all of
+/// `crl/` was removed: there is nothing then to hold the journal against.
 pub(super) fn published_position(disk: &Disk, data: &DataDir) -> Result<Position, OfficeError> {
     let served = read_catalogue(disk, &data.crl().join(CATALOGUE))?;
-    let numbers = served.iter().flat_map(|served| &served.crls).map(|row| row.number);
-    Ok(numbers.max().and_then(CrlNumber::parts).map(|(_, position)| position).unwrap_or_default())
+    let served = served.iter().flat_map(|served| &served.crls).map(|row| row.number);
+    // A set is begun in the journal before anything of it is on the disk.
+    let newest = served.chain(kept_sets(disk, data)?).max();
+    Ok(newest.and_then(CrlNumber::parts).map(|(_, position)| position).unwrap_or_default())
+}
+
+/// The numbers of the sets on disk, rising.
+pub(super) fn kept_sets(disk: &Disk, data: &DataDir) -> Result<Vec<CrlNumber>, OfficeError> {
+    // The directory is made with the first set: absent and empty are the same. Whether a set that
+    // was published is missing, the journal says.
+    let names = disk.list(&data.crl().join(SETS))?;
+    // Other names are no sets.
+    let mut numbers: Vec<CrlNumber> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
 pub(super) fn to_json(catalogue: &Catalogue) -> Result<Vec<u8>, OfficeError> {
@@ -140,8 +150,8 @@ pub(super) fn read_catalogue(disk: &Disk, path: &Path) -> Result<Option<Catalogu
     disk.read(path)?.map(|octets| parse_catalogue(path, &octets)).transpose()
 }
 
-fn parse_catalogue(path: &Path, octets: &[u8]) -> Result<Catalogue, OfficeError> {
+pub(super) fn parse_catalogue(path: &Path, octets: &[u8]) -> Result<Catalogue, OfficeError> {
     serde_json::from_slice(octets).map_err(|error| {
-        OfficeError::Damaged(format!("{}: {error}; remove it, a new set is cut at start", path.display()))
+        OfficeError::Damaged(format!("{}: {error}; remove it: it is made again", path.display()))
     })
 }

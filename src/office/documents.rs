@@ -134,24 +134,30 @@ impl Office {
         self.serve_files()
     }
 
-    /// Reads what is published and tells whoever serves it. CRLs whose files are gone are left
-    /// out, and their authority counts as not served: the schedule then cuts a new set.
+    /// Reads what is published and tells whoever serves it. CRLs whose files are gone, or cannot be
+    /// looked at, are left out and told of, and their authority, or its deltas, count as not served:
+    /// the schedule then cuts others.
     pub(super) fn serve_files(&self) -> Result<(), OfficeError> {
+        if let Err(error) = self.restore_served_catalogue() {
+            // What is read next fails too, or the next publication tries again.
+            tracing::error!(%error, "the catalogue of what is served is lost, and cannot be made again");
+        }
         let mut files = self.ca_files();
         let mut served = Served::default();
+        let mut lost = BTreeMap::new();
         if let Some(catalogue) = self.served_catalogue()? {
-            let mut lost = BTreeSet::new();
             for row in &catalogue.crls {
                 match self.current_files(row) {
                     Ok(row_files) => files.extend(row_files),
                     Err(error) => {
                         tracing::error!(%error, "a published CRL is gone: a new set will be cut");
-                        lost.insert(row.authority.as_str());
+                        lost.entry(part(row)).or_insert_with(|| format!("{}: {error}", row.url));
                     }
                 }
             }
             served = self.served_of(&catalogue, &lost)?;
             files.push(self.catalogue_file()?);
+            self.note_lost(&lost);
         }
         self.served.store(Arc::new(served));
         let sets = self.public_sets()?;
@@ -159,6 +165,16 @@ impl Office {
             watcher(&Published { files, sets });
         }
         Ok(())
+    }
+
+    /// Published CRLs that are not served are told of until all are.
+    fn note_lost(&self, lost: &BTreeMap<(&str, bool), String>) {
+        const KEY: &str = "lost CRLs";
+        let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        match lost.values().next() {
+            None => drop(alarms.remove(KEY)),
+            Some(first) => drop(alarms.insert(KEY, format!("a published CRL is not served: {first}"))),
+        }
     }
 
     /// The sets on disk: each is read once.
@@ -197,9 +213,14 @@ impl Office {
     }
 
     /// What is served of each authority that has lost nothing.
-    fn served_of(&self, catalogue: &Catalogue, lost: &BTreeSet<&str>) -> Result<Served, OfficeError> {
+    fn served_of(
+        &self,
+        catalogue: &Catalogue,
+        lost: &BTreeMap<(&str, bool), String>,
+    ) -> Result<Served, OfficeError> {
         let mut served = Served::default();
-        for row in catalogue.crls.iter().filter(|row| !lost.contains(row.authority.as_str())) {
+        for row in catalogue.crls.iter().filter(|row| !lost.contains_key(&part(row))) {
+            // Nobody is answered for it, and nothing is cut for it; its file is served, and check tells.
             let Some(authority) = self.profile.authority_named(&row.authority) else { continue };
             if row.kind == CrlKind::Delta {
                 served.deltas.insert(authority.id);
@@ -300,6 +321,11 @@ impl Office {
         });
         files.collect()
     }
+}
+
+/// What of its authority a CRL belongs to: its deltas, or all else.
+fn part(row: &Row) -> (&str, bool) {
+    (&row.authority, row.kind == CrlKind::Delta)
 }
 
 /// A CRL of a set, as DER and as PEM; none when its row is damaged.

@@ -7,6 +7,7 @@
 mod agreement;
 mod archived;
 mod authorities;
+mod before;
 mod behind;
 mod build;
 mod cards;

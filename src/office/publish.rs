@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::authorities::sha256;
+use super::before::Before;
 use super::build::{Content, OfAuthority};
 use super::catalogues::{CATALOGUE, CATALOGUE_SIGNATURE, SETS, to_json};
 use super::settle::UNSETTLED;
@@ -21,7 +22,7 @@ use crate::crl::{Base, Catalogue, CrlKind, CrlNumber, Row, SetPlan};
 use crate::der::UnixTime;
 use crate::issue::IssueError;
 use crate::pki::{AuthorityId, Name, Partition};
-use crate::record::{Event, Origin, Position};
+use crate::record::{Event, Origin};
 use crate::sync::lower_priority;
 
 /// Niceness of building: on a core that answering needs, a tenth of it (weight 110 beside 1024).
@@ -178,7 +179,7 @@ impl Office {
         let mut bases = BTreeMap::new();
         if kind != Kind::OnDemand && self.config.crl.delta_minutes > 0 {
             for authority in &authorities {
-                bases.extend(self.base(*authority)?.map(|base| (*authority, base)));
+                bases.extend(self.base(*authority).map(|base| (*authority, base)));
             }
         }
         if kind == Kind::Deltas {
@@ -220,15 +221,15 @@ impl Office {
         Ok(Begun { kind, plan, authorities, bases })
     }
 
-    /// The plan of the last scheduled set of an authority.
-    fn base(&self, authority: AuthorityId) -> Result<Option<SetPlan>, OfficeError> {
+    /// The plan of the last scheduled set of an authority. None also when its catalogue is lost: that
+    /// is told, and deltas to the next day's set follow.
+    fn base(&self, authority: AuthorityId) -> Option<SetPlan> {
         let facts = self.store.facts();
         let set = facts.crl_sets.get(&authority).and_then(|sets| sets.published_scheduled);
-        let plan = set.map(|set| self.published_plan(&set)).transpose();
-        Ok(plan
-            .inspect_err(|error| tracing::warn!(%error, "no deltas until the next day's set"))
-            .unwrap_or_default()
-            .flatten())
+        let vouched = set.map(|set| self.vouched_set(&set)).transpose();
+        let vouched =
+            vouched.inspect_err(|error| tracing::error!(%error, "no deltas until the next day's set"));
+        vouched.ok().flatten().map(|set| set.plan)
     }
 
     fn delta_validity(&self) -> Duration {
@@ -281,20 +282,15 @@ impl Office {
             }
             contents.push(Content::delta(delta, *base));
         }
-        let (previous, served) = (self.served_catalogues()?, self.served_catalogue()?);
-        let previous = previous.get(&authority);
-        let released = self.store.facts().clock_released;
-        let set_back = previous.is_some_and(|set| released > Some(Position(set.position)));
-        let points = self.distribution_points(authority)?;
+        let before = self.published_before(authority)?;
+        let points = self.distribution_points(authority, &before)?;
         let live = self.live_generations(authority);
         let of = OfAuthority {
             office: self,
             authority,
             live: &live,
             points: &points,
-            previous,
-            served: served.as_ref(),
-            set_back,
+            before: &before,
             directory,
             findings,
         };
@@ -303,7 +299,11 @@ impl Office {
 
     /// Every partition that ever had a certificate, is about to have its first, or was opened for
     /// one that never came (a CRL that was published goes on), by the name in its certificates.
-    fn distribution_points(&self, authority: AuthorityId) -> Result<Vec<(Partition, Name)>, OfficeError> {
+    fn distribution_points(
+        &self,
+        authority: AuthorityId,
+        before: &Before,
+    ) -> Result<Vec<(Partition, Name)>, OfficeError> {
         let facts = self.store.facts();
         let known = facts.partitions.get(&authority).into_iter().flat_map(|known| known.iter().copied());
         let coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -311,7 +311,10 @@ impl Office {
         let served = self.served.load();
         let opened = served.partitions.iter().filter(|(of, ..)| *of == authority);
         let opened = opened.map(|(_, _, partition)| *partition);
-        let all: BTreeSet<Partition> = known.chain(coming).chain(opened).collect();
+        // What is served is not all of it when files are lost.
+        let of = self.authority_name(authority);
+        let all: BTreeSet<Partition> =
+            known.chain(coming).chain(opened).chain(before.partitions(&of)).collect();
         let named = all.into_iter().map(|partition| {
             let name = self.profile.distribution_point(authority, partition).ok_or_else(|| {
                 OfficeError::Damaged(format!("no municipality {partition} in the table: put its row back"))

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use super::before::last_sets;
 use super::{Office, OfficeError};
+use crate::crl::CrlNumber;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl Office {
     /// Removes the sets that are older than they are kept, those that anything served is from, or
-    /// is a delta to, excepted; how many.
+    /// is a delta to, and those that the next are measured by, excepted; how many.
     ///
     /// # Errors
     /// When what is served cannot be read, or a set not be removed.
@@ -23,6 +25,10 @@ impl Office {
             wanted.insert(row.set.clone());
             wanted.extend(row.base_number.map(|base| base.to_string()));
         }
+        // Also when the catalogue of what is served is lost.
+        let (facts, epoch) = (self.store.facts(), self.store.epoch());
+        let last = facts.crl_sets.values().flat_map(last_sets);
+        wanted.extend(last.map(|set| CrlNumber::new(epoch, set.position).to_string()));
         let kept = DAY * self.config.crl.keep_days;
         let now = self.clock.now();
         let mut removed = 0;

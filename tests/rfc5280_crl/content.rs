@@ -253,9 +253,11 @@ fn a_catalogue_row_says_what_passed_and_the_plan_comes_back() {
     let json = serde_json::to_string(&catalogue).unwrap();
     assert_eq!(serde_json::from_str::<Catalogue>(&json).unwrap(), catalogue);
     assert_eq!(catalogue.plan(), Some(plan));
-    assert_eq!(catalogue.find("sign", 2, Scope::Authority).unwrap().entries, 1);
-    assert!(catalogue.find("sign", 1, Scope::FULL).is_none());
-    assert!(catalogue.find("auth", 2, Scope::FULL).is_none());
+    assert_eq!(catalogue.entries("sign", Scope::Authority), Some(1));
+    assert_eq!(catalogue.entries("sign", kiyose()), Some(3), "whichever key signed");
+    let esashi = distribution_point("Esashi-cho");
+    let esashi = Scope::Partition { partition: ESASHI, distribution_point: &esashi };
+    assert_eq!((catalogue.entries("sign", esashi), catalogue.entries("auth", Scope::FULL)), (None, None));
 
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["set"], "281474976711656");

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use sekisho::crl::{CrlNumber, Expected, GateError, Scope, Selection, SetPlan, gate};
+use sekisho::crl::{CrlNumber, Expected, GateError, Previous, Scope, Selection, SetPlan, gate};
 use sekisho::der::UnixTime;
 use sekisho::pki::{CertStatus, CertificateKind, Revocation, RevocationReason};
 use sekisho::record::{Epoch, Position, Record};
@@ -119,7 +119,7 @@ fn rfc5280_s5_2_4_a_delta_lists_what_changed_since_its_base() {
     );
     assert_eq!(delta[&14].0, time(SINCE).seconds(), "released then");
     let audited = audited(scope(), selection, None, &lives(), &bytes).unwrap();
-    let expected = Expected { plan: &alone(), scope: scope(), previous: None };
+    let expected = Expected { plan: &alone(), scope: scope(), previous: Previous::First };
     assert_eq!(gate(&bytes, &ca(1).issuer, &expected, &audited).unwrap().entries(), 5);
     let full = told(&crl(
         ca(1),
@@ -180,7 +180,7 @@ fn the_gate_refuses_a_delta_of_another_base_and_a_base_that_hides_its_deltas() {
     let verdict = |made: Scope<'_>, expected: Scope<'_>, selection: Selection| {
         let bytes = selected(ca(1), made, selection, &lives());
         let audited = audited(expected, selection, None, &lives(), &bytes).unwrap();
-        let expected = Expected { plan: selection.plan(), scope: expected, previous: None };
+        let expected = Expected { plan: selection.plan(), scope: expected, previous: Previous::First };
         gate(&bytes, &ca(1).issuer, &expected, &audited).err()
     };
     assert_eq!(verdict(scope(), scope(), selection), None);

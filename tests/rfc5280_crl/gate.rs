@@ -1,7 +1,7 @@
 //! What the gate refuses. Every broken CRL here is properly signed, unless its signature is
 //! what is broken: only the clause in question stands between it and the world.
 
-use sekisho::crl::{CrlNumber, Expected, GateError, Previous, Scope, Selection, SetPlan, gate};
+use sekisho::crl::{CrlNumber, Expected, GateError, Previous, Scope, Selection, SetPlan, Size, Untold, gate};
 use sekisho::der::{DerError, Reader, UnixTime, Writer, tag};
 use sekisho::pki::{CertStatus, CertificateKind, RevocationReason, SignatureAlgorithm};
 use sekisho::record::{Epoch, Position, Record};
@@ -321,7 +321,7 @@ fn rfc5280_s5_2_3_the_number_is_the_planned_one_and_rises() {
     let (plan, records) = (plan(), records());
     let good = crl(ca(1), kiyose(), &plan, &records);
     let after = |previous| {
-        let previous = Some(Previous { number: previous, entries: Some(3), this_update: None });
+        let previous = Previous::After { number: previous, this_update: None, size: Size::Entries(3) };
         after_previous(&good, &plan, previous, &records)
     };
     assert_eq!(after(number(999)), None);
@@ -337,7 +337,7 @@ fn rfc5280_s5_1_2_4_time_goes_back_only_when_the_clock_was_released() {
     let good = crl(ca(1), kiyose(), &plan, &records);
     let after = |this_update| {
         let number = CrlNumber::new(Epoch::FIRST, Position(999));
-        let previous = Some(Previous { number, entries: Some(3), this_update });
+        let previous = Previous::After { number, this_update, size: Size::Entries(3) };
         after_previous(&good, &plan, previous, &records)
     };
     let later = plan.this_update.plus(std::time::Duration::from_secs(1));
@@ -446,16 +446,15 @@ fn a_crl_shrinks_only_by_what_rightly_left() {
     let then = count(yesterday);
     let this_update = Some(yesterday.this_update);
     let plan = plan();
-    let previous = Previous { number: yesterday.number, entries: Some(then), this_update };
+    let previous = Previous::After { number: yesterday.number, this_update, size: Size::Entries(then) };
     assert_eq!((then, count(plan)), (5, 3));
     let verdict = |previous, records: &[Record]| {
         let bytes = crl(ca(1), kiyose(), &plan, records);
         let audited = audited(kiyose(), Selection::complete(plan), Some(yesterday), records, &bytes).unwrap();
-        let expected = Expected { plan: &plan, scope: kiyose(), previous: Some(previous) };
+        let expected = Expected { plan: &plan, scope: kiyose(), previous };
         gate(&bytes, &ca(1).issuer, &expected, &audited).err()
     };
-    let free = Previous { entries: None, ..previous };
-    assert_eq!(verdict(free, &all[..7]), None, "let go by an operator");
+    assert_eq!(verdict(previous.whatever_the_size(), &all[..7]), None, "let go by an operator");
     let verdict = |records: &[Record]| verdict(previous, records);
     assert_eq!(verdict(&all), None);
     // Records that are lost are missing from CRL and comparison alike; only the size shows it.
@@ -464,6 +463,32 @@ fn a_crl_shrinks_only_by_what_rightly_left() {
         fewer.remove(lost);
         assert!(matches!(verdict(&fewer), Some(GateError::Shrunk { previous: 5, .. })), "{lost}");
     }
+}
+
+#[test]
+fn a_size_that_cannot_be_told_is_not_taken_for_none() {
+    let (plan, records) = (plan(), records());
+    let good = crl(ca(1), kiyose(), &plan, &records);
+    let number = CrlNumber::new(Epoch::FIRST, Position(999));
+    let later = plan.this_update.plus(std::time::Duration::from_secs(1));
+    for why in [Untold::Missing, Untold::Altered, Untold::Unreadable, Untold::NoRow, Untold::Unrecorded] {
+        let after = |number, this_update| {
+            let previous = Previous::After { number, this_update, size: Size::Unknown(why) };
+            (after_previous(&good, &plan, previous, &records), previous)
+        };
+        let (found, previous) = after(number, Some(plan.this_update));
+        assert_eq!(found, Some(GateError::PreviousUnknown(why)));
+        assert!(found.unwrap().is_releasable(), "an operator may have to let it go");
+        assert_eq!(after_previous(&good, &plan, previous.whatever_the_size(), &records), None);
+        // What the journal knows is checked all the same, and no operator lets that go.
+        let (reused, previous) = after(plan.number, None);
+        assert!(matches!(reused, Some(GateError::NumberNotRising { .. })), "{reused:?}");
+        let let_go = after_previous(&good, &plan, previous.whatever_the_size(), &records);
+        assert_eq!((let_go, reused.unwrap().is_releasable()), (reused, false));
+        let (earlier, _) = after(number, Some(later));
+        assert!(matches!(earlier, Some(GateError::Earlier { .. })), "{earlier:?}");
+    }
+    assert_eq!(after_previous(&good, &plan, Previous::First, &records), None);
 }
 
 #[test]
@@ -484,12 +509,7 @@ fn records_out_of_order_or_twice_never_pass() {
 }
 
 /// What the gate says of the CRL of Kiyose after that one.
-fn after_previous(
-    bytes: &[u8],
-    plan: &SetPlan,
-    previous: Option<Previous>,
-    records: &[Record],
-) -> Option<GateError> {
+fn after_previous(bytes: &[u8], plan: &SetPlan, previous: Previous, records: &[Record]) -> Option<GateError> {
     let audited = audited(kiyose(), Selection::complete(*plan), None, records, bytes).unwrap();
     gate(bytes, &ca(1).issuer, &Expected { plan, scope: kiyose(), previous }, &audited).err()
 }
@@ -500,7 +520,7 @@ fn a_partition_lists_octet_for_octet_what_was_found_right_in_the_full_crl() {
     let full = crl(ca(1), Scope::FULL, &plan, &records);
     let audited = audited(Scope::FULL, Selection::complete(plan), None, &records, &full).unwrap();
     let verdict = |ca: &Ca, scope, bytes: &[u8]| {
-        gate(bytes, &ca.issuer, &Expected { plan: &plan, scope, previous: None }, &audited)
+        gate(bytes, &ca.issuer, &Expected { plan: &plan, scope, previous: Previous::First }, &audited)
             .map(|facts| facts.entries())
     };
     for (generation, scope, count) in

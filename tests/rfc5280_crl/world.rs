@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose};
 use sekisho::crl::{
-    Audit, Audited, CrlFacts, CrlNumber, Entries, Expected, GateError, Layout, Scope, Selection, SetPlan,
-    gate, tbs_cert_list,
+    Audit, Audited, CrlFacts, CrlNumber, Entries, Expected, GateError, Layout, Previous, Scope, Selection,
+    SetPlan, gate, tbs_cert_list,
 };
 use sekisho::der::UnixTime;
 use sekisho::pki::{
@@ -197,5 +197,5 @@ pub fn gated(
     bytes: &[u8],
 ) -> Result<CrlFacts, GateError> {
     let audited = audited(scope, Selection::complete(*plan), None, records, bytes)?;
-    gate(bytes, &ca.issuer, &Expected { plan, scope, previous: None }, &audited)
+    gate(bytes, &ca.issuer, &Expected { plan, scope, previous: Previous::First }, &audited)
 }
