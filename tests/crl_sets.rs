@@ -19,7 +19,7 @@ use sekisho::config::Config;
 use sekisho::crl::{Catalogue, CrlKind, CrlNumber, Row};
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, Asked, Comparison, Keeper, Office, OfficeError, Overdue, Place, Selector,
+    self, Application, Asked, Comparison, Condition, Keeper, Office, OfficeError, Overdue, Place, Selector,
     Spelling, SubjectKeySource, Wish,
 };
 use sekisho::pki::{AuthorityId, CertificateKind, HashAlgorithm, Partition, RevocationReason};
@@ -417,6 +417,9 @@ fn a_set_after_one_that_is_lost_waits_for_an_operator() {
             fs::remove_file(world.index()).unwrap();
         }
         world.restart();
+        let findings = world.office.examine().unwrap().findings;
+        let told = format!("CRL set {last}: it was published, and its directory is missing");
+        assert!(findings.contains(&told), "{findings:?}");
         let overdue = world.office.overdue();
         assert!(overdue.contains(&Overdue::NotServed("sign".to_owned())), "{overdue:?}");
         let error = world.fails();
@@ -440,6 +443,40 @@ fn a_set_after_one_that_is_lost_waits_for_an_operator() {
     assert!(error.contains("not the one that the journal names"), "{error}");
     fs::write(&path, own).unwrap();
     world.office.publish(&ALL, true).unwrap();
+}
+
+#[test]
+fn check_of_a_stopped_service_tells_what_it_cannot_look_at() {
+    let mut world = World::new();
+    world.office.stop().unwrap();
+    // The clock of this world is ahead.
+    let findings = |world: &World| -> Vec<String> {
+        let found = Condition::of(&world.data, false).unwrap().findings;
+        found.into_iter().filter(|finding| !finding.contains("yet to come")).collect()
+    };
+    assert_eq!(findings(&world), Vec::<String>::new(), "nothing was published");
+    world.office = start(&world.data, &world.config, &world.clock);
+    world.office.publish(&ALL, true).unwrap();
+    world.office.stop().unwrap();
+    assert_eq!(findings(&world), Vec::<String>::new());
+
+    let served = fs::read(world.index()).unwrap();
+    fs::remove_file(world.index()).unwrap();
+    assert!(findings(&world)[0].contains("index.json: the catalogue is missing"), "{:?}", findings(&world));
+    let other = String::from_utf8(served.clone()).unwrap().replacen("/crl/sets", "/elsewhere", 1);
+    fs::write(world.index(), other).unwrap();
+    assert!(findings(&world)[0].contains("/elsewhere/"), "{:?}", findings(&world));
+    fs::write(world.index(), &served).unwrap();
+    let catalogue: Catalogue = serde_json::from_slice(&served).unwrap();
+    let file = world.file(&catalogue.crls[0]);
+    let aside = file.with_extension("aside");
+    fs::rename(&file, &aside).unwrap();
+    assert!(findings(&world)[0].contains("the file is missing"), "{:?}", findings(&world));
+    fs::create_dir(&file).unwrap();
+    assert!(findings(&world)[0].contains("cannot read"), "{:?}", findings(&world));
+    fs::remove_dir(&file).unwrap();
+    fs::rename(aside, file).unwrap();
+    world.office = start(&world.data, &world.config, &world.clock);
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! Self-examination: does everything here agree with the journal?
 
-use std::fs;
-
 use data_encoding::HEXLOWER;
 
 use super::authorities::sha256;
-use super::catalogues::{CATALOGUE, read_catalogue};
+use super::catalogues::{CATALOGUE, kept_sets, read_catalogue};
 use super::data::DataDir;
 use super::{Office, OfficeError};
-use crate::pki::CertStatus;
+use crate::crl::Row;
+use crate::pki::{AuthorityId, CertStatus, SerialNumber};
 use crate::record::Position;
 use crate::store::{self, Clock, Disk};
 
@@ -63,47 +62,65 @@ impl Office {
         let (position, head) = self.store.head();
         let mut certificates = 0;
         for authority in &self.profile.authorities {
-            let disagree = |serial| format!("{} {serial}: OCSP and the records disagree", authority.name);
+            let mut suspected = Vec::new();
             self.store.scan(authority.id, position, &mut |serial, record| {
                 certificates += 1;
                 let answered = self.status.find(authority.id, &serial).cert_status();
-                if !agree(answered, record.status()) && self.settled(&serial, authority.id) {
-                    findings.push(disagree(serial));
+                if !agree(answered, record.status()) {
+                    suspected.push(serial);
                 }
             })?;
+            for serial in suspected {
+                if self.still_disagree(authority.id, &serial)? {
+                    findings.push(format!("{} {serial}: OCSP and the records disagree", authority.name));
+                }
+            }
         }
         findings.extend(self.examine_sets()?);
         let head = HEXLOWER.encode(&head);
         Ok(Condition { position, head, epoch: self.store.epoch().0, certificates, findings })
     }
 
-    /// A record read a moment ago may have changed since: look again.
-    fn settled(&self, serial: &crate::pki::SerialNumber, authority: crate::pki::AuthorityId) -> bool {
-        let record = self.store.find(authority, serial).ok().flatten();
-        record
-            .is_some_and(|record| !agree(self.status.find(authority, serial).cert_status(), record.status()))
+    /// A record read a moment ago may have changed since: look again. One that is gone now
+    /// disagrees.
+    fn still_disagree(&self, authority: AuthorityId, serial: &SerialNumber) -> Result<bool, OfficeError> {
+        let record = self.store.find(authority, serial)?;
+        let answered = self.status.find(authority, serial).cert_status();
+        Ok(record.is_none_or(|record| !agree(answered, record.status())))
     }
 }
 
-/// CRLs of the catalogue whose files are missing or others, and CA certificates without key.
+/// CRLs of the catalogue whose files are missing or others, a catalogue that is lost, and CA
+/// certificates without key.
 fn published_files(data: &DataDir) -> Result<Vec<String>, OfficeError> {
     let mut findings = Vec::new();
-    for row in read_catalogue(&Disk::File, &data.crl().join(CATALOGUE))?
-        .map(|served| served.crls)
-        .unwrap_or_default()
-    {
-        let file = row.url.strip_prefix("/crl/").map(|path| data.crl().join(path));
-        let octets = file.as_ref().and_then(|file| fs::read(file).ok());
-        match octets {
-            None => findings.push(format!("{}: the file is missing: a new set is cut at start", row.url)),
-            Some(octets) if HEXLOWER.encode(&sha256(&octets)) != row.sha256 => {
-                findings.push(format!("{}: the file is not the one in the catalogue", row.url));
-            }
-            Some(_) => {}
-        }
+    let path = data.crl().join(CATALOGUE);
+    let catalogue = read_catalogue(&Disk::File, &path)?;
+    // Where no set is kept either, none was ever published, or all of `crl/` is gone: the journal
+    // knows which, and `examine_sets` of the running service holds the sets against it.
+    if catalogue.is_none() && !kept_sets(&Disk::File, data)?.is_empty() {
+        findings.push(format!("{}: the catalogue is missing: it is made again at start", path.display()));
+    }
+    for row in catalogue.iter().flat_map(|served| &served.crls) {
+        findings.extend(published_file(data, row));
     }
     findings.extend(data.ca_certificates_without_key()?);
     Ok(findings)
+}
+
+/// What is wrong with the file of a CRL.
+fn published_file(data: &DataDir, row: &Row) -> Option<String> {
+    let Some(path) = row.url.strip_prefix("/crl/") else {
+        return Some(format!("{}: the catalogue names no CRL of this service", row.url));
+    };
+    match Disk::File.read(&data.crl().join(path)) {
+        Ok(None) => Some(format!("{}: the file is missing: a new set is cut at start", row.url)),
+        Ok(Some(octets)) if HEXLOWER.encode(&sha256(&octets)) != row.sha256 => {
+            Some(format!("{}: the file is not the one in the catalogue", row.url))
+        }
+        Ok(Some(_)) => None,
+        Err(fault) => Some(format!("{}: {fault}", row.url)),
+    }
 }
 
 /// OCSP does not carry the invalidity date.

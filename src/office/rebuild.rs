@@ -1,7 +1,7 @@
 //! A past set once more: the TBSCertList is a pure function of the journal up to the set's
 //! position and of what its catalogue says, so it can be made again and compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,12 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 
 use super::authorities::sha256;
+use super::before::last_sets;
 use super::build::Content;
 use super::catalogues::to_json;
 use super::{LiveGeneration, Office, OfficeError, stored};
 use crate::crl::{
-    Base, Catalogue, CrlKind, Entries, Row, Scope, SetPlan, file_name, signed_part, tbs_cert_list,
+    Base, Catalogue, CrlKind, CrlNumber, Entries, Row, Scope, SetPlan, file_name, signed_part, tbs_cert_list,
 };
 use crate::pki::{AuthorityId, Partition, PublicKey, SignatureAlgorithm};
 use crate::record::{Event, Position};
@@ -78,7 +79,9 @@ impl Office {
     pub(super) fn examine_sets(&self) -> Result<Vec<String>, OfficeError> {
         let mut findings = Vec::new();
         let published = self.published_catalogues()?;
-        for set in self.sets()? {
+        let kept = self.sets()?;
+        findings.extend(self.lost_sets(&kept));
+        for set in kept {
             let catalogue = match self.set_catalogue(&set) {
                 Ok(Some(catalogue)) => catalogue,
                 Ok(None) => {
@@ -99,6 +102,9 @@ impl Office {
             for part in self.parts(&catalogue)? {
                 self.rebuild_part(&part, Again::Compared, &mut rebuilt)?;
             }
+            if rebuilt.len() != catalogue.crls.len() {
+                findings.push(format!("CRL set {set}: a CRL in it is of no authority here"));
+            }
             for Rebuilt { url, outcome } in rebuilt {
                 if let Comparison::Differs(what) = outcome {
                     findings.push(format!("{url}: {what}"));
@@ -106,6 +112,16 @@ impl Office {
             }
         }
         Ok(findings)
+    }
+
+    /// Findings about sets that the journal says were published last, and that are not among those
+    /// that are `kept`.
+    fn lost_sets(&self, kept: &[String]) -> BTreeSet<String> {
+        let (facts, epoch) = (self.store.facts(), self.store.epoch());
+        let last = facts.crl_sets.values().flat_map(last_sets);
+        let names = last.map(|set| CrlNumber::new(epoch, set.position).to_string());
+        let lost = names.filter(|name| !kept.contains(name));
+        lost.map(|name| format!("CRL set {name}: it was published, and its directory is missing")).collect()
     }
 
     /// SHA-256 of the catalogue of every set ever published, by the position it was begun at.
