@@ -32,6 +32,8 @@ pub(super) const NO_HEAD: Head = [0; 32];
 
 /// Octets of a frame's header.
 pub(super) const HEADER_OCTETS: usize = 64;
+/// Where the length ends in the header.
+pub(super) const LENGTH_END: usize = 28;
 /// Octets of the header that the checksum and the head cover.
 const COVERED_OCTETS: usize = 60;
 

@@ -14,6 +14,9 @@ use super::frame::{self, Frame, Head, Magic, NO_HEAD};
 use super::octets::offset;
 use crate::record::Position;
 
+/// What a disk writes whole or not at all; most write more.
+const SECTOR_OCTETS: usize = 512;
+
 /// Where the frames of a journal or an archive are.
 #[derive(Debug, Clone)]
 pub(super) struct Segments {
@@ -146,7 +149,7 @@ impl Segments {
                 let place = offset(at);
                 let frame = match Frame::read(self.magic, rest) {
                     Ok(frame) => frame,
-                    Err(_) if is_last && self.may_be_torn(rest) => {
+                    Err(_) if is_last && self.may_be_torn(at, rest) => {
                         end.torn =
                             Some(Torn { file: path.clone(), offset: place, octets: offset(rest.len()) });
                         break;
@@ -191,9 +194,13 @@ impl Segments {
     }
 
     /// Whether what no longer reads as a frame can be the last one, half written: nothing good
-    /// follows, and nothing at all follows the length it announces.
-    fn may_be_torn(&self, rest: &[u8]) -> bool {
-        let more_follows = Frame::peek(self.magic, rest).is_ok_and(|(_, _, octets)| octets < rest.len());
+    /// follows, and nothing at all follows the length it announces. That is believed where it stands in
+    /// one sector with all before it, which is written whole or not at all: torn apart, it may be half of
+    /// what was written.
+    fn may_be_torn(&self, at: usize, rest: &[u8]) -> bool {
+        let is_whole = at % SECTOR_OCTETS + frame::LENGTH_END <= SECTOR_OCTETS;
+        let announced = Frame::peek(self.magic, rest).ok().filter(|_| is_whole);
+        let more_follows = announced.is_some_and(|(_, _, octets)| octets < rest.len());
         !more_follows && frame::find_good(self.magic, rest).is_none()
     }
 
