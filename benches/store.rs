@@ -33,7 +33,7 @@ use sekisho::lifecycle::{self, Revoke};
 use sekisho::pki::{AuthorityId, CertificateKind, Generation, Partition, RevocationReason, SerialNumber};
 use sekisho::record::{ArchivePlace, CertificateRef, Event, HolderId, Issued, Origin, Refusal};
 use sekisho::status::StatusIndex;
-use sekisho::store::{Decide, Listener, Options, Store};
+use sekisho::store::{Decide, Fold, Options, Store};
 
 #[path = "support/machine.rs"]
 mod machine;
@@ -105,12 +105,12 @@ fn main() {
 fn open(dir: &Path) -> (Store, Arc<StatusIndex>) {
     let index = Arc::new(StatusIndex::new());
     let (applied, snapshot, restore) = (Arc::clone(&index), Arc::clone(&index), Arc::clone(&index));
-    let listener = Listener {
-        applied: Box::new(move |entries| applied.apply(entries)),
+    let fold = Fold {
         snapshot: Box::new(move || snapshot.snapshot()),
         restore: Box::new(move |octets| restore.restore(octets).map_err(|error| error.to_string())),
+        ..Fold::hearing("status", move |entries| applied.apply(entries))
     };
-    let (store, _) = Store::open(Options::new(dir), listener).unwrap();
+    let (store, _) = Store::open(Options::new(dir), vec![fold]).unwrap();
     (store, index)
 }
 
@@ -145,7 +145,8 @@ fn issued(number: u64, place: ArchivePlace, now: UnixTime) -> Event {
         not_after: now.plus(Duration::from_secs(5 * 365 * 86_400)),
         archive: place,
         sha256: [u8::try_from(number % 251).unwrap(); 32],
-        holder: Some(HolderId(u128::from(number))),
+        // As far apart as random ones.
+        holder: Some(HolderId(u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))),
         card: None,
         twin: Some((AuthorityId(2), SerialNumber::try_from(number).unwrap())),
     })

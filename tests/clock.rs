@@ -229,7 +229,7 @@ fn the_lowered_time_survives_stops_and_crashes() {
     world.publish(false);
     world.assert_well();
     world.office().stop().unwrap();
-    let report = check(&world.office().data().store()).unwrap();
+    let report = check(&world.office().data().store(), &[]).unwrap();
     assert!(report.recorded_at < release.from);
 }
 

@@ -24,7 +24,7 @@ use sekisho::record::{
     RequestId, StatusChange,
 };
 use sekisho::store::{
-    CheckError, Clock, Decide, Disk, Listener, NotReady, OpenError, Options, RowsKind, SimDisk, Store,
+    CheckError, Clock, Decide, Disk, Fold, NotReady, OpenError, Options, RowsKind, SimDisk, Store,
     StoreError, SubmitError, check, check_deep,
 };
 use world::{AUTHORITY, Counts, Random, World, issue, release_or_hold, revoke, serial};
@@ -141,13 +141,13 @@ fn octets_under(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 fn every_edit_of_the_journal_is_found_and_leaves_the_directory_untouched() {
     let original = tempfile::tempdir().unwrap();
     let mut random = Random(7);
-    let (store, _) = Store::open(options(original.path(), RowsKind::Memory), Listener::none()).unwrap();
+    let (store, _) = Store::open(options(original.path(), RowsKind::Memory), Vec::new()).unwrap();
     fill(&store, &mut random, 300);
     store.close().unwrap();
     // Without snapshots a start reads all of the journal; the marker names its end.
     fs::remove_dir_all(original.path().join("snapshot")).unwrap();
     fs::create_dir(original.path().join("snapshot")).unwrap();
-    assert!(check(original.path()).unwrap().frames > 200);
+    assert!(check(original.path(), &[]).unwrap().frames > 200);
     let files: Vec<_> = octets_under(&original.path().join("journal")).into_iter().collect();
     assert!(files.len() > 5);
 
@@ -204,11 +204,11 @@ fn every_edit_of_the_journal_is_found_and_leaves_the_directory_untouched() {
             fs::write(path, &edited).unwrap();
         }
         let before = octets_under(original.path());
-        match check(original.path()) {
+        match check(original.path(), &[]) {
             Err(CheckError::Damaged(damage)) => assert!(damage.file.starts_with(&journal), "{damage}"),
             other => panic!("edit {edit} of {path} at {at} was not found: {other:?}"),
         }
-        match Store::open(options(original.path(), RowsKind::Memory), Listener::none()) {
+        match Store::open(options(original.path(), RowsKind::Memory), Vec::new()) {
             Err(OpenError::Damaged(_)) => {}
             other => panic!("edit {edit} of {path} at {at} did not stop the start: {other:?}"),
         }
@@ -216,7 +216,7 @@ fn every_edit_of_the_journal_is_found_and_leaves_the_directory_untouched() {
         fs::write(path, octets).unwrap();
     }
     assert!(kinds.iter().all(|tried| *tried > 100), "{kinds:?}");
-    check(original.path()).unwrap();
+    check(original.path(), &[]).unwrap();
 }
 
 /// Between the list of the directory and the reading of a file it may go: what was in it is lost then,
@@ -224,35 +224,35 @@ fn every_edit_of_the_journal_is_found_and_leaves_the_directory_untouched() {
 #[test]
 fn a_segment_that_vanishes_is_damage_and_not_empty() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open(options(dir.path(), RowsKind::Memory), Listener::none()).unwrap();
+    let (store, _) = Store::open(options(dir.path(), RowsKind::Memory), Vec::new()).unwrap();
     fill(&store, &mut Random(9), 300);
     store.close().unwrap();
     fs::remove_file(dir.path().join("stopped")).unwrap();
     fs::remove_dir_all(dir.path().join("snapshot")).unwrap();
-    check(dir.path()).unwrap();
+    check(dir.path(), &[]).unwrap();
     for part in ["journal", "archive"] {
         let last = octets_under(&dir.path().join(part)).into_iter().next_back().unwrap();
         let path = PathBuf::from(&last.0);
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("nowhere", &path).unwrap();
-        match check(dir.path()) {
+        match check(dir.path(), &[]) {
             Err(CheckError::Damaged(damage)) => {
                 assert_eq!((&damage.file, damage.what), (&path, "the segment is listed and cannot be found"));
             }
             other => panic!("{part}: {other:?}"),
         }
         if part == "journal" {
-            let opened = Store::open(options(dir.path(), RowsKind::Memory), Listener::none());
+            let opened = Store::open(options(dir.path(), RowsKind::Memory), Vec::new());
             assert!(matches!(opened, Err(OpenError::Damaged(_))), "{opened:?}");
         }
         fs::remove_file(&path).unwrap();
         fs::write(&path, &last.1).unwrap();
         let (there, aside) = (dir.path().join(part), dir.path().join("aside"));
         fs::rename(&there, &aside).unwrap();
-        assert!(check(dir.path()).is_err(), "{part}: a directory that is gone is no empty one");
+        assert!(check(dir.path(), &[]).is_err(), "{part}: a directory that is gone is no empty one");
         fs::rename(&aside, &there).unwrap();
     }
-    check(dir.path()).unwrap();
+    check(dir.path(), &[]).unwrap();
 }
 
 /// A file of the journal as its frames: the length stands at octet 24 of the header of 64.
@@ -272,7 +272,7 @@ fn frames(mut octets: &[u8]) -> Vec<Vec<u8>> {
 #[test]
 fn a_forged_end_is_found_by_marker_and_by_snapshot() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open(options(dir.path(), RowsKind::Memory), Listener::none()).unwrap();
+    let (store, _) = Store::open(options(dir.path(), RowsKind::Memory), Vec::new()).unwrap();
     fill(&store, &mut Random(3), 30);
     store.close().unwrap();
     let before = octets_under(&dir.path().join("journal"));
@@ -280,21 +280,21 @@ fn a_forged_end_is_found_by_marker_and_by_snapshot() {
     let mut frames = frames(octets);
     frames.pop();
     fs::write(path, frames.concat()).unwrap();
-    assert!(matches!(check(dir.path()), Err(CheckError::Damaged(_) | CheckError::Snapshot(_))));
+    assert!(matches!(check(dir.path(), &[]), Err(CheckError::Damaged(_) | CheckError::Snapshot(_))));
     fs::remove_file(dir.path().join("stopped")).unwrap();
-    let opened = Store::open(options(dir.path(), RowsKind::Memory), Listener::none());
+    let opened = Store::open(options(dir.path(), RowsKind::Memory), Vec::new());
     assert!(matches!(opened, Err(OpenError::Damaged(_))), "{opened:?}");
     // Without marker and snapshot only somebody outside can know: the head in the CRL catalogue.
     fs::remove_dir_all(dir.path().join("snapshot")).unwrap();
     let named = Options { known_position: Position(40), ..options(dir.path(), RowsKind::Memory) };
-    assert!(matches!(Store::open(named, Listener::none()), Err(OpenError::Damaged(_))));
-    assert!(Store::open(options(dir.path(), RowsKind::Memory), Listener::none()).is_ok());
+    assert!(matches!(Store::open(named, Vec::new()), Err(OpenError::Damaged(_))));
+    assert!(Store::open(options(dir.path(), RowsKind::Memory), Vec::new()).is_ok());
 }
 
 #[test]
 fn a_lost_projection_costs_nothing_and_sled_holds_what_memory_holds() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, opened) = Store::open(options(dir.path(), RowsKind::Sled), Listener::none()).unwrap();
+    let (store, opened) = Store::open(options(dir.path(), RowsKind::Sled), Vec::new()).unwrap();
     assert!(!opened.clean_stop);
     fill(&store, &mut Random(11), 400);
     let known = scan(&store);
@@ -305,39 +305,39 @@ fn a_lost_projection_costs_nothing_and_sled_holds_what_memory_holds() {
     assert!(matches!(store.ready(), Err(NotReady::Closed)));
     drop(store);
 
-    let report = check_deep(dir.path()).unwrap();
+    let report = check_deep(dir.path(), &[]).unwrap();
     assert!(report.clean_stop && report.rows.unwrap() > 100, "{report:?}");
     assert_eq!((report.position, report.head, report.issued), (head.0, head.1, 134));
 
     // Taken up as it was.
-    let (store, opened) = Store::open(options(dir.path(), RowsKind::Sled), Listener::none()).unwrap();
+    let (store, opened) = Store::open(options(dir.path(), RowsKind::Sled), Vec::new()).unwrap();
     assert!(opened.clean_stop);
     assert_eq!((scan(&store), store.head()), (known.clone(), head));
     // Dropped without a close: no marker, rebuilt.
     drop(store);
-    assert!(matches!(check_deep(dir.path()), Err(CheckError::NoProjection)));
-    let (store, opened) = Store::open(options(dir.path(), RowsKind::Sled), Listener::none()).unwrap();
+    assert!(matches!(check_deep(dir.path(), &[]), Err(CheckError::NoProjection)));
+    let (store, opened) = Store::open(options(dir.path(), RowsKind::Sled), Vec::new()).unwrap();
     assert!(!opened.clean_stop);
     assert_eq!((scan(&store), store.head()), (known.clone(), head));
     store.close().unwrap();
     drop(store);
     // Deleted, with a marker that says it is there.
     fs::remove_dir_all(dir.path().join("projection")).unwrap();
-    let (store, opened) = Store::open(options(dir.path(), RowsKind::Sled), Listener::none()).unwrap();
+    let (store, opened) = Store::open(options(dir.path(), RowsKind::Sled), Vec::new()).unwrap();
     assert!(opened.clean_stop);
     assert_eq!((scan(&store), store.head()), (known, head));
     store.close().unwrap();
-    check_deep(dir.path()).unwrap();
+    check_deep(dir.path(), &[]).unwrap();
 }
 
 #[test]
 fn a_row_that_does_not_agree_is_found_by_a_deep_check() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open(options(dir.path(), RowsKind::Sled), Listener::none()).unwrap();
+    let (store, _) = Store::open(options(dir.path(), RowsKind::Sled), Vec::new()).unwrap();
     fill(&store, &mut Random(11), 50);
     store.close().unwrap();
     drop(store);
-    check_deep(dir.path()).unwrap();
+    check_deep(dir.path(), &[]).unwrap();
     let db = sled::open(dir.path().join("projection")).unwrap();
     let (key, row) = db.scan_prefix(b"d").next().unwrap().unwrap();
     let mut row = row.to_vec();
@@ -345,7 +345,7 @@ fn a_row_that_does_not_agree_is_found_by_a_deep_check() {
     db.insert(key, row).unwrap();
     db.flush().unwrap();
     drop(db);
-    assert!(matches!(check_deep(dir.path()), Err(CheckError::Row(_))));
+    assert!(matches!(check_deep(dir.path(), &[]), Err(CheckError::Row(_))));
 }
 
 /// Reliability 18: a retry gives the same serial, date and outcome.
@@ -359,7 +359,7 @@ fn a_repeated_key_gives_the_first_outcome_and_another_request_under_it_is_refuse
         actor: Actor::service(),
         request: Some(RequestId::new(&Actor::service(), key, body)),
     };
-    let (store, _) = Store::open(options(), Listener::none()).unwrap();
+    let (store, _) = Store::open(options(), Vec::new()).unwrap();
     let place = store.archive_append_wait(vec![1]).unwrap();
     let first = store.submit_wait(origin("a", b"1"), issue(serial(1), place)).unwrap();
     assert!(!first.repeated && first.entries.len() == 1);
@@ -390,12 +390,75 @@ fn a_repeated_key_gives_the_first_outcome_and_another_request_under_it_is_refuse
     assert_eq!(store.head(), head);
     store.close().unwrap();
     drop(store);
-    let (store, _) = Store::open(options(), Listener::none()).unwrap();
+    let (store, _) = Store::open(options(), Vec::new()).unwrap();
     assert!(store.submit_wait(origin("a", b"1"), issue(serial(1), place)).unwrap().repeated);
     // Keys expire by the journal's time.
     clock.fetch_add(401 * 24 * 60 * 60, Ordering::SeqCst);
     assert!(!store.submit_wait(origin("b", b""), nothing()).unwrap().repeated);
     assert!(store.submit_wait(origin("b", b""), nothing()).unwrap().repeated);
+}
+
+/// What is too long for an entry is refused before anything is written, and the next is taken.
+#[test]
+fn a_decision_whose_entry_does_not_fit_is_refused_by_the_fields_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(options(dir.path(), RowsKind::Memory), Vec::new()).unwrap();
+    let head = store.head();
+    let opened = |len: usize| -> Decide {
+        Box::new(move |_, _| {
+            // The first of both fits.
+            let names = ["sign".to_owned(), "x".repeat(len)];
+            let authorities = names.into_iter().zip([AuthorityId(1), AuthorityId(2)]);
+            Ok(authorities.map(|(name, authority)| Event::AuthorityOpened { authority, name }).collect())
+        })
+    };
+    let refused = store.submit_wait(Origin::service(), opened(256));
+    let Err(SubmitError::Unwritable(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!((error.field, error.found, error.most), ("authority's name", 256, 255));
+    assert_eq!(store.head(), head, "something was written");
+    assert!(store.facts().authorities.is_empty());
+    store.submit_wait(Origin::service(), opened(255)).unwrap();
+    assert_eq!(store.facts().authorities[&AuthorityId(2)].len(), 255);
+    store.close().unwrap();
+    check(dir.path(), &[]).unwrap();
+}
+
+/// What may not follow what stands, or is about nothing on record, is refused before anything is
+/// written, and nothing of the decision counts.
+#[test]
+fn a_decision_that_breaks_the_rule_of_succession_is_refused_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(options(dir.path(), RowsKind::Memory), Vec::new()).unwrap();
+    let place = store.archive_append_wait(vec![1]).unwrap();
+    store.submit_wait(Origin::service(), issue(serial(1), place)).unwrap();
+    CLOCK.fetch_add(1, Ordering::SeqCst);
+    store.submit_wait(Origin::service(), revoke(serial(1))).unwrap();
+    let (head, facts) = (store.head(), store.facts());
+    let certificate = store.find(AUTHORITY, &serial(1)).unwrap().unwrap().issued.certificate;
+    let released = |serial, change| {
+        let certificate = CertificateRef { serial, ..certificate };
+        Event::Released(StatusChange { certificate, became: (), change, cause: None })
+    };
+    let after_a_fact = |event: Event| -> Decide {
+        // The first changes the facts, and would count.
+        let first = Event::AuthorityOpened { authority: AuthorityId(9), name: "other".to_owned() };
+        Box::new(move |_, _| Ok(vec![first.clone(), event.clone()]))
+    };
+    let refusal = |event| match store.submit_wait(Origin::service(), after_a_fact(event)) {
+        Err(SubmitError::Refused(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    };
+    let breach = refusal(released(serial(1), 2));
+    assert!(matches!(&breach, Refusal::Breaks(breach) if breach.what == BreachKind::Released), "{breach:?}");
+    assert!(breach.to_string().ends_with(": nothing was written"), "{breach}");
+    let unknown = refusal(released(serial(7), 1));
+    assert!(matches!(unknown, Refusal::Unfounded(FoldError::Unknown { .. })), "{unknown:?}");
+    let published = Event::CrlSetPublished { begun: Position(1), catalogue_sha256: [0; 32] };
+    let unknown = refusal(published);
+    assert!(matches!(unknown, Refusal::Unfounded(FoldError::Unknown { .. })), "{unknown:?}");
+    assert_eq!((store.head(), store.facts()), (head, facts), "something of it counted");
+    store.close().unwrap();
+    check(dir.path(), &[]).unwrap();
 }
 
 #[test]
@@ -404,7 +467,7 @@ fn entries_never_go_back_in_time_and_never_run_ahead_of_it() {
     let clock = Arc::new(AtomicI64::new(1_800_000_000));
     let options =
         Options { clock: Clock::simulated(Arc::clone(&clock)), ..options(dir.path(), RowsKind::Memory) };
-    let (store, _) = Store::open(options, Listener::none()).unwrap();
+    let (store, _) = Store::open(options, Vec::new()).unwrap();
     let place = store.archive_append_wait(vec![1]).unwrap();
     let at =
         |decide| store.submit_wait(Origin::service(), decide).map(|outcome| outcome.recorded_at.seconds());
@@ -428,9 +491,9 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_everything_can_be_read() {
             heard.fetch_add(entries.len() as u64, Ordering::SeqCst);
             Ok(())
         };
-        let listener = Listener { applied: Box::new(count), ..Listener::none() };
+        let folds = vec![Fold::hearing("count", count)];
         let simulated = Disk::Simulated(disk.clone());
-        Store::open(Options { disk: simulated, ..options(Path::new("/store"), RowsKind::Memory) }, listener)
+        Store::open(Options { disk: simulated, ..options(Path::new("/store"), RowsKind::Memory) }, folds)
             .unwrap()
     };
     let (store, _) = open();
@@ -470,72 +533,10 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_everything_can_be_read() {
     store.close().unwrap();
 }
 
-/// What is too long for an entry is refused before anything is written, and the next is taken.
-#[test]
-fn a_decision_whose_entry_does_not_fit_is_refused_by_the_fields_name() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open(options(dir.path(), RowsKind::Memory), Listener::none()).unwrap();
-    let head = store.head();
-    let opened = |len: usize| -> Decide {
-        Box::new(move |_, _| {
-            // The first of both fits.
-            let names = ["sign".to_owned(), "x".repeat(len)];
-            let authorities = names.into_iter().zip([AuthorityId(1), AuthorityId(2)]);
-            Ok(authorities.map(|(name, authority)| Event::AuthorityOpened { authority, name }).collect())
-        })
-    };
-    let refused = store.submit_wait(Origin::service(), opened(256));
-    let Err(SubmitError::Unwritable(error)) = refused else { panic!("{refused:?}") };
-    assert_eq!((error.field, error.found, error.most), ("authority's name", 256, 255));
-    assert_eq!(store.head(), head, "something was written");
-    assert!(store.facts().authorities.is_empty());
-    store.submit_wait(Origin::service(), opened(255)).unwrap();
-    assert_eq!(store.facts().authorities[&AuthorityId(2)].len(), 255);
-    store.close().unwrap();
-    check(dir.path()).unwrap();
-}
-
-/// What may not follow what stands, or is about nothing on record, is refused before anything is
-/// written, and nothing of the decision counts.
-#[test]
-fn a_decision_that_breaks_the_rule_of_succession_is_refused_whole() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open(options(dir.path(), RowsKind::Memory), Listener::none()).unwrap();
-    let place = store.archive_append_wait(vec![1]).unwrap();
-    store.submit_wait(Origin::service(), issue(serial(1), place)).unwrap();
-    CLOCK.fetch_add(1, Ordering::SeqCst);
-    store.submit_wait(Origin::service(), revoke(serial(1))).unwrap();
-    let (head, facts) = (store.head(), store.facts());
-    let certificate = store.find(AUTHORITY, &serial(1)).unwrap().unwrap().issued.certificate;
-    let released = |serial, change| {
-        let certificate = CertificateRef { serial, ..certificate };
-        Event::Released(StatusChange { certificate, became: (), change, cause: None })
-    };
-    let after_a_fact = |event: Event| -> Decide {
-        // The first changes the facts, and would count.
-        let first = Event::AuthorityOpened { authority: AuthorityId(9), name: "other".to_owned() };
-        Box::new(move |_, _| Ok(vec![first.clone(), event.clone()]))
-    };
-    let refusal = |event| match store.submit_wait(Origin::service(), after_a_fact(event)) {
-        Err(SubmitError::Refused(refusal)) => refusal,
-        other => panic!("{other:?}"),
-    };
-    let breach = refusal(released(serial(1), 2));
-    assert!(matches!(&breach, Refusal::Breaks(breach) if breach.what == BreachKind::Released), "{breach:?}");
-    assert!(breach.to_string().ends_with(": nothing was written"), "{breach}");
-    let unknown = refusal(released(serial(7), 1));
-    assert!(matches!(unknown, Refusal::Unfounded(FoldError::Unknown { .. })), "{unknown:?}");
-    let unknown = refusal(Event::CrlSetAbandoned { begun: Position(1) });
-    assert!(matches!(unknown, Refusal::Unfounded(FoldError::Unknown { .. })), "{unknown:?}");
-    assert_eq!((store.head(), store.facts()), (head, facts), "something of it counted");
-    store.close().unwrap();
-    check(dir.path()).unwrap();
-}
-
 #[test]
 fn a_decision_that_panics_is_told() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open(options(dir.path(), RowsKind::Memory), Listener::none()).unwrap();
+    let (store, _) = Store::open(options(dir.path(), RowsKind::Memory), Vec::new()).unwrap();
     let answer = store.submit_wait(Origin::service(), Box::new(|_, _| panic!("on purpose")));
     assert!(matches!(answer, Err(SubmitError::Stopped)), "{answer:?}");
     drop(store.close());
@@ -545,13 +546,13 @@ fn a_decision_that_panics_is_told() {
 #[test]
 fn a_second_process_is_kept_out() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open(options(dir.path(), RowsKind::Sled), Listener::none()).unwrap();
-    let second = Store::open(options(dir.path(), RowsKind::Sled), Listener::none());
+    let (store, _) = Store::open(options(dir.path(), RowsKind::Sled), Vec::new()).unwrap();
+    let second = Store::open(options(dir.path(), RowsKind::Sled), Vec::new());
     assert!(matches!(second, Err(OpenError::Locked(_))), "{second:?}");
-    assert!(matches!(check_deep(dir.path()), Err(CheckError::Open(OpenError::Locked(_)))));
-    check(dir.path()).unwrap();
+    assert!(matches!(check_deep(dir.path(), &[]), Err(CheckError::Open(OpenError::Locked(_)))));
+    check(dir.path(), &[]).unwrap();
     drop(store);
-    Store::open(options(dir.path(), RowsKind::Sled), Listener::none()).unwrap();
+    Store::open(options(dir.path(), RowsKind::Sled), Vec::new()).unwrap();
 }
 
 #[test]
@@ -559,7 +560,7 @@ fn serials_are_unique_over_threads_and_starts_and_submissions_group() {
     let dir = tempfile::tempdir().unwrap();
     let serials = Mutex::new(Vec::new());
     for _ in 0..2 {
-        let (store, _) = Store::open(options(dir.path(), RowsKind::Memory), Listener::none()).unwrap();
+        let (store, _) = Store::open(options(dir.path(), RowsKind::Memory), Vec::new()).unwrap();
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
@@ -581,7 +582,7 @@ fn serials_are_unique_over_threads_and_starts_and_submissions_group() {
 #[test]
 fn scans_are_in_the_order_of_serials_of_any_length() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open(options(dir.path(), RowsKind::Sled), Listener::none()).unwrap();
+    let (store, _) = Store::open(options(dir.path(), RowsKind::Sled), Vec::new()).unwrap();
     let mut random = Random(5);
     for _ in 0..300 {
         let octets: Vec<u8> = (0..1 + random.below(19)).map(|_| 1 + random.below(255) as u8).collect();

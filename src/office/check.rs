@@ -34,7 +34,8 @@ impl Condition {
     pub fn of(data: &DataDir, deep: bool) -> Result<Self, OfficeError> {
         data.check()?;
         crate::config::Config::read(&data.config())?;
-        let report = if deep { store::check_deep(&data.store()) } else { store::check(&data.store()) }?;
+        let report =
+            if deep { store::check_deep(&data.store(), &[]) } else { store::check(&data.store(), &[]) }?;
         let mut findings = published_files(data)?;
         if report.recorded_at > Clock::system().now() {
             let ahead = report.recorded_at;

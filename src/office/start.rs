@@ -22,7 +22,7 @@ use crate::pki::Generation;
 use crate::profile::Profile;
 use crate::signer::{Limits, Pool, SimDevice};
 use crate::status::StatusIndex;
-use crate::store::{Clock, Disk, Listener, NotReady, Opened, Options, RowsKind, Store};
+use crate::store::{Clock, Disk, Fold, NotReady, Opened, Options, RowsKind, Store};
 
 /// What a service runs on. Tests put it on a disk that they can fill, or pull the plug of.
 #[derive(Debug, Clone)]
@@ -86,7 +86,7 @@ pub fn init_on(
     let profile = Profile::jpki(organization)?;
     data.create()?;
     let options = machine.options(data, clock)?;
-    let (store, _) = Store::open(options, Listener::none())?;
+    let (store, _) = Store::open(options, Vec::new())?;
     for authority in &profile.authorities {
         open_authority(&store, authority)?;
         let facts = store.facts();
@@ -134,7 +134,7 @@ impl Office {
         // Verifiers have seen this entry's number: a journal without it is an old copy.
         options.known_position = published_position(&machine.disk, &data)?;
         public_url.parse::<OcspUrl>()?;
-        let (store, opened) = Store::open(options, listener(&status))?;
+        let (store, opened) = Store::open(options, vec![fold(&status)])?;
         // The newest CRL's thisUpdate is an entry's time too: this is the latest there is.
         clock.hold_against(store.recorded_at());
         let closing = store.clone();
@@ -231,12 +231,13 @@ impl Office {
 }
 
 /// The status index hears of every entry once it is durable, before it is acknowledged.
-fn listener(status: &Arc<StatusIndex>) -> Listener {
-    let (applied, snapshot, restore) = (Arc::clone(status), Arc::clone(status), Arc::clone(status));
-    Listener {
-        applied: Box::new(move |entries| applied.apply(entries)),
+fn fold(status: &Arc<StatusIndex>) -> Fold {
+    let [applied, snapshot, restore, reset] = [(); 4].map(|()| Arc::clone(status));
+    Fold {
         snapshot: Box::new(move || snapshot.snapshot()),
         restore: Box::new(move |octets| restore.restore(octets).map_err(|error| error.to_string())),
+        reset: Box::new(move || reset.take_over(&StatusIndex::new())),
+        ..Fold::hearing("status", move |entries| applied.apply(entries))
     }
 }
 

@@ -35,6 +35,19 @@ struct Authority {
     issued: AtomicU64,
 }
 
+/// A word to be put in the place of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overruled {
+    /// Whose.
+    pub authority: AuthorityId,
+    /// Which certificate.
+    pub serial: SerialNumber,
+    /// What the index was seen to say.
+    pub seen: StatusWord,
+    /// What it is to say.
+    pub word: StatusWord,
+}
+
 impl StatusIndex {
     /// An index in which nothing was ever issued.
     #[must_use]
@@ -128,6 +141,34 @@ impl StatusIndex {
         });
         let sparse = authority.into_iter().flat_map(|authority| authority.sparse.words());
         numbered.chain(sparse.filter(|(_, word)| word.is_issued()))
+    }
+
+    /// The same for many, each seen to be one word a while ago: one that is another since was changed by
+    /// an entry, and stays, unless it were not for ever what is revoked for ever.
+    pub fn overrule_seen(&self, all: &[Overruled]) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = Pending::new();
+        for Overruled { authority: id, serial, seen, word } in all {
+            let now = self.find(*id, serial);
+            let Some(authority) = self.authority(*id) else { continue };
+            if now != *seen && (now.is_final() || !word.is_final()) {
+                continue;
+            }
+            match dense_serial(serial) {
+                Some(serial) => authority.dense.store(serial, *word),
+                None => {
+                    pending.entry(*id).or_default().insert(*serial, *word);
+                }
+            }
+            if !now.is_issued() && word.is_issued() {
+                authority.issued.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        for (authority, words) in pending {
+            if let Some(authority) = self.authority(authority) {
+                authority.sparse.store(words);
+            }
+        }
     }
 
     /// Puts a word in the place of what the entries made of a certificate: the severer one, while

@@ -12,6 +12,6 @@ mod sparse;
 mod word;
 
 pub use difference::Difference;
-pub use index::StatusIndex;
+pub use index::{Overruled, StatusIndex};
 pub use snapshot::SnapshotError;
 pub use word::StatusWord;

@@ -91,6 +91,39 @@ impl StatusWord {
         Self::new(record.status(), generation, record.changed_at(), changes)
     }
 
+    /// The word of a revocation whose certificate this index does not know, or knows by another key: it
+    /// must not go unanswered until the index is made anew. None for what revokes nothing.
+    #[must_use]
+    pub fn of_lost(entry: &Entry) -> Option<Self> {
+        match &entry.event {
+            Event::Revoked(change) => {
+                let status = CertStatus::Revoked(change.became);
+                Some(Self::new(status, change.certificate.generation, entry.recorded_at, change.change))
+            }
+            _ => None,
+        }
+    }
+
+    /// Orders words of one certificate by how much they say against it: never issued, good, on hold,
+    /// revoked; of two revocations keyCompromise, and then the earlier date, says more.
+    #[must_use]
+    pub fn severity(self) -> impl Ord + use<> {
+        let (rank, revocation) = match self.cert_status() {
+            CertStatus::Unknown => (0, None),
+            CertStatus::Good => (1, None),
+            CertStatus::Revoked(it) if it.is_hold() => (2, Some(it)),
+            CertStatus::Revoked(it) => (3, Some(it)),
+        };
+        let worst = revocation.is_some_and(|it| it.reason == RevocationReason::KeyCompromise);
+        (rank, worst, revocation.map(|it| std::cmp::Reverse(it.revoked_at)))
+    }
+
+    /// True for a revocation that is for ever.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        self.state() == State::Revoked
+    }
+
     /// The word after this one: its number is one more, counted here and not read off the entry.
     fn becoming(self, status: CertStatus, generation: Generation, entry: &Entry) -> Self {
         let changes = if self.is_issued() { u32::from(self.changes()) + 1 } else { 0 };

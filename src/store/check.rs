@@ -1,22 +1,22 @@
 //! Checking a store without changing it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::disk::Disk;
 use super::error::{Damage, DiskFault, OpenError, StoreError};
-use super::facts::Facts;
-use super::frame::{Head, Magic};
-use super::journal::{self, FIRST};
+use super::frame::{Frame, Head, Magic};
+use super::journal::{FIRST, Journal};
 use super::octets::{Octets, offset};
 use super::open::{lock, marker_path};
-use super::rebuild::fold_all;
+use super::options::Fold;
+use super::reading::Reading;
+use super::rebuild::{BATCH_ENTRIES, Folding};
 use super::rows::Rows;
 use super::segments::{Segments, Torn, WalkError};
-use super::shared::Tip;
-use super::snapshot::{Snapshot, find_marker};
+use super::snapshot::{self, Marker, Snapshot, find_marker};
+use super::tip::Tip;
 use crate::der::UnixTime;
-use crate::record::{Epoch, Event, Position};
+use crate::record::{Breach, Epoch, Event, Numbered, Position};
 
 /// What a check found, all of it right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct CheckReport {
     pub snapshots: u64,
     /// True when the marker of a clean stop agrees with the journal.
     pub clean_stop: bool,
+    /// Entries that break the rule of succession; only a check that folds the records finds them.
+    pub breaches: Vec<Breach>,
     /// What a power loss left of a frame: the next start cuts it.
     pub torn: Option<Torn>,
     /// Rows of the projection that agree with the journal; only a deep check counts them.
@@ -103,10 +105,13 @@ impl From<DiskFault> for CheckError {
 /// Checks every frame, the chain, the positions, every archived certificate, the snapshots and
 /// the marker. Reads only. Beside a running service, the frame it is writing may show as torn.
 ///
+/// `folds` are empty, hear every entry from the first, and are compared with what each snapshot holds of
+/// them; then they are shown the records, folded afresh, to compare themselves.
+///
 /// # Errors
 /// [`CheckError`]: the first thing wrong.
-pub fn check(dir: &Path) -> Result<CheckReport, CheckError> {
-    check_on(&Disk::File, dir)
+pub fn check(dir: &Path, folds: &[Fold]) -> Result<CheckReport, CheckError> {
+    check_on(&Disk::File, dir, folds)
 }
 
 /// As [`check`], and compares the projection with one folded afresh, row by row. sled cannot
@@ -114,18 +119,16 @@ pub fn check(dir: &Path) -> Result<CheckReport, CheckError> {
 ///
 /// # Errors
 /// [`CheckError`]: the first thing wrong.
-pub fn check_deep(dir: &Path) -> Result<CheckReport, CheckError> {
+pub fn check_deep(dir: &Path, folds: &[Fold]) -> Result<CheckReport, CheckError> {
     let _lock = lock(&Disk::File, dir)?;
-    let (mut report, tip) = check_with_tip(&Disk::File, dir)?;
+    let Checked { mut report, tip, records } = check_all(&Disk::File, dir, folds, true)?;
     if !report.clean_stop {
         return Err(CheckError::NoProjection);
     }
-    let fresh = Rows::memory();
-    fold_all(&journal_of(&Disk::File, dir), &fresh, &tip, &mut |_| true)?;
     let copy = std::env::temp_dir().join(format!("sekisho-check-{}-{}", std::process::id(), tip.position));
     let compared = copy_dir(&dir.join("projection"), &copy)
         .map_err(|fault| CheckError::Store(fault.into()))
-        .and_then(|()| compare(&fresh, &Rows::sled(&copy)?));
+        .and_then(|()| compare(&records, &Rows::sled(&copy)?));
     let _left_behind = std::fs::remove_dir_all(&copy);
     report.rows = Some(compared?);
     Ok(report)
@@ -135,82 +138,50 @@ pub fn check_deep(dir: &Path) -> Result<CheckReport, CheckError> {
 ///
 /// # Errors
 /// [`CheckError`]: the first thing wrong.
-pub fn check_on(disk: &Disk, dir: &Path) -> Result<CheckReport, CheckError> {
-    check_with_tip(disk, dir).map(|(report, _)| report)
+pub fn check_on(disk: &Disk, dir: &Path, folds: &[Fold]) -> Result<CheckReport, CheckError> {
+    check_all(disk, dir, folds, !folds.is_empty()).map(|checked| checked.report)
 }
 
-fn check_with_tip(disk: &Disk, dir: &Path) -> Result<(CheckReport, Tip), CheckError> {
-    let segments = journal_of(disk, dir);
-    let snapshots = Snapshot::find_all(disk, &dir.join("snapshot"))?;
-    let marker_path = marker_path(dir);
-    let marker = find_marker(disk, &marker_path)?;
-    if marker.is_none() && disk.read(&marker_path)?.is_some() {
-        return Err(CheckError::Unreadable(marker_path));
-    }
-    for name in disk.list(&dir.join("snapshot"))? {
-        let position = name.strip_suffix(".snapshot").and_then(|name| name.parse().ok()).map(Position);
-        if position.is_some_and(|position| !snapshots.iter().any(|found| found.held.position == position)) {
-            return Err(CheckError::Unreadable(dir.join("snapshot").join(name)));
-        }
-    }
+/// What a check found, and the records that it folded if they were wanted.
+struct Checked {
+    report: CheckReport,
+    tip: Tip,
+    records: Rows,
+}
 
-    let mut facts = Facts::default();
-    let (mut recorded_at, mut issued, mut changes) = (UnixTime::default(), 0, 0);
-    let mut places = Vec::new();
-    let mut agreeing = Vec::new();
-    let end = segments.walk(FIRST, FIRST, None, &mut |frame| {
-        if frame.epoch != facts.epoch.0 {
-            return Err("a frame belongs to another epoch");
-        }
-        for numbered in journal::entries_of(frame)? {
-            if !numbered.entry.may_follow(recorded_at) {
-                return Err("an entry is dated before the one it follows");
-            }
-            recorded_at = numbered.entry.recorded_at;
-            match &numbered.entry.event {
-                Event::Issued(certificate) => {
-                    issued += 1;
-                    places.push(certificate.archive.0);
-                }
-                Event::Revoked(_) | Event::Released(_) => changes += 1,
-                _ => {}
-            }
-            facts.apply(&numbered).map_err(|error| error.sentence())?;
-        }
-        let last = Position(frame.first + u64::from(frame.count) - 1);
-        for snapshot in snapshots.iter().filter(|snapshot| snapshot.held.position == last) {
-            if snapshot.held.head == frame.head && snapshot.facts == facts {
-                agreeing.push(last);
-            }
-        }
-        Ok(())
-    })?;
-    if let Some(other) = snapshots.iter().find(|snapshot| !agreeing.contains(&snapshot.held.position)) {
-        return Err(CheckError::Snapshot(other.held.position));
+fn check_all(disk: &Disk, dir: &Path, folds: &[Fold], with_records: bool) -> Result<Checked, CheckError> {
+    let journal = Journal::new(disk, &dir.join("journal"));
+    let marker_path = marker_path(dir);
+    let marker = match find_marker(disk, &marker_path)? {
+        Marker::Unreadable => return Err(CheckError::Unreadable(marker_path)),
+        marker => marker.held(),
+    };
+    let mut walk = Walk::new(find_snapshots(disk, dir)?, folds, with_records);
+    let walked = journal.read_from(Position(FIRST), None, &mut |frame| walk.take(frame));
+    if let Some(error) = walk.failed.take() {
+        return Err(error.into());
     }
+    let end = walked?;
+    walk.check_snapshots()?;
     let clean_stop = match marker {
         Some(held) if held.position.0 + 1 != end.next || held.head != end.head => {
-            let (path, place) = end.last.unwrap_or_else(|| (segments.path(FIRST), 0));
-            let what = "the marker of the last stop names another end";
-            return Err(segments.damage(&path, place, what, end.next).into());
+            return Err(journal.damage_at(&end, "the marker of the last stop names another end").into());
         }
         marker => marker.is_some(),
     };
+    let Walk { tip, issued, changes, mut places, agreeing, mut records, .. } = walk;
+    records.write(&tip.held())?;
+    if with_records {
+        let reading = Reading::of_rows(&records.rows, tip.position);
+        folds.iter().for_each(|fold| (fold.rebuilt)(&reading));
+    }
     let archived = check_archive(disk, dir, &mut places)?;
-    let tip = Tip {
-        position: Position(end.next - 1),
-        head: end.head,
-        recorded_at,
-        archived: places.last().map_or(0, |place| place + 1),
-        changed: Position(end.next - 1),
-        facts: Arc::new(facts),
-    };
     let report = CheckReport {
         journal_id: tip.facts.journal_id,
         epoch: tip.facts.epoch,
         position: tip.position,
         head: tip.head,
-        recorded_at,
+        recorded_at: tip.recorded_at,
         frames: end.frames,
         issued,
         changes,
@@ -218,14 +189,94 @@ fn check_with_tip(disk: &Disk, dir: &Path) -> Result<(CheckReport, Tip), CheckEr
         orphans: archived - offset(places.len()),
         snapshots: offset(agreeing.len()),
         clean_stop,
+        breaches: std::mem::take(&mut records.breaches),
         torn: end.torn,
         rows: None,
     };
-    Ok((report, tip))
+    Ok(Checked { report, tip, records: records.rows })
 }
 
-fn journal_of(disk: &Disk, dir: &Path) -> Segments {
-    Segments { disk: disk.clone(), dir: dir.join("journal"), magic: Magic::Journal }
+/// The snapshots there; one that cannot be read is wrong.
+fn find_snapshots(disk: &Disk, dir: &Path) -> Result<Vec<Snapshot>, CheckError> {
+    let dir = dir.join("snapshot");
+    let found = Snapshot::find_all(disk, &dir)?.into_iter();
+    let unreadable = |position| CheckError::Unreadable(snapshot::path(&dir, position));
+    found.map(|found| found.snapshot.ok_or_else(|| unreadable(found.position))).collect()
+}
+
+/// The journal, read from its first entry on, and what is held against it on the way.
+struct Walk<'a> {
+    tip: Tip,
+    issued: u64,
+    changes: u64,
+    /// Places in the archive that entries name.
+    places: Vec<u64>,
+    snapshots: Vec<Snapshot>,
+    /// Of those, the ones that agree.
+    agreeing: Vec<Position>,
+    folds: &'a [Fold],
+    with_records: bool,
+    records: Folding,
+    failed: Option<StoreError>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(snapshots: Vec<Snapshot>, folds: &'a [Fold], with_records: bool) -> Self {
+        Self {
+            tip: Tip::default(),
+            issued: 0,
+            changes: 0,
+            places: Vec::new(),
+            snapshots,
+            agreeing: Vec::new(),
+            folds,
+            with_records,
+            records: Folding::new(Rows::memory(), BATCH_ENTRIES),
+            failed: None,
+        }
+    }
+
+    fn take(&mut self, frame: &Frame<'_>) -> Result<(), &'static str> {
+        let entries = self.tip.fold_frame(frame)?;
+        for numbered in &entries {
+            match &numbered.entry.event {
+                Event::Issued(certificate) => {
+                    self.issued += 1;
+                    self.places.push(certificate.archive.0);
+                }
+                Event::Revoked(_) | Event::Released(_) => self.changes += 1,
+                _ => {}
+            }
+        }
+        let tell = |fold: &Fold| (fold.applied)(&entries).map_err(|error| error.sentence());
+        self.folds.iter().try_for_each(tell)?;
+        if self.with_records {
+            self.fold_records(&entries).map_err(|error| {
+                self.failed = Some(error);
+                "the records cannot be folded"
+            })?;
+        }
+        let position = self.tip.position;
+        for snapshot in self.snapshots.iter().filter(|snapshot| snapshot.tip.position == position) {
+            let part =
+                |fold: &Fold| snapshot.folds.get(fold.name).is_none_or(|part| *part == (fold.snapshot)());
+            let same_tip = (snapshot.tip.held(), &snapshot.tip.facts) == (self.tip.held(), &self.tip.facts);
+            if same_tip && self.folds.iter().all(part) {
+                self.agreeing.push(position);
+            }
+        }
+        Ok(())
+    }
+
+    fn fold_records(&mut self, entries: &[Numbered]) -> Result<(), StoreError> {
+        entries.iter().try_for_each(|numbered| self.records.fold(numbered))?;
+        if self.records.is_full() { self.records.write(&self.tip.held()) } else { Ok(()) }
+    }
+
+    fn check_snapshots(&self) -> Result<(), CheckError> {
+        let mut others = self.snapshots.iter().filter(|one| !self.agreeing.contains(&one.tip.position));
+        others.next().map_or(Ok(()), |other| Err(CheckError::Snapshot(other.tip.position)))
+    }
 }
 
 /// Reads every archived certificate; all `named` places must be among them. Sorts them, and
@@ -271,13 +322,13 @@ fn compare(fresh: &Rows, kept: &Rows) -> Result<u64, CheckError> {
     let mut differs = None;
     for (one, other) in [(fresh, kept), (kept, fresh)] {
         rows = 0;
-        one.each(&[], &mut |key, row| {
+        for row in one.iter(&[]) {
+            let (key, row) = row?;
             rows += 1;
-            if differs.is_none() && other.find(key)?.as_deref() != Some(row) {
+            if differs.is_none() && other.find(&key)? != Some(row) {
                 differs = Some(key.to_vec());
             }
-            Ok(())
-        })?;
+        }
     }
     match differs {
         Some(key) => Err(CheckError::Row(key)),

@@ -1,30 +1,28 @@
 //! The one writer of the journal.
 //!
-//! For every group, in this order: decisions, frame written, frame synced, listener, answers,
-//! projection. A write or sync that fails poisons it: nothing more is acknowledged, the sync is
-//! not tried again (the kernel may say yes the second time and have kept nothing), and the
-//! listener never hears of the group.
+//! For every group, in this order: decisions, frame written, frame synced, folds, answers. The rows
+//! follow, on a thread of their own. A write or sync that fails poisons it: nothing more is acknowledged,
+//! the sync is not tried again (the kernel may say yes the second time and have kept nothing), and no
+//! fold hears of the group.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::error::{StoreError, SubmitError};
-use super::facts::Facts;
-use super::frame::{self, Head, Magic};
+use super::frame;
+use super::journal::Draft;
 use super::open::Lock;
-use super::options::{Listener, Options};
-use super::overlay::{self, Overlay, Seen};
-use super::reading::{Read, Reading};
+use super::options::Options;
+use super::overlay::{Below, Durable, Overlay, Seen, View};
+use super::projection::Stage;
 use super::rebuild::Rebuild;
-use super::rows::Rows;
-use super::segments::Tail;
-use super::shared::{Projection, Shared, Tip, read_range};
+use super::shared::Shared;
 use super::snapshot::Snapshot;
-use super::submission::{Done, Outcome, Records, Submission, refusal};
-use super::trial::Trial;
+use super::submission::{Outcome, Records, Submission, refusal};
+use super::tip::{NotFolded, Tip};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{ArchivePlace, Card, CardId, Entry, Event, Numbered, Origin, Position, Record, Refusal};
+use crate::record::{ArchivePlace, Card, CardId, Entry, Event, Numbered, Position, Record, Refusal};
 
 /// Octets after which a group is closed: more requests would only wait longer together.
 const GROUP_OCTETS: usize = 1 << 20;
@@ -38,16 +36,8 @@ const DECISION_OCTETS_MAX: usize = frame::PAYLOAD_OCTETS_MAX - GROUP_OCTETS;
 pub struct Committer {
     pub(super) options: Options,
     pub(super) shared: Arc<Shared>,
-    pub(super) listener: Listener,
-    pub(super) tail: Tail,
-    /// Includes the open group.
-    pub(super) facts: Arc<Facts>,
-    pub(super) recorded_at: UnixTime,
-    pub(super) position: Position,
-    pub(super) head: Head,
-    pub(super) archived: u64,
-    /// The last change of a status.
-    pub(super) changed: Position,
+    /// The end of what is durable.
+    pub(super) tip: Tip,
     /// Position of the newest snapshot.
     pub(super) snapshot_at: Position,
     pub(super) rebuild: Option<Rebuild>,
@@ -56,12 +46,14 @@ pub struct Committer {
 }
 
 /// What waits for one sync.
-#[derive(Default)]
 struct Group {
     payload: Vec<u8>,
     entries: Vec<Numbered>,
     overlay: Overlay,
-    answers: Vec<(Done, Result<Answer, SubmitError>)>,
+    /// The journal's end with this group.
+    tip: Tip,
+    /// Kept until the group is durable, with what was decided of each.
+    submissions: Vec<(Submission, Result<Answer, SubmitError>)>,
 }
 
 enum Answer {
@@ -75,83 +67,103 @@ enum Answer {
     Repeated(Seen),
 }
 
-/// The first outcome of the same request, when there was one.
-fn seen_before(
-    group: &Group,
-    reading: &Reading<'_>,
-    origin: &Origin,
-    now: UnixTime,
-) -> Result<Option<Seen>, SubmitError> {
-    let Some(request) = &origin.request else { return Ok(None) };
-    let seen = match group.overlay.find_request(&request.key) {
-        Some(seen) => Some(seen),
-        None => overlay::find_request(reading, &request.key).map_err(|error| refusal(&error))?,
-    };
-    match seen.filter(|seen| !overlay::is_expired(seen, now)) {
-        Some(seen) if seen.digest != request.digest => Err(SubmitError::KeyReused),
-        seen => Ok(seen),
-    }
+/// The entries of one decision, as they will be written.
+struct Decided {
+    payload: Vec<u8>,
+    entries: Vec<Numbered>,
+    overlay: Overlay,
+    tip: Tip,
 }
 
 impl Committer {
-    /// Decides each in order, writes what was decided, answers all after the sync.
+    /// Decides each in order, writes what was decided, answers all after the sync, and puts it into the
+    /// rows.
     pub fn commit(&mut self, batch: impl IntoIterator<Item = Submission>) {
+        self.commit_only(batch);
+        while self.shared.projection.turn() {}
+    }
+
+    /// As [`Self::commit`], where another thread writes the rows.
+    pub(super) fn commit_only(&mut self, batch: impl IntoIterator<Item = Submission>) {
         let mut queue: VecDeque<Submission> = batch.into_iter().collect();
         while !queue.is_empty() {
+            self.shared.projection.wait_for_room();
             match self.ready() {
-                Ok(rows) => self.commit_group(&rows, &mut queue),
+                Ok(()) => self.commit_group(&mut queue),
                 Err(error) => queue.drain(..).for_each(|submission| (submission.done)(Err(error.clone()))),
             }
         }
     }
 
-    /// The rows, unless nothing can be submitted.
-    fn ready(&self) -> Result<Arc<Rows>, SubmitError> {
+    /// Why nothing can be submitted, if nothing can.
+    fn ready(&self) -> Result<(), SubmitError> {
         if let Some(fault) = self.shared.poison() {
             return Err(SubmitError::Unavailable { fault: fault.clone() });
         }
-        Ok(self.shared.rows()?)
+        self.shared.projection.rows()?;
+        Ok(())
     }
 
-    fn commit_group(&mut self, rows: &Rows, queue: &mut VecDeque<Submission>) {
+    fn commit_group(&mut self, queue: &mut VecDeque<Submission>) {
         // What a step of the wall clock would date wrongly must not be written.
         self.options.clock.watch();
-        let first = self.position.next();
-        let (mut group, reading) = (Group::default(), Reading::new(rows));
-        while group.payload.len() < GROUP_OCTETS && group.answers.len() < self.options.group_max {
-            let Some(submission) = queue.pop_front() else { break };
-            let answer = self.decide(&mut group, &reading, &submission);
-            group.answers.push((submission.done, answer));
-        }
-        let Group { payload, entries, overlay, answers } = group;
-        if entries.is_empty() {
-            self.answer(first, &entries, answers);
+        let group = self.decide_group(queue);
+        if group.entries.is_empty() {
+            self.answer(&group.entries, group.submissions);
             return;
         }
-        if let Err(error) = self.append(first, &entries, &payload) {
-            answers.into_iter().for_each(|(done, _)| done(Err(error.clone())));
-            return;
+        let Group { payload, entries, mut overlay, mut tip, submissions } = group;
+        match self.append(&entries, &payload) {
+            Ok(head) => tip.head = head,
+            Err(error) => {
+                submissions.into_iter().for_each(|(submission, _)| (submission.done)(Err(error.clone())));
+                return;
+            }
         }
         self.tell(&entries);
-        let overlay = Arc::new(overlay);
-        self.shared.advance(self.tip(), Arc::clone(&overlay));
-        self.answer(first, &entries, answers);
-        self.project(rows, &reading.close(), &overlay);
+        overlay.octets = payload.len();
+        self.tip = tip.clone();
+        self.shared.advance(tip, overlay);
+        self.answer(&entries, submissions);
+    }
+
+    /// Decides as many as one group takes.
+    fn decide_group(&self, queue: &mut VecDeque<Submission>) -> Group {
+        let shared = Arc::clone(&self.shared);
+        let durable = Durable::new(&shared.projection);
+        let mut group = Group {
+            payload: Vec::new(),
+            entries: Vec::new(),
+            overlay: Overlay::default(),
+            tip: self.tip.clone(),
+            submissions: Vec::new(),
+        };
+        while group.payload.len() < GROUP_OCTETS && group.submissions.len() < self.options.group_max {
+            let Some(submission) = queue.pop_front() else { break };
+            let answer = self.decide(&mut group, &durable, &submission);
+            group.submissions.push((submission, answer));
+        }
+        group
     }
 
     fn decide(
-        &mut self,
+        &self,
         group: &mut Group,
-        reading: &Reading<'_>,
+        durable: &Durable<'_>,
         submission: &Submission,
     ) -> Result<Answer, SubmitError> {
         let origin = &submission.origin;
-        let mut now = self.options.clock.now().max(self.recorded_at);
-        if let Some(seen) = seen_before(group, reading, origin, now)? {
-            return Ok(Answer::Repeated(seen));
+        let mut now = self.options.clock.now().max(group.tip.recorded_at);
+        let view = View { group: &group.overlay, durable };
+        if let Some(request) = &origin.request {
+            let seen = view.find::<Seen>(&request.key).map_err(|error| refusal(&error))?;
+            match seen.filter(|seen| !seen.is_expired(now)) {
+                Some(seen) if seen.digest == request.digest => return Ok(Answer::Repeated(seen)),
+                Some(_) => return Err(SubmitError::KeyReused),
+                None => {}
+            }
         }
-        let next_position = self.position.next();
-        let records = Records { overlay: &group.overlay, reading, facts: &self.facts, next_position };
+        let records = Records { view, facts: &group.tip.facts, next: group.tip.position.next() };
         let mut events = (submission.decide)(&records, now)?;
         if events.is_empty() && origin.request.is_some() {
             events.push(Event::RequestSeen);
@@ -160,143 +172,66 @@ impl Committer {
             // Here and not before, so that what is decided next is dated by it.
             now = self.options.clock.believe();
         }
-        let (index, count) = (group.entries.len(), events.len());
-        let mut payload = Vec::new();
-        let mut entries = Vec::with_capacity(count);
-        let mut trial = Trial::of(&records);
-        for event in events {
-            let position = next_position.plus(entries.len());
-            let entry = Entry { recorded_at: now, origin: origin.clone(), event };
-            entry.write(&mut payload)?;
-            let numbered = Numbered { position, entry };
-            trial.fold(&numbered)?;
-            entries.push(numbered);
-        }
-        if payload.len() > DECISION_OCTETS_MAX {
-            return Err(SubmitError::TooLarge(count));
-        }
-        let facts = trial.facts();
-        for numbered in &entries {
-            group.overlay.load(reading, &numbered.entry).map_err(|error| refusal(&error))?;
-        }
-        // Neither reads nor refuses: it was tried.
-        for numbered in &entries {
-            group.overlay.fold(numbered).map_err(Refusal::from)?;
-            self.note(numbered);
-        }
-        self.facts = facts;
-        group.payload.append(&mut payload);
-        group.entries.append(&mut entries);
-        Ok(Answer::Written { index, count, position: self.position, recorded_at: now })
-    }
-
-    /// What the committer knows of all of the journal, but for the facts.
-    pub(super) fn note(&mut self, numbered: &Numbered) {
-        self.position = numbered.position;
-        self.recorded_at = numbered.entry.recorded_at;
-        match &numbered.entry.event {
-            Event::Issued(issued) => self.archived = self.archived.max(issued.archive.0.saturating_add(1)),
-            Event::Revoked(_) | Event::Released(_) => self.changed = numbered.position,
-            _ => {}
-        }
-    }
-
-    /// Tells the listener what is durable. What it cannot fold is logged: the journal has it.
-    pub(super) fn tell(&self, entries: &[Numbered]) {
-        if let Err(error) = (self.listener.applied)(entries) {
-            tracing::error!(%error, "the status index lacks an entry: restart to have it made anew");
-        }
+        let count = events.len();
+        let entries =
+            events.into_iter().map(|event| Entry { recorded_at: now, origin: origin.clone(), event });
+        let decided = fold_decision(entries, &View { group: &group.overlay, durable }, group.tip.clone())?;
+        let index = group.entries.len();
+        let position = decided.tip.position;
+        group.payload.extend(decided.payload);
+        group.entries.extend(decided.entries);
+        group.overlay.merge(decided.overlay);
+        group.tip = decided.tip;
+        Ok(Answer::Written { index, count, position, recorded_at: now })
     }
 
     /// Writes and syncs one frame; poisons when that fails.
-    fn append(&mut self, first: Position, entries: &[Numbered], payload: &[u8]) -> Result<(), SubmitError> {
-        let epoch = self.shared.tip().facts.epoch.0;
+    fn append(&self, entries: &[Numbered], payload: &[u8]) -> Result<frame::Head, SubmitError> {
         let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        let (octets, head) = frame::write(Magic::Journal, epoch, first.0, count, &self.head, payload);
-        match self.tail.append(first.0, &octets) {
-            Ok(_) => {
-                self.head = head;
-                Ok(())
-            }
-            Err(fault) => {
-                self.shared.set_poison(fault.clone());
-                Err(SubmitError::Unavailable { fault })
-            }
-        }
-    }
-
-    pub(super) fn tip(&self) -> Tip {
-        Tip {
-            position: self.position,
-            head: self.head,
-            recorded_at: self.recorded_at,
-            archived: self.archived,
-            changed: self.changed,
-            facts: Arc::clone(&self.facts),
-        }
-    }
-
-    fn answer(
-        &self,
-        first: Position,
-        entries: &[Numbered],
-        answers: Vec<(Done, Result<Answer, SubmitError>)>,
-    ) {
-        for (done, answer) in answers {
-            done(answer.and_then(|answer| self.outcome(first, entries, answer)));
-        }
-    }
-
-    fn outcome(&self, first: Position, entries: &[Numbered], answer: Answer) -> Result<Outcome, SubmitError> {
-        let slice = |index: usize, count: usize| entries.iter().skip(index).take(count).cloned().collect();
-        Ok(match answer {
-            Answer::Written { index, count, position, recorded_at } => {
-                Outcome { entries: slice(index, count), position, recorded_at, repeated: false }
-            }
-            Answer::Repeated(seen) => {
-                let entries = match seen.first.0.checked_sub(first.0) {
-                    Some(index) => slice(
-                        usize::try_from(index).unwrap_or(usize::MAX),
-                        usize::try_from(seen.count).unwrap_or(usize::MAX),
-                    ),
-                    None => {
-                        read_range(&self.shared, seen.first, seen.count).map_err(|error| refusal(&error))?
-                    }
-                };
-                let position = Position(seen.first.0 + u64::from(seen.count) - 1);
-                Outcome { entries, position, recorded_at: seen.recorded_at, repeated: true }
-            }
+        let (epoch, first) = (self.tip.facts.epoch.0, self.tip.position.next());
+        let draft = Draft { epoch, first, count, payload };
+        self.shared.journal.append(&self.tip.head, draft).map_err(|fault| {
+            self.shared.set_poison(fault.clone());
+            SubmitError::Unavailable { fault }
         })
     }
 
-    /// Writes a durable group into the projection. When that fails the journal has it all the
-    /// same, and the next start folds it again.
-    fn project(&self, rows: &Rows, read: &Read, overlay: &Overlay) {
-        match overlay.store(rows, read, &self.tip().held()) {
-            Ok(()) => self.shared.projected(self.position),
-            Err(error) => {
-                tracing::error!(%error, "the projection failed: nothing more is decided");
-                self.shared.set_projection(Projection::Failed(error));
+    /// Tells the folds what is durable. What one cannot fold is logged: the journal has it.
+    pub(super) fn tell(&self, entries: &[Numbered]) {
+        for fold in &self.shared.folds {
+            if let Err(error) = (fold.applied)(entries) {
+                tracing::error!(%error, fold = fold.name, "a fold of the journal lacks an entry");
             }
         }
+    }
+
+    fn answer(&self, entries: &[Numbered], submissions: Vec<(Submission, Result<Answer, SubmitError>)>) {
+        for (submission, answer) in submissions {
+            (submission.done)(answer.and_then(|answer| self.outcome(entries, answer)));
+        }
+    }
+
+    fn outcome(&self, entries: &[Numbered], answer: Answer) -> Result<Outcome, SubmitError> {
+        Ok(match answer {
+            Answer::Written { index, count, position, recorded_at } => {
+                let entries = entries.iter().skip(index).take(count).cloned().collect();
+                Outcome { entries, position, recorded_at, repeated: false }
+            }
+            Answer::Repeated(seen) => self.shared.repeated(&seen).map_err(|error| refusal(&error))?,
+        })
     }
 
     /// True when enough was written since the last snapshot, and all of it is durable.
     pub(super) fn is_snapshot_due(&self) -> bool {
         self.shared.poison().is_none()
-            && self.position.0 - self.snapshot_at.0 >= self.options.snapshot_entries
+            && self.tip.position.0 - self.snapshot_at.0 >= self.options.snapshot_entries
     }
 
     /// A snapshot of now, to be saved by whoever has the time.
     pub(super) fn begin_snapshot(&mut self) -> Snapshot {
-        self.snapshot_at = self.position;
-        Snapshot {
-            held: self.tip().held(),
-            recorded_at: self.recorded_at,
-            archived: self.archived,
-            facts: Facts::clone(&self.facts),
-            listener: (self.listener.snapshot)(),
-        }
+        self.snapshot_at = self.tip.position;
+        let folds = self.shared.folds.iter().map(|fold| (fold.name.to_owned(), (fold.snapshot)()));
+        Snapshot { tip: self.tip.clone(), folds: folds.collect() }
     }
 
     /// Saves a snapshot of now. One that fails costs a longer start, nothing else.
@@ -311,8 +246,8 @@ impl Committer {
         snapshot.save(&self.options.disk, &self.snapshot_dir())
     }
 
-    /// Drains nothing, since nothing waits here: flushes the projection, writes a snapshot and
-    /// the marker of a clean stop.
+    /// Puts all that is durable into the rows and has them written out, writes a snapshot and the marker
+    /// of a clean stop.
     ///
     /// # Errors
     /// When the disk refuses, now or before: then there is no marker and the next start takes
@@ -322,15 +257,17 @@ impl Committer {
             return Err(fault.clone().into());
         }
         self.shared.set_closing();
-        let held = self.tip().held();
-        if self.snapshot_at < self.position {
+        self.shared.projection.end(StoreError::Closed);
+        while self.shared.projection.turn() {}
+        let held = self.tip.held();
+        if self.snapshot_at < self.tip.position {
             self.snapshot()?;
         }
-        match self.shared.set_projection(Projection::Closed) {
-            Projection::Ready { rows, .. } => self.close_rows(rows)?,
-            Projection::Failed(error) => return Err(error),
+        match self.shared.projection.set_stage(Stage::Closed) {
+            Stage::Ready(rows) => self.close_rows(rows)?,
+            Stage::Failed(error) => return Err(error),
             // The next start begins it anew.
-            Projection::Rebuilding(_) | Projection::Closed => return Ok(()),
+            Stage::Rebuilding(_) | Stage::Closed => return Ok(()),
         }
         Ok(super::snapshot::write_marker(&self.options.disk, &self.marker_path(), &held)?)
     }
@@ -340,7 +277,7 @@ impl Committer {
     /// # Errors
     /// [`StoreError`].
     pub fn find(&self, authority: AuthorityId, serial: &SerialNumber) -> Result<Option<Record>, StoreError> {
-        self.shared.find(authority, serial)
+        self.shared.find(&(authority, *serial))
     }
 
     /// A card or phone, as far as it is durable.
@@ -348,7 +285,7 @@ impl Committer {
     /// # Errors
     /// [`StoreError`].
     pub fn find_card(&self, card: CardId) -> Result<Option<Card>, StoreError> {
-        self.shared.find_card(card)
+        self.shared.find(&card)
     }
 
     /// The durable entries from `from` on.
@@ -368,4 +305,32 @@ impl Committer {
     pub(super) fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
     }
+}
+
+/// Makes entries of a decision and folds them; nothing of it is left when one is refused.
+fn fold_decision(
+    entries: impl Iterator<Item = Entry>,
+    below: &View<'_>,
+    mut tip: Tip,
+) -> Result<Decided, SubmitError> {
+    let (mut payload, mut numbered, mut overlay) = (Vec::new(), Vec::new(), Overlay::default());
+    for entry in entries {
+        entry.write(&mut payload)?;
+        let one = Numbered { position: tip.position.next(), entry };
+        match overlay.fold(below, &one) {
+            Ok(None) => {}
+            Ok(Some(breach)) => return Err(Refusal::Breaks(breach).into()),
+            Err(StoreError::Unfounded(error)) => return Err(Refusal::Unfounded(error).into()),
+            Err(error) => return Err(refusal(&error).into()),
+        }
+        tip.fold(&one).map_err(|error| match error {
+            NotFolded::Unfounded(error) => Refusal::Unfounded(error),
+            NotFolded::Misplaced(what) => Refusal::Records(what.to_owned()),
+        })?;
+        numbered.push(one);
+    }
+    if payload.len() > DECISION_OCTETS_MAX {
+        return Err(SubmitError::TooLarge(numbered.len()));
+    }
+    Ok(Decided { payload, entries: numbered, overlay, tip })
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::pki::{AuthorityId, SerialNumber};
 use crate::record::{ArchivePlace, FoldError, Position, Refusal, WriteError};
 
 /// The disk refused something.
@@ -82,18 +83,26 @@ pub enum StoreError {
     /// sled cannot be read or written.
     #[error("the projection failed ({0}): restart to have it rebuilt from the journal")]
     Projection(String),
-    /// The projection is not there yet.
-    #[error("the projection is being rebuilt, entry {} of {}: try again later", .0.position, .0.total)]
-    Rebuilding(Progress),
-    /// The journal has no such entry.
-    #[error("the journal has no entry {0}")]
-    NoSuchEntry(Position),
+    /// The rows have changes of a certificate, and not the certificate.
+    #[error("the records have changes of certificate {serial} of authority {}, and not its issue", .authority.0)]
+    IssueLost {
+        /// Whose.
+        authority: AuthorityId,
+        /// Which.
+        serial: SerialNumber,
+    },
     /// Something is too long for its place in a file.
     #[error(transparent)]
     Unwritable(#[from] WriteError),
     /// The journal holds an entry that nothing can be made of.
     #[error("{0}: the journal is damaged; keep a copy, then restore from a backup or a follower")]
     Unfounded(#[from] FoldError),
+    /// The projection is not there yet.
+    #[error("the projection is being rebuilt, entry {} of {}: try again later", .0.position, .0.total)]
+    Rebuilding(Progress),
+    /// The journal has no such entry.
+    #[error("the journal has no entry {0}")]
+    NoSuchEntry(Position),
     /// The archive has nothing there.
     #[error("the archive has no certificate at {0:?}")]
     NoSuchPlace(ArchivePlace),
@@ -140,12 +149,12 @@ pub enum SubmitError {
     /// The idempotency key belongs to another request. Nothing was written.
     #[error("this idempotency key was used for another request: take a new key for a new request")]
     KeyReused,
-    /// More events than one frame takes. Nothing was written.
-    #[error("one request cannot write {0} events: split it")]
-    TooLarge(usize),
     /// A field of an entry is too long for the journal. Nothing was written.
     #[error(transparent)]
     Unwritable(#[from] WriteError),
+    /// More events than one frame takes. Nothing was written.
+    #[error("one request cannot write {0} events: split it")]
+    TooLarge(usize),
     /// The group was not known to be durable.
     #[error(
         "{fault}: whether it was recorded is unknown, not undone: repeat with the same key after the restart"

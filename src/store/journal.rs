@@ -1,18 +1,118 @@
-//! Reading the journal: the frames of `journal/`, and the entries in their payloads.
+//! The journal: frames in the files of `journal/`, and the entries in their payloads.
+//!
+//! Nothing outside this file knows that it is files. It is read from a position on, appended to behind the
+//! head that the writer knows, and tells its head.
 //!
 //! The payload of a frame is its entries in the form of [`Entry::write`], one behind the other;
 //! the frame's `first` is the position of the first, its `count` their number. The first entry
 //! of all is [`JournalBegun`](crate::record::Event::JournalBegun).
 
 use std::collections::VecDeque;
+use std::io::Error;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use super::error::StoreError;
-use super::frame::{Frame, Magic};
-use super::segments::{Segments, WalkError};
+use super::disk::Disk;
+use super::error::{Damage, DiskFault, StoreError};
+use super::frame::{self, Frame, Head, Magic, NO_HEAD};
+use super::segments::{End, Segments, Tail, WalkError};
 use crate::record::{Entry, Numbered, Position};
 
 /// Position of the first entry of all.
 pub(super) const FIRST: u64 = 1;
+
+/// The journal of a store, in files.
+#[derive(Debug)]
+pub(super) struct Journal {
+    segments: Segments,
+    writing: Mutex<Writing>,
+}
+
+/// Where the next frame goes.
+#[derive(Debug)]
+struct Writing {
+    /// None before it was taken up: it can only be read.
+    tail: Option<Tail>,
+    head: Head,
+}
+
+/// A frame to be appended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Draft<'a> {
+    pub(super) epoch: u32,
+    /// Position of its first entry.
+    pub(super) first: Position,
+    pub(super) count: u32,
+    pub(super) payload: &'a [u8],
+}
+
+impl Journal {
+    /// The journal in a directory, to be read.
+    pub(super) fn new(disk: &Disk, dir: &Path) -> Self {
+        let segments = Segments { disk: disk.clone(), dir: dir.to_owned(), magic: Magic::Journal };
+        Self { segments, writing: Mutex::new(Writing { tail: None, head: NO_HEAD }) }
+    }
+
+    /// Reads every frame from the one that holds `from` on, and some before it; checks each and their
+    /// chain. With `known`, that must be the head before the frame that begins at `from`.
+    pub(super) fn read_from(
+        &self,
+        from: Position,
+        known: Option<Head>,
+        each: &mut dyn FnMut(&Frame<'_>) -> Result<(), &'static str>,
+    ) -> Result<End, WalkError> {
+        self.segments.walk(FIRST, from.0, known, each)
+    }
+
+    /// The entries from `from` on, up to `until`, which must be durable.
+    pub(super) fn entries(&self, from: Position, until: Position) -> Entries {
+        Entries::new(self.segments.clone(), from, until)
+    }
+
+    /// Takes up writing where a reading found the end: cuts what is torn and makes the last frame
+    /// durable. `is_durable`: that was seen to before.
+    pub(super) fn take_up(&self, end: &End, segment_octets: u64, is_durable: bool) -> Result<(), DiskFault> {
+        let mut end = end.clone();
+        if is_durable {
+            end.last_frame = None;
+        }
+        let tail = Tail::resume(self.segments.clone(), &end, segment_octets)?;
+        *self.writing() = Writing { tail: Some(tail), head: end.head };
+        Ok(())
+    }
+
+    /// Appends a frame behind the head that the caller knows, and makes it durable; its head. After an
+    /// error no call may follow: what became of the frame is unknown.
+    pub(super) fn append(&self, expected: &Head, draft: Draft<'_>) -> Result<Head, DiskFault> {
+        let mut writing = self.writing();
+        let refused =
+            |what: &str| DiskFault::at("append to", &self.segments.dir)(Error::other(what.to_owned()));
+        if writing.head != *expected {
+            return Err(refused("somebody else has written there"));
+        }
+        let Draft { epoch, first, count, payload } = draft;
+        let (octets, head) = frame::write(Magic::Journal, epoch, first.0, count, expected, payload);
+        let tail = writing.tail.as_mut().ok_or_else(|| refused("it was opened to be read"))?;
+        tail.append(first.0, &octets)?;
+        writing.head = head;
+        Ok(head)
+    }
+
+    /// The head of the last frame, once writing was taken up.
+    pub(super) fn head(&self) -> Head {
+        self.writing().head
+    }
+
+    /// Something is wrong where a reading ended.
+    pub(super) fn damage_at(&self, end: &End, what: &'static str) -> Damage {
+        let (path, place) = end.last.clone().unwrap_or_else(|| (self.segments.path(FIRST), 0));
+        self.segments.damage(&path, place, what, end.next)
+    }
+
+    fn writing(&self) -> std::sync::MutexGuard<'_, Writing> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The entries of a frame.
 pub(super) fn entries_of(frame: &Frame<'_>) -> Result<Vec<Numbered>, &'static str> {
@@ -37,7 +137,7 @@ pub(super) struct Entries {
 }
 
 impl Entries {
-    pub(super) fn new(segments: Segments, from: Position, until: Position) -> Self {
+    fn new(segments: Segments, from: Position, until: Position) -> Self {
         Self { segments, next: from.0.max(FIRST), until: until.0, segment: None, ready: VecDeque::new() }
     }
 

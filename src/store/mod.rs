@@ -5,12 +5,12 @@
 //! writes what a group of them decided as one frame, and answers after the frame's sync. What it
 //! acknowledged is never lost; what it did not acknowledge is unknown, not undone.
 //!
-//! Knows records; knows no status index (it has a [`Listener`]), no key, no certificate beyond
+//! Knows records; knows no status index (it has a list of [`Fold`]s), no key, no certificate beyond
 //! its octets.
 
 mod archive;
-mod carriers;
-mod certificates;
+#[cfg(test)]
+mod batches;
 mod check;
 mod clock;
 mod committer;
@@ -18,13 +18,20 @@ mod disk;
 mod error;
 mod facts;
 mod frame;
+mod held;
 mod journal;
+mod kept;
+#[cfg(all(test, feature = "shuttle"))]
+mod model;
 mod octets;
 mod open;
 mod options;
 mod overlay;
+mod packing;
+mod projection;
 mod reading;
 mod rebuild;
+mod remake;
 mod rows;
 mod segments;
 mod serials;
@@ -33,7 +40,7 @@ mod sim;
 mod snapshot;
 mod submission;
 mod threads;
-mod trial;
+mod tip;
 
 pub use archive::{ARCHIVE_RECORD_OCTETS_MAX, ArchiveWriter};
 pub use check::{CheckError, CheckReport, check, check_deep, check_on};
@@ -44,8 +51,10 @@ pub use error::{Damage, DiskFault, NotReady, OpenError, Progress, StoreError, Su
 pub use facts::{CrlSet, CrlSetKind, CrlSets, Facts};
 pub use frame::Head;
 pub use open::Opened;
-pub use options::{Listener, Options};
+pub use options::{Fold, Options};
 pub use overlay::REQUEST_KEPT;
+pub use reading::Reading;
+pub use remake::{Judge, Judged, Remake, Verdict};
 pub use rows::{RowsKind, SLED_CACHE_OCTETS};
 pub use segments::Torn;
 pub use serials::{Serials, reservation};

@@ -8,6 +8,8 @@
 //! | `journal/` | the truth: see [`super::frame`], [`super::segments`] | everything |
 //! | `archive/` | certificates: see [`super::archive`] | the certificates; statuses go on |
 //! | `projection/` | sled: see [`super::rows`] | the time to fold the journal |
+//! | `projection.new/` | rows being made anew beside them | nothing |
+//! | `projection.damaged/` | rows that were found wrong | what could be learned from them |
 //! | `snapshot/`, `stopped` | see [`super::snapshot`] | the time to fold the journal |
 
 use std::fs::{File, TryLockError};
@@ -21,22 +23,25 @@ use super::archive::{ArchiveReader, ArchiveWriter};
 use super::committer::Committer;
 use super::disk::{Disk, TEMPORARY};
 use super::error::{Damage, DiskFault, OpenError, StoreError};
-use super::facts::Facts;
-use super::frame::{self, Head, Magic, NO_HEAD};
-use super::journal::{self, FIRST};
-use super::options::{Listener, Options};
-use super::overlay::Held;
-use super::rebuild::Rebuild;
+use super::frame::{Head, NO_HEAD};
+use super::held::Held;
+use super::journal::{Draft, FIRST, Journal};
+use super::options::{Fold, Options};
+use super::rebuild::{Rebuild, remove_dir};
+use super::remake::NEW;
 use super::rows::{Rows, RowsKind};
-use super::segments::{End, Segments, Tail, Torn};
-use super::shared::{Projection, Shared, Tip};
-use super::snapshot::{Snapshot, find_marker};
-use crate::der::UnixTime;
+use super::segments::{End, Torn};
+use super::shared::Shared;
+use super::snapshot::{Marker, Snapshot, find_marker, remove_unreadable};
+use super::tip::{NotFolded, Tip};
 use crate::record::{Entry, Event, Numbered, Origin, Position};
 
 /// Entries that are folded into a projection before the store is open: they take no longer
 /// than what else a start does.
 const REBUILD_AT_ONCE: u64 = 10_000;
+
+/// sled's directory.
+pub(super) const IN_USE: &str = "projection";
 
 /// How long a close waits for scans that still read the projection.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
@@ -62,87 +67,65 @@ pub struct Opened {
 #[derive(Debug)]
 pub(super) struct Lock(#[expect(dead_code, reason = "holds the lock")] Option<File>);
 
-/// What the fold of the journal's end is at.
-struct Fold {
-    facts: Facts,
-    recorded_at: UnixTime,
-    archived: u64,
-    changed: Position,
-    replayed: u64,
-}
-
 impl Committer {
     /// Opens a store: reads from the newest snapshot on, cuts a torn frame, makes sure that
-    /// what was read is durable, and tells the listener. Then [`Self::rebuild`] if need be.
+    /// what was read is durable, and tells the folds. Then [`Self::rebuild`] if need be.
     ///
     /// # Errors
     /// [`OpenError`]; nothing has been modified then, unless the disk refused it.
-    pub fn open(options: Options, listener: Listener) -> Result<(Self, Opened), OpenError> {
+    pub fn open(options: Options, folds: Vec<Fold>) -> Result<(Self, Opened), OpenError> {
         let disk = options.disk.clone();
         let dir = options.dir.clone();
         let lock = lock(&disk, &dir)?;
-        let segments = Segments { disk: disk.clone(), dir: dir.join("journal"), magic: Magic::Journal };
-        for dir in [&dir, &segments.dir, &dir.join("archive"), &dir.join("snapshot")] {
+        let journal = Journal::new(&disk, &dir.join("journal"));
+        for dir in [&dir, &dir.join("journal"), &dir.join("archive"), &dir.join("snapshot")] {
             disk.create_dir(dir)?;
         }
         let marker = find_marker(&disk, &marker_path(&dir))?;
-        let snapshots = Snapshot::find_all(&disk, &dir.join("snapshot"))?;
-        let newest = snapshots.iter().map(|snapshot| snapshot.held.position).max();
+        if marker == Marker::Unreadable {
+            tracing::warn!("the marker of the last stop cannot be read: the records are made anew");
+        }
+        let marker = marker.held();
+        let found = Snapshot::find_all(&disk, &dir.join("snapshot"))?;
+        let newest = found.iter().map(|found| found.position).max();
         let named =
             newest.max(marker.map(|held| held.position)).unwrap_or_default().max(options.known_position);
-        let snapshot = snapshots.into_iter().find(|snapshot| (listener.restore)(&snapshot.listener).is_ok());
-
-        let snapshot_at = snapshot.as_ref().map_or(Position(0), |snapshot| snapshot.held.position);
-        let (mut end, fold) = fold_tail(&segments, snapshot, &listener)?;
-        check_named(&segments, &end, &fold, marker.as_ref(), named)?;
+        let unreadable = found.iter().filter(|found| found.snapshot.is_none());
+        let unreadable: Vec<Position> = unreadable.map(|found| found.position).collect();
+        let snapshots = found.into_iter().filter_map(|found| found.snapshot);
+        let (snapshot_at, end, tip) = fold_from(&journal, snapshots, &folds)?;
+        check_named(&journal, &end, &tip, marker.as_ref(), named)?;
         let archive = ArchiveReader::new(&disk, &dir.join("archive"));
         if end.next == FIRST && !archive.is_empty()? {
-            let what = "it is missing, and the archive is not";
-            return Err(segments.damage(&segments.path(FIRST), 0, what, FIRST).into());
+            return Err(journal.damage_at(&end, "it is missing, and the archive is not").into());
         }
 
         let clean_stop = marker.is_some_and(|held| held.position.0 + 1 == end.next && held.head == end.head);
         let cut = end.torn.clone();
-        if clean_stop {
-            // The marker was written after everything it names.
-            end.last_frame = None;
+        // The marker was written after everything it names.
+        journal.take_up(&end, options.journal_segment_octets, clean_stop)?;
+        if journal.head() != tip.head {
+            return Err(journal.damage_at(&end, "its entries were not all folded").into());
         }
-        let tail = Tail::resume(segments.clone(), &end, options.journal_segment_octets)?;
         tidy(&disk, &dir)?;
-        let tip = Tip {
-            position: Position(end.next - 1),
-            head: end.head,
-            recorded_at: fold.recorded_at,
-            archived: fold.archived,
-            changed: fold.changed,
-            facts: Arc::new(fold.facts),
-        };
-        let mut committer = Self {
-            facts: Arc::clone(&tip.facts),
-            recorded_at: tip.recorded_at,
-            position: tip.position,
-            head: tip.head,
-            archived: tip.archived,
-            changed: tip.changed,
-            shared: Arc::new(Shared::new(segments, archive, tip)),
-            listener,
-            tail,
-            snapshot_at,
-            rebuild: None,
-            lock,
-            options,
-        };
-        if committer.position == Position(0) {
+        remove_unreadable(&disk, &dir.join("snapshot"), &unreadable)?;
+        if matches!(disk, Disk::File) {
+            remove_dir(&dir.join(NEW)).map_err(OpenError::from)?;
+        }
+        let replayed = tip.position.0 - snapshot_at.0;
+        let shared = Arc::new(Shared::new(journal, archive, folds, tip.clone()));
+        let mut committer = Self { shared, tip, snapshot_at, rebuild: None, lock, options };
+        if committer.tip.position == Position(0) {
             committer.begin_journal()?;
         }
         committer.open_rows(clean_stop);
         let opened = Opened {
-            journal_id: committer.facts.journal_id,
-            position: committer.position,
-            head: committer.head,
+            journal_id: committer.tip.facts.journal_id,
+            position: committer.tip.position,
+            head: committer.tip.head,
             clean_stop,
             cut,
-            replayed: fold.replayed,
+            replayed,
         };
         Ok((committer, opened))
     }
@@ -159,7 +142,7 @@ impl Committer {
     /// issuing, never revoking: it is told by every append and by `ready`.
     #[must_use]
     pub fn open_archive(&self) -> ArchiveWriter {
-        let opened = self.shared.archive.open(self.archived, self.options.archive_segment_octets);
+        let opened = self.shared.archive.open(self.tip.archived, self.options.archive_segment_octets);
         let archive = opened.map_err(|error| self.shared.set_archive_fault(error)).ok();
         ArchiveWriter { shared: self.shared(), archive }
     }
@@ -177,33 +160,33 @@ impl Committer {
         let mut payload = Vec::new();
         let fault = DiskFault::at("write the first entry into", &self.options.dir);
         entry.write(&mut payload).map_err(|error| fault(std::io::Error::other(error)))?;
-        let epoch = self.facts.epoch.0;
-        let (octets, head) = frame::write(Magic::Journal, epoch, FIRST, 1, &NO_HEAD, &payload);
-        self.tail.append(FIRST, &octets)?;
-        let numbered = Numbered { position: Position(FIRST), entry };
-        self.head = head;
-        self.note(&numbered);
-        Arc::make_mut(&mut self.facts).journal_id = journal_id;
-        self.tell(&[numbered]);
-        self.shared.advance(self.tip(), Arc::default());
+        let (epoch, first) = (self.tip.facts.epoch.0, Position(FIRST));
+        let draft = Draft { epoch, first, count: 1, payload: &payload };
+        let head = self.shared.journal.append(&NO_HEAD, draft)?;
+        let numbered = Numbered { position: first, entry };
+        let damage = |error: NotFolded| self.shared.journal.damage_at(&End::none(), error.sentence());
+        self.tip.fold(&numbered).map_err(damage)?;
+        self.tip.head = head;
+        self.tell(std::slice::from_ref(&numbered));
+        self.shared.set_tip(self.tip.clone());
         Ok(())
     }
 
     /// Takes the projection up where a clean stop left it; else prepares its rebuilding.
     fn open_rows(&mut self, clean_stop: bool) {
         let dir = match self.options.rows {
-            RowsKind::Sled => Some(self.options.dir.join("projection")),
+            RowsKind::Sled => Some(self.options.dir.join(IN_USE)),
             RowsKind::Memory => None,
         };
         if let (true, Some(dir)) = (clean_stop, &dir)
-            && let Ok(rows) = Rows::sled(dir)
-            && matches!(self.tip().held().is_in(&rows), Ok(true))
+            && let Some(rows) = rows_of_before(dir, &self.tip.held())
         {
-            self.shared.set_projection(Projection::Ready { rows: Arc::new(rows), position: self.position });
+            self.shared.projection.set_ready(Arc::new(rows), self.tip.position);
             return;
         }
-        self.rebuild = Some(Rebuild { shared: self.shared(), dir });
-        if self.position.0 <= REBUILD_AT_ONCE {
+        let batch = self.options.rebuild_entries;
+        self.rebuild = Some(Rebuild { shared: self.shared(), dir, batch });
+        if self.tip.position.0 <= REBUILD_AT_ONCE {
             self.rebuild();
         }
     }
@@ -222,7 +205,7 @@ impl Committer {
             return Ok(());
         };
         drop(db);
-        sync_tree(&self.options.dir.join("projection"))?;
+        sync_tree(&self.options.dir.join(IN_USE))?;
         Ok(self.options.disk.sync_dir(&self.options.dir)?)
     }
 
@@ -255,74 +238,80 @@ pub(super) fn lock(disk: &Disk, dir: &Path) -> Result<Lock, OpenError> {
     }
 }
 
-/// Reads the journal from the snapshot on.
-fn fold_tail(
-    segments: &Segments,
-    snapshot: Option<Snapshot>,
-    listener: &Listener,
-) -> Result<(End, Fold), OpenError> {
-    let known = snapshot.as_ref().map(|snapshot| snapshot.held);
-    let mut fold = Fold {
-        facts: Facts::default(),
-        recorded_at: UnixTime::default(),
-        archived: 0,
-        changed: known.map_or(Position(0), |held| held.position),
-        replayed: 0,
-    };
-    if let Some(Snapshot { recorded_at, archived, facts, .. }) = snapshot {
-        fold = Fold { facts, recorded_at, archived, ..fold };
+/// The rows that a clean stop left, if they are what it said. Whatever is wrong with them, they are made
+/// anew.
+fn rows_of_before(dir: &Path, held: &Held) -> Option<Rows> {
+    let found = Rows::sled(dir).and_then(|rows| Ok(held.is_in(&rows)?.then_some(rows)));
+    found.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the records of before cannot be read: they are made anew");
+        None
+    })
+}
+
+/// Reads the journal from the newest snapshot on that every fold takes, and that the entries behind it
+/// follow: one that lacks something is passed by, as is its word on the journal. Where it began.
+fn fold_from(
+    journal: &Journal,
+    snapshots: impl Iterator<Item = Snapshot>,
+    folds: &[Fold],
+) -> Result<(Position, End, Tip), OpenError> {
+    for snapshot in snapshots {
+        if !snapshot.restore(folds) {
+            continue;
+        }
+        let position = snapshot.tip.position;
+        let mut is_unfounded = false;
+        match fold_tail(journal, Some(snapshot), folds, &mut is_unfounded) {
+            Err(_) if is_unfounded => {
+                tracing::warn!(
+                    position = position.0,
+                    "the entries behind a snapshot do not follow it: folding on"
+                );
+                folds.iter().for_each(|fold| (fold.reset)());
+            }
+            folded => return folded.map(|(end, tip)| (position, end, tip)),
+        }
     }
-    let from = known.map_or(Position(0), |held| held.position).next();
-    let end = segments.walk(FIRST, from.0, known.map(|held| held.head), &mut |frame| {
+    let (end, tip) = fold_tail(journal, None, folds, &mut false)?;
+    Ok((Position(0), end, tip))
+}
+
+/// Reads the journal from the snapshot on. `is_unfounded` when a fold refuses an entry about something
+/// that nobody made: without a snapshot that is damage.
+fn fold_tail(
+    journal: &Journal,
+    start: Option<Snapshot>,
+    folds: &[Fold],
+    is_unfounded: &mut bool,
+) -> Result<(End, Tip), OpenError> {
+    let known = start.as_ref().map(|snapshot| snapshot.tip.head);
+    let mut tip = start.map(|snapshot| snapshot.tip).unwrap_or_default();
+    let from = tip.position.next();
+    let end = journal.read_from(from, known, &mut |frame| {
         if frame.first < from.0 {
             return Ok(());
         }
-        if frame.epoch != fold.facts.epoch.0 {
-            return Err("a frame belongs to another epoch");
-        }
-        let entries = journal::entries_of(frame)?;
-        for numbered in &entries {
-            fold.apply(numbered)?;
-        }
-        (listener.applied)(&entries).map_err(|error| error.sentence())
+        let entries = tip.fold_frame(frame)?;
+        folds.iter().try_for_each(|fold| {
+            (fold.applied)(&entries).map_err(|error| {
+                *is_unfounded = true;
+                error.sentence()
+            })
+        })
     })?;
-    Ok((end, fold))
-}
-
-impl Fold {
-    fn apply(&mut self, numbered: &Numbered) -> Result<(), &'static str> {
-        let begins = matches!(numbered.entry.event, Event::JournalBegun { .. });
-        if begins != (numbered.position.0 == FIRST) {
-            return Err("a journal begins with its id, and nowhere else");
-        }
-        if !numbered.entry.may_follow(self.recorded_at) {
-            return Err("an entry is dated before the one it follows");
-        }
-        self.recorded_at = numbered.entry.recorded_at;
-        match &numbered.entry.event {
-            Event::Issued(issued) => self.archived = self.archived.max(issued.archive.0.saturating_add(1)),
-            Event::Revoked(_) | Event::Released(_) => self.changed = numbered.position,
-            _ => {}
-        }
-        if self.facts.concerns(&numbered.entry.event) {
-            self.facts.apply(numbered).map_err(|error| error.sentence())?;
-        }
-        self.replayed += 1;
-        Ok(())
-    }
+    Ok((end, tip))
 }
 
 /// What a snapshot, a marker or somebody outside names must be there: a frame they name is not
 /// torn but damaged.
 fn check_named(
-    segments: &Segments,
+    journal: &Journal,
     end: &End,
-    fold: &Fold,
+    tip: &Tip,
     marker: Option<&Held>,
     named: Position,
 ) -> Result<(), Damage> {
-    let (path, place) = end.last.clone().unwrap_or_else(|| (segments.path(FIRST), 0));
-    let damage = |what| Err(segments.damage(&path, place, what, end.next));
+    let damage = |what| Err(journal.damage_at(end, what));
     if end.next <= named.0 {
         return damage("it ends before an entry that a snapshot, a marker, a CRL or a follower names");
     }
@@ -330,7 +319,7 @@ fn check_named(
     if marker.position.0 + 1 == end.next && marker.head != end.head {
         return damage("the marker of the last stop names another head");
     }
-    if marker.journal_id != fold.facts.journal_id {
+    if marker.journal_id != tip.facts.journal_id {
         return damage("the marker of the last stop is of another journal");
     }
     Ok(())

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use super::clock::Clock;
 use super::disk::Disk;
+use super::reading::Reading;
+use super::rebuild::BATCH_ENTRIES;
 use super::rows::RowsKind;
 use crate::record::{FoldError, Numbered, Position};
 
@@ -44,6 +46,8 @@ pub struct Options {
     /// An entry that somebody outside has seen: the highest CRL number published, what a
     /// follower holds. A journal that ends before it is damaged, not torn.
     pub known_position: Position,
+    /// Entries that are folded before they are written into rows, when those are made anew.
+    pub rebuild_entries: u64,
 }
 
 impl Options {
@@ -60,6 +64,7 @@ impl Options {
             archive_segment_octets: ARCHIVE_SEGMENT_OCTETS,
             snapshot_entries: SNAPSHOT_ENTRIES,
             known_position: Position(0),
+            rebuild_entries: BATCH_ENTRIES,
         }
     }
 }
@@ -70,34 +75,50 @@ type Applied = dyn Fn(&[Numbered]) -> Result<(), FoldError> + Send + Sync;
 type Snapshot = dyn Fn() -> Vec<u8> + Send + Sync;
 /// Takes a state up again.
 type Restore = dyn Fn(&[u8]) -> Result<(), String> + Send + Sync;
+/// Empties a state.
+type Reset = dyn Fn() + Send + Sync;
+/// Looks at the records.
+type Rebuilt = dyn Fn(&Reading<'_>) + Send + Sync;
 
-/// The status index, as the committer sees it.
-pub struct Listener {
-    /// Called with each group after its sync and before its acknowledgement, and with what is
-    /// folded at a start. It may hear one twice. At a start an error is damage, and the store is
-    /// not opened; later it is logged.
+/// Something that is folded from the journal beside the records: the status index.
+pub struct Fold {
+    /// Names its part of a snapshot.
+    pub name: &'static str,
+    /// Called with each group after its sync and before its acknowledgement, and with what is folded at
+    /// a start; with each entry once, in order. At a start an error is damage, and the store is not
+    /// opened; later it is logged, and told to nobody else here.
     pub applied: Box<Applied>,
-    /// The octets of its state for a snapshot, after the last entry it heard.
+    /// The octets of its state after the last entry applied, for a snapshot.
     pub snapshot: Box<Snapshot>,
-    /// Takes up such octets, before anything is applied. After an error it is empty as before,
-    /// and hears all entries from the first.
+    /// Takes up such octets, before anything is applied.
     pub restore: Box<Restore>,
+    /// Forgets everything: it will hear all entries from the first.
+    pub reset: Box<Reset>,
+    /// Called when the records were made anew, from the first entry on, and nobody uses them yet: the
+    /// time to compare. Nothing is applied meanwhile.
+    pub rebuilt: Box<Rebuilt>,
 }
 
-impl Listener {
-    /// Hears nothing.
+impl Fold {
+    /// One that only hears, and has no state.
     #[must_use]
-    pub fn none() -> Self {
+    pub fn hearing(
+        name: &'static str,
+        applied: impl Fn(&[Numbered]) -> Result<(), FoldError> + Send + Sync + 'static,
+    ) -> Self {
         Self {
-            applied: Box::new(|_| Ok(())),
+            name,
+            applied: Box::new(applied),
             snapshot: Box::new(Vec::new),
             restore: Box::new(|octets| if octets.is_empty() { Ok(()) } else { Err("not empty".to_owned()) }),
+            reset: Box::new(|| {}),
+            rebuilt: Box::new(|_| {}),
         }
     }
 }
 
-impl fmt::Debug for Listener {
+impl fmt::Debug for Fold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Listener")
+        f.debug_tuple("Fold").field(&self.name).finish()
     }
 }

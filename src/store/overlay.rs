@@ -1,22 +1,14 @@
-//! Records that stand in the journal, or are about to, and not yet in the projection.
+//! What entries made of what they are about, as long as the rows do not hold it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::time::Duration;
 
-use super::carriers::{self, Packed, card_key, holder_key};
-use super::certificates;
 use super::error::StoreError;
-use super::frame::Head;
-use super::octets::Octets;
-use super::reading::{Read, Reading};
-use super::rows::Rows;
+use super::kept::{CertificateKey, Kept};
+use super::projection::Projection;
 use crate::der::UnixTime;
-use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{
-    self, Card, CardId, CertificateRef, FoldError, Folded, Holder, HolderId, Numbered, Position, Record,
-    RequestId,
-};
+use crate::record::{Breach, Card, CardId, Folded, Holder, HolderId, Numbered, Position, Record, RequestId};
 
 /// How long an idempotency key is remembered, by the journal's own time, so that every fold
 /// agrees: movements are reported again as late as after a year.
@@ -31,204 +23,153 @@ pub(super) struct Seen {
     pub(super) recorded_at: UnixTime,
 }
 
-/// What entries changed.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Overlay {
-    records: BTreeMap<(AuthorityId, SerialNumber), Loaded>,
-    cards: BTreeMap<CardId, Option<Card>>,
-    holders: BTreeMap<HolderId, Option<Holder>>,
-    requests: BTreeMap<[u8; 16], Seen>,
+impl Seen {
+    pub(super) fn is_expired(&self, now: UnixTime) -> bool {
+        now.since(self.recorded_at) > REQUEST_KEPT
+    }
+
+    /// What an entry of a request makes of it.
+    fn after(seen: Option<Self>, request: &RequestId, numbered: &Numbered) -> Self {
+        let recorded_at = numbered.entry.recorded_at;
+        let fresh = Self { digest: request.digest, first: numbered.position, count: 1, recorded_at };
+        let continued = seen.filter(|seen| {
+            seen.first.0 + u64::from(seen.count) == numbered.position.0
+                && (seen.digest, seen.recorded_at) == (request.digest, recorded_at)
+        });
+        continued.map_or(fresh, |seen| Self { count: seen.count + 1, ..seen })
+    }
 }
 
-/// A record, and whether the rows have it.
-#[derive(Debug, Clone)]
-struct Loaded {
-    record: Option<Record>,
-    is_new: bool,
+/// Where things are looked up that an overlay does not have.
+pub(super) trait Below {
+    fn find<K: Kept>(&self, key: &K::Key) -> Result<Option<K>, StoreError>;
+}
+
+/// Things as they are after the last entry that changed them. What is not here was not changed by the
+/// entries that this was made from; whether it exists is for the layers below to say.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Overlay {
+    pub(super) certificates: BTreeMap<CertificateKey, Record>,
+    pub(super) cards: BTreeMap<CardId, Card>,
+    pub(super) holders: BTreeMap<HolderId, Holder>,
+    pub(super) requests: BTreeMap<[u8; 16], Seen>,
+    /// Entries it was made from, and their octets in the journal, as far as whoever made it counts them.
+    pub(super) entries: u64,
+    pub(super) octets: usize,
 }
 
 impl Overlay {
-    pub(super) fn find(&self, authority: AuthorityId, serial: &SerialNumber) -> Option<&Record> {
-        self.records.get(&(authority, *serial))?.record.as_ref()
+    pub(super) fn find<K: Kept>(&self, key: &K::Key) -> Option<&K> {
+        K::within(self).get(key)
     }
 
-    pub(super) fn find_card(&self, card: CardId) -> Option<&Card> {
-        self.cards.get(&card).and_then(Option::as_ref)
-    }
-
-    pub(super) fn find_holder(&self, holder: HolderId) -> Option<&Holder> {
-        self.holders.get(&holder).and_then(Option::as_ref)
-    }
-
-    pub(super) fn find_request(&self, key: &[u8; 16]) -> Option<Seen> {
-        self.requests.get(key).copied()
-    }
-
-    /// Reads what the entry will change, and its rows, so that [`Self::fold`] cannot fail.
-    pub(super) fn load(&mut self, reading: &Reading<'_>, entry: &record::Entry) -> Result<(), StoreError> {
-        if let Some(CertificateRef { authority, serial, .. }) = entry.event.certificate()
-            && let Entry::Vacant(place) = self.records.entry((*authority, *serial))
-        {
-            let record = certificates::read(reading, *authority, serial)?;
-            place.insert(Loaded { is_new: record.is_none(), record });
-        }
-        if let Some(card) = entry.event.card()
-            && let Entry::Vacant(place) = self.cards.entry(card)
-        {
-            place.insert(carriers::read_card(reading, card)?);
-        }
-        if let Some(holder) = entry.event.holder()
-            && let Entry::Vacant(place) = self.holders.entry(holder)
-        {
-            place.insert(carriers::read_holder(reading, holder)?);
-        }
-        if let Some(request) = &entry.origin.request {
-            reading.row(request_key(&request.key))?;
-        }
-        Ok(())
-    }
-
-    /// Folds an entry into what was loaded before. One that breaks the rule of succession, as those
-    /// may that an earlier version wrote, is told.
-    pub(super) fn fold(&mut self, numbered: &Numbered) -> Result<(), FoldError> {
-        if let Some(certificate) = numbered.entry.event.certificate() {
-            let place = self.records.entry((certificate.authority, certificate.serial));
-            let loaded = place.or_insert(Loaded { record: None, is_new: true });
-            if let Folded::Breached(breach) = Record::apply(&mut loaded.record, numbered)? {
-                tracing::warn!(%breach, "an entry breaks the rule of succession");
+    /// Folds an entry. What it changes is taken from here, or else from what lies `below`. Whether it
+    /// breaks the rule of succession is told: those may that an earlier version wrote.
+    pub(super) fn fold(
+        &mut self,
+        below: &impl Below,
+        numbered: &Numbered,
+    ) -> Result<Option<Breach>, StoreError> {
+        let mut breach = None;
+        let event = &numbered.entry.event;
+        if let Some(certificate) = event.certificate() {
+            let key = (certificate.authority, certificate.serial);
+            let mut record = self.take(&key, || below.find::<Record>(&key))?;
+            if let Folded::Breached(found) = Record::apply(&mut record, numbered)? {
+                breach = Some(found);
             }
+            self.put(key, record);
         }
-        if let Some(card) = numbered.entry.event.card() {
-            Card::apply(self.cards.entry(card).or_default(), numbered)?;
+        if let Some(id) = event.card() {
+            let mut card = self.take(&id, || below.find::<Card>(&id))?;
+            Card::apply(&mut card, numbered)?;
+            self.put(id, card);
         }
-        if let Some(holder) = numbered.entry.event.holder() {
-            Holder::apply(self.holders.entry(holder).or_default(), numbered)?;
+        if let Some(id) = event.holder() {
+            let mut holder = self.take(&id, || below.find::<Holder>(&id))?;
+            Holder::apply(&mut holder, numbered)?;
+            self.put(id, holder);
         }
-        if let Some(RequestId { key, digest }) = numbered.entry.origin.request {
-            let recorded_at = numbered.entry.recorded_at;
-            let fresh = Seen { digest, first: numbered.position, count: 0, recorded_at };
-            let seen = self.requests.entry(key).or_insert(fresh);
-            let continues = seen.first.0 + u64::from(seen.count) == numbered.position.0
-                && (seen.digest, seen.recorded_at) == (digest, recorded_at);
-            if !continues {
-                *seen = fresh;
-            }
-            seen.count += 1;
+        if let Some(request) = &numbered.entry.origin.request {
+            let seen = self.take(&request.key, || below.find::<Seen>(&request.key))?;
+            self.put(request.key, Some(Seen::after(seen, request, numbered)));
         }
-        Ok(())
+        self.entries += 1;
+        Ok(breach)
     }
 
-    /// Writes all of it into rows, which were `read` before, as what it is after the last entry that
-    /// `held` names.
-    pub(super) fn store(&self, rows: &Rows, read: &Read, held: &Held) -> Result<(), StoreError> {
-        let mut batch: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-        let mut packed = certificates::Packed::default();
-        for (name, loaded) in &self.records {
-            if let Some(record) = &loaded.record {
-                packed.put(read, *name, record, loaded.is_new)?;
-            }
+    /// Adds what later entries made.
+    pub(super) fn merge(&mut self, later: Self) {
+        let Self { certificates, cards, holders, requests, entries, octets } = later;
+        self.certificates.extend(certificates);
+        self.cards.extend(cards);
+        self.holders.extend(holders);
+        self.requests.extend(requests);
+        self.entries += entries;
+        self.octets += octets;
+    }
+
+    fn take<K: Kept>(
+        &mut self,
+        key: &K::Key,
+        below: impl FnOnce() -> Result<Option<K>, StoreError>,
+    ) -> Result<Option<K>, StoreError> {
+        K::within_mut(self).remove(key).map_or_else(below, |kept| Ok(Some(kept)))
+    }
+
+    fn put<K: Kept>(&mut self, key: K::Key, kept: Option<K>) {
+        if let Some(kept) = kept {
+            K::within_mut(self).insert(key, kept);
         }
-        packed.write(&mut batch)?;
-        let mut packed = Packed::default();
-        for (id, card) in &self.cards {
-            let Some(card) = card else { continue };
-            let mut octets = Vec::new();
-            card.write(&mut octets)?;
-            packed.put(read, card_key(*id), id.0, octets)?;
-        }
-        for (id, holder) in &self.holders {
-            let Some(holder) = holder else { continue };
-            let mut octets = Vec::new();
-            holder.write(&mut octets)?;
-            packed.put(read, holder_key(*id), id.0, octets)?;
-        }
-        packed.write(&mut batch)?;
-        let mut by_row: BTreeMap<Vec<u8>, BTreeMap<[u8; 16], Seen>> = BTreeMap::new();
-        for (key, seen) in &self.requests {
-            let row = match by_row.entry(request_key(key)) {
-                Entry::Occupied(row) => row.into_mut(),
-                Entry::Vacant(place) => {
-                    let row = requests(read.row(place.key()))?;
-                    place.insert(row)
-                }
-            };
-            row.insert(*key, *seen);
-        }
-        for (row_key, mut row) in by_row {
-            let newest = row.values().map(|seen| seen.recorded_at).max().unwrap_or_default();
-            row.retain(|_, seen| !is_expired(seen, newest));
-            let mut octets = Vec::new();
-            for (key, seen) in row {
-                octets.extend(key);
-                octets.extend(seen.digest);
-                octets.extend(seen.first.0.to_be_bytes());
-                octets.extend(seen.count.to_be_bytes());
-                octets.extend(seen.recorded_at.seconds().to_be_bytes());
-            }
-            batch.insert(row_key, octets);
-        }
-        batch.insert(HELD_KEY.to_vec(), held.octets());
-        rows.write(batch)
     }
 }
 
-/// Up to where rows hold the journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Held {
-    pub(super) journal_id: [u8; 16],
-    pub(super) position: Position,
-    pub(super) head: Head,
+/// The layers that a decision looks into: what the open group made, and what is durable. What is durable
+/// does not change before the group is: each thing is looked up once for a group.
+#[derive(Debug)]
+pub(super) struct View<'a> {
+    pub(super) group: &'a Overlay,
+    pub(super) durable: &'a Durable<'a>,
 }
 
-const HELD_KEY: &[u8] = b"p";
+/// What is durable, as far as it was looked at.
+#[derive(Debug)]
+pub(super) struct Durable<'a> {
+    projection: &'a Projection,
+    looked_up: RefCell<LookedUp>,
+}
 
-/// Rises with every change of what rows hold, or how: rows of another version are made anew.
-const ROWS_VERSION: u8 = 6;
+/// What was looked up; none where there was nothing.
+#[derive(Debug, Default)]
+pub(super) struct LookedUp {
+    pub(super) certificates: BTreeMap<CertificateKey, Option<Record>>,
+    pub(super) cards: BTreeMap<CardId, Option<Card>>,
+    pub(super) holders: BTreeMap<HolderId, Option<Holder>>,
+    pub(super) requests: BTreeMap<[u8; 16], Option<Seen>>,
+}
 
-impl Held {
-    fn octets(&self) -> Vec<u8> {
-        [&[ROWS_VERSION][..], &self.journal_id, &self.position.0.to_be_bytes(), &self.head].concat()
+impl<'a> Durable<'a> {
+    pub(super) fn new(projection: &'a Projection) -> Self {
+        Self { projection, looked_up: RefCell::default() }
     }
+}
 
-    /// True when the rows hold exactly this.
-    pub(super) fn is_in(&self, rows: &Rows) -> Result<bool, StoreError> {
-        Ok(rows.find(HELD_KEY)?.is_some_and(|row| *row == *self.octets()))
+impl Below for Durable<'_> {
+    fn find<K: Kept>(&self, key: &K::Key) -> Result<Option<K>, StoreError> {
+        if let Some(known) = K::looked_up(&mut self.looked_up.borrow_mut()).get(key) {
+            return Ok(known.clone());
+        }
+        let found = self.projection.find::<K>(key)?;
+        K::looked_up(&mut self.looked_up.borrow_mut()).insert(*key, found.clone());
+        Ok(found)
     }
 }
 
-pub(super) fn is_expired(seen: &Seen, now: UnixTime) -> bool {
-    now.since(seen.recorded_at) > REQUEST_KEPT
-}
-
-pub(super) fn find_request(reading: &Reading<'_>, key: &[u8; 16]) -> Result<Option<Seen>, StoreError> {
-    Ok(requests(&reading.row(request_key(key))?)?.get(key).copied())
-}
-
-const REQUESTS: u8 = b'k';
-
-fn request_key(key: &[u8; 16]) -> Vec<u8> {
-    let [first, second, ..] = *key;
-    vec![REQUESTS, first, second]
-}
-
-fn requests(row: &[u8]) -> Result<BTreeMap<[u8; 16], Seen>, StoreError> {
-    let mut rest = Octets(row);
-    let mut requests = BTreeMap::new();
-    while !rest.0.is_empty() {
-        let mut one = || {
-            let key = rest.array()?;
-            let digest = rest.array()?;
-            let first = Position(rest.u64()?);
-            let count = rest.u32()?;
-            let recorded_at = UnixTime::from_seconds(rest.array().map(i64::from_be_bytes)?);
-            Some((key, Seen { digest, first, count, recorded_at }))
-        };
-        let (key, seen) = one().ok_or_else(broken)?;
-        requests.insert(key, seen);
+impl Below for View<'_> {
+    fn find<K: Kept>(&self, key: &K::Key) -> Result<Option<K>, StoreError> {
+        match self.group.find::<K>(key) {
+            Some(kept) => Ok(Some(kept.clone())),
+            None => self.durable.find(key),
+        }
     }
-    Ok(requests)
-}
-
-pub(super) fn broken() -> StoreError {
-    StoreError::Projection("a row is not what was written".to_owned())
 }

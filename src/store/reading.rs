@@ -1,51 +1,88 @@
-//! Rows as they are before a group: each is read once, for the decisions that look at it and for the
-//! batch that writes it.
-
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+//! The records, for whoever compares them with something else.
 
 use super::error::StoreError;
+use super::kept::{self, Kept};
+use super::overlay::Below;
 use super::rows::Rows;
+use super::shared::Shared;
+use crate::pki::{AuthorityId, SerialNumber};
+use crate::record::{Position, Record};
 
-/// Rows, read as they are asked for.
+/// All records as they are after the entry at [`Self::position`], or later: those in use, or some that
+/// were made anew and are not in use yet.
 #[derive(Debug)]
-pub(super) struct Reading<'a> {
-    rows: &'a Rows,
-    read: RefCell<BTreeMap<Vec<u8>, sled::IVec>>,
+pub struct Reading<'a> {
+    source: Source<'a>,
+    position: Position,
 }
 
-/// What was read.
 #[derive(Debug)]
-pub(super) struct Read(BTreeMap<Vec<u8>, sled::IVec>);
+enum Source<'a> {
+    Rows(&'a Rows),
+    InUse(&'a Shared),
+}
 
 impl<'a> Reading<'a> {
-    pub(super) const fn new(rows: &'a Rows) -> Self {
-        Self { rows, read: RefCell::new(BTreeMap::new()) }
+    pub(super) const fn of_rows(rows: &'a Rows, position: Position) -> Self {
+        Self { source: Source::Rows(rows), position }
     }
 
-    /// A row; one that is not there is empty.
-    pub(super) fn row(&self, key: Vec<u8>) -> Result<sled::IVec, StoreError> {
-        if let Some(row) = self.read.borrow().get(&key) {
-            return Ok(row.clone());
+    pub(super) const fn in_use(shared: &'a Shared, position: Position) -> Self {
+        Self { source: Source::InUse(shared), position }
+    }
+
+    /// Whatever was issued up to this entry is passed by [`Self::each`].
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Passes every record of an authority in the order of serials. Blocks until all entries up to the
+    /// position are in the projection; later ones may show.
+    ///
+    /// # Errors
+    /// When the projection cannot be read or will never hold the position.
+    pub fn each(
+        &self,
+        authority: AuthorityId,
+        each: &mut dyn FnMut(SerialNumber, Record),
+    ) -> Result<(), StoreError> {
+        self.each_or_orphan(authority, each, &mut |serial| Err(StoreError::IssueLost { authority, serial }))
+    }
+
+    /// The same, and goes on past changes whose certificate is lost: `orphan` hears of them.
+    ///
+    /// # Errors
+    /// As [`Self::each`], or what `orphan` says.
+    pub fn each_or_orphan(
+        &self,
+        authority: AuthorityId,
+        each: &mut dyn FnMut(SerialNumber, Record),
+        orphan: &mut dyn FnMut(SerialNumber) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        match self.source {
+            Source::Rows(rows) => kept::each_record(rows, authority, each, orphan),
+            Source::InUse(shared) => {
+                kept::each_record(&*shared.projection.rows_at(self.position)?, authority, each, orphan)
+            }
         }
-        let row = self.rows.find(&key)?.unwrap_or_default();
-        self.read.borrow_mut().insert(key, row.clone());
-        Ok(row)
     }
 
-    /// How many were read.
-    pub(super) fn len(&self) -> usize {
-        self.read.borrow().len()
+    /// True when nothing changes in it meanwhile: what seems to differ need not be looked at again.
+    #[must_use]
+    pub const fn is_still(&self) -> bool {
+        matches!(self.source, Source::Rows(_))
     }
 
-    pub(super) fn close(self) -> Read {
-        Read(self.read.into_inner())
-    }
-}
-
-impl Read {
-    /// A row as it was read.
-    pub(super) fn row(&self, key: &[u8]) -> &[u8] {
-        self.0.get(key).map_or(&[], |row| row)
+    /// The record of a certificate, as far as it is durable.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn find(&self, authority: AuthorityId, serial: &SerialNumber) -> Result<Option<Record>, StoreError> {
+        let key = (authority, *serial);
+        match self.source {
+            Source::Rows(rows) => Record::find_in(rows, &key),
+            Source::InUse(shared) => shared.projection.find(&key),
+        }
     }
 }

@@ -1,23 +1,61 @@
-//! Folding the journal into a projection.
+//! Folding the journal into rows.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::error::{Progress, StoreError};
-use super::journal::{self, FIRST};
-use super::overlay::{Held, Overlay};
+use super::error::{DiskFault, Progress, StoreError};
+use super::held::Held;
+use super::journal::{FIRST, Journal, entries_of};
+use super::kept;
+use super::overlay::Overlay;
+use super::projection::Stage;
 use super::reading::Reading;
 use super::rows::Rows;
-use super::segments::Segments;
-use super::shared::{Projection, Shared, Tip};
-use crate::record::Position;
+use super::shared::Shared;
+use super::tip::Tip;
+use crate::record::{Breach, Numbered, Position};
 
-/// Entries folded before their rows are written: large enough that consecutive serials meet
-/// in a row, small enough to be some 20 MB.
-const BATCH_ENTRIES: u64 = 32_768;
+/// Entries folded before they are written into rows: large enough that consecutive serials meet in a
+/// row, small enough to be some 20 MB.
+pub(super) const BATCH_ENTRIES: u64 = 32_768;
 
-/// Rows read before they are written, up to 10 KB each: a report reads some seven.
-const BATCH_ROWS: usize = 1024;
+/// Rows that the journal is folded into, from its first entry on.
+#[derive(Debug)]
+pub(super) struct Folding {
+    pub(super) rows: Rows,
+    overlay: Overlay,
+    /// The rows hold everything up to here.
+    written: Position,
+    /// Entries that are gathered.
+    batch: u64,
+    /// Those that break the rule of succession.
+    pub(super) breaches: Vec<Breach>,
+}
+
+impl Folding {
+    pub(super) fn new(rows: Rows, batch: u64) -> Self {
+        Self { rows, overlay: Overlay::default(), written: Position::default(), batch, breaches: Vec::new() }
+    }
+
+    pub(super) fn fold(&mut self, numbered: &Numbered) -> Result<(), StoreError> {
+        self.breaches.extend(self.overlay.fold(&self.rows, numbered)?);
+        Ok(())
+    }
+
+    /// True when enough has been gathered.
+    pub(super) const fn is_full(&self) -> bool {
+        self.overlay.entries >= self.batch
+    }
+
+    /// Writes what has been gathered: all entries up to `held`.
+    pub(super) fn write(&mut self, held: &Held) -> Result<(), StoreError> {
+        let overlay = std::mem::take(&mut self.overlay);
+        kept::write(&overlay, &self.rows, self.written)?;
+        held.write(&self.rows)?;
+        self.written = held.position;
+        Ok(())
+    }
+}
 
 /// A projection that is to be made from the journal. Meanwhile nothing is submitted.
 #[derive(Debug)]
@@ -25,20 +63,27 @@ pub(super) struct Rebuild {
     pub(super) shared: Arc<Shared>,
     /// sled's directory; none for rows in memory.
     pub(super) dir: Option<PathBuf>,
+    pub(super) batch: u64,
 }
 
 impl Rebuild {
     pub(super) fn run(self) {
-        let tip = self.shared.tip();
-        let done = match self.fold(&tip) {
-            Ok(rows) => Projection::Ready { rows: Arc::new(rows), position: tip.position },
-            Err(_) if self.shared.is_closing() => Projection::Closed,
+        let shared = &self.shared;
+        let tip = shared.tip();
+        let _failing = Failing(shared);
+        match self.fold(&tip) {
+            Ok(rows) => {
+                for fold in &shared.folds {
+                    (fold.rebuilt)(&Reading::of_rows(&rows, tip.position));
+                }
+                shared.projection.set_ready(Arc::new(rows), tip.position);
+            }
+            Err(_) if shared.is_closing() => drop(shared.projection.set_stage(Stage::Closed)),
             Err(error) => {
                 tracing::error!(%error, "the projection could not be rebuilt");
-                Projection::Failed(error)
+                shared.projection.set_stage(Stage::Failed(error));
             }
-        };
-        self.shared.set_projection(done);
+        }
     }
 
     fn fold(&self, tip: &Tip) -> Result<Rows, StoreError> {
@@ -49,65 +94,74 @@ impl Rebuild {
             }
             None => Rows::memory(),
         };
-        fold_all(&self.shared.journal, &rows, tip, &mut |position| {
+        let mut folding = Folding::new(rows, self.batch);
+        fold_all(&self.shared.journal, &mut folding, tip, &mut |position| {
             let progress = Progress { position, total: tip.position };
-            self.shared.set_projection(Projection::Rebuilding(progress));
+            self.shared.projection.set_stage(Stage::Rebuilding(progress));
             !self.shared.is_closing()
         })?;
-        Ok(rows)
+        self.shared.set_breaches(folding.breaches);
+        Ok(folding.rows)
+    }
+}
+
+/// Says that there are no records when making them panics.
+struct Failing<'a>(&'a Shared);
+
+impl Drop for Failing<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let error = StoreError::Projection("making the records anew panicked".to_owned());
+            self.0.projection.set_stage(Stage::Failed(error));
+        }
     }
 }
 
 /// Folds every entry up to `tip` into empty rows, checking all frames and their chain on the
 /// way. `go_on` hears the position after each batch.
 pub(super) fn fold_all(
-    segments: &Segments,
-    rows: &Rows,
+    journal: &Journal,
+    folding: &mut Folding,
     tip: &Tip,
     go_on: &mut dyn FnMut(Position) -> bool,
 ) -> Result<(), StoreError> {
-    let (mut overlay, mut reading) = (Overlay::default(), Reading::new(rows));
-    let mut gathered = 0;
     let mut failed = None;
     let journal_id = tip.facts.journal_id;
-    let end = segments.walk(FIRST, FIRST, None, &mut |frame| {
-        for numbered in journal::entries_of(frame)? {
-            let loaded = overlay.load(&reading, &numbered.entry);
-            if let Err(error) = loaded.and_then(|()| Ok(overlay.fold(&numbered)?)) {
-                failed = Some(error);
-                return Err("the projection failed");
-            }
+    let end = journal.read_from(Position(FIRST), None, &mut |frame| {
+        if frame.first > tip.position.0 {
+            // Written since.
+            return Ok(());
         }
-        gathered += u64::from(frame.count);
-        if gathered >= BATCH_ENTRIES || reading.len() >= BATCH_ROWS {
-            let last = frame.first + u64::from(frame.count) - 1;
-            let held = Held { journal_id, position: Position(last), head: frame.head };
-            let read = std::mem::replace(&mut reading, Reading::new(rows)).close();
-            let stored = std::mem::take(&mut overlay).store(rows, &read, &held);
-            gathered = 0;
-            failed = stored.err().or_else(|| (!go_on(Position(last))).then_some(StoreError::Closed));
-            if failed.is_some() {
-                return Err("the projection failed");
+        let entries = entries_of(frame)?;
+        let position = Position(frame.first + u64::from(frame.count) - 1);
+        let mut fold = || {
+            entries.iter().try_for_each(|numbered| folding.fold(numbered))?;
+            if folding.is_full() {
+                folding.write(&Held { journal_id, position, head: frame.head })?;
+                return if go_on(position) { Ok(()) } else { Err(StoreError::Closed) };
             }
-        }
-        Ok(())
+            Ok(())
+        };
+        fold().map_err(|error| {
+            failed = Some(error);
+            "the projection failed"
+        })
     });
     if let Some(error) = failed {
         return Err(error);
     }
     let end = end?;
     if end.next != tip.position.next().0 || end.head != tip.head {
-        let (path, at) = end.last.unwrap_or_else(|| (segments.path(FIRST), 0));
-        let what = "the journal changed while it was read";
-        return Err(segments.damage(&path, at, what, end.next).into());
+        return Err(journal.damage_at(&end, "the journal changed while it was read").into());
     }
-    overlay.store(rows, &reading.close(), &tip.held())
+    folding.write(&tip.held())
 }
 
-fn remove_dir(dir: &std::path::Path) -> Result<(), StoreError> {
+/// Removes a directory of rows, if it is there.
+pub(super) fn remove_dir(dir: &Path) -> Result<(), DiskFault> {
     match std::fs::remove_dir_all(dir) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(super::error::DiskFault::at("remove", dir)(error).into())
+            Err(DiskFault::at("remove", dir)(error))
         }
         _ => Ok(()),
     }

@@ -3,34 +3,27 @@
 //! | key | octets | row |
 //! |---|---|---|
 //! | `p` | 1 | version 1, journal id 16, position 8, head 32: what all other rows hold |
-//! | `d`, authority, block | 1 + 1 + 8 | certificates of serials 64·block … 64·block + 63, as they were issued |
-//! | `w`, authority, octets, lead | 1 + 1 + 1 + 2 | those of serials above 64 bits with so many octets and these first two |
-//! | `e`, `x`, then as `d`, `w` | | changes of those among them that have any |
-//! | `k`, lead | 1 + 2 | requests whose key begins with these two octets |
-//! | `c`, lead | 1 + 2 | cards and phones whose number begins with these two octets |
-//! | `h`, lead | 1 + 2 | people whose number begins with these two octets |
+//! | `d`, authority, block | 1 + 1 + 8 | certificates of serials 4·block … 4·block + 3, as they were issued |
+//! | `w`, authority, octets, lead | 1 + 1 + 1 + 3 | those of serials above 64 bits with so many octets and these first 20 bits |
+//! | `e`, `x`, then as `d`, `w` | | changes of those that have any, of 64 serials in a block |
+//! | `k`, lead | 1 + 3 | requests whose key begins with these 20 bits |
+//! | `c`, lead | 1 + 3 | cards and phones whose number begins with these 20 bits |
+//! | `h`, lead | 1 + 3 | people whose number begins with these 20 bits |
 //!
-//! | row of `d`, `w`, `e` and `x`: each certificate | octets | |
-//! |---|---|---|
-//! | serial | 1 + n | length, magnitude; rising |
-//! | its issue, or its changes | 4 + n | length, then as in the codec of records |
+//! A lead is padded with four zero bits. What a row keeps is found in it as [`super::packing`] says:
+//! certificates by their serial, all else by their number of 16 octets. An issue, changes, a card and a
+//! holder are written as in the codec of records; a request is:
 //!
-//! | row of `c` and `h`: each | octets | |
-//! |---|---|---|
-//! | number | 16 | rising |
-//! | card or holder | 4 + n | length, then as in the codec of records |
-//!
-//! | row of `k`: each request | offset | octets | |
+//! | field | offset | octets | |
 //! |---|---|---|---|
-//! | key | 0 | 16 | rising |
-//! | digest | 16 | 16 | |
-//! | first | 32 | 8 | position of its first entry |
-//! | count | 40 | 4 | of its entries |
-//! | recorded_at | 44 | 8 | seconds since 1970 |
+//! | digest | 0 | 16 | |
+//! | first | 16 | 8 | position of its first entry |
+//! | count | 24 | 4 | of its entries |
+//! | recorded_at | 28 | 8 | seconds since 1970 |
 //!
 //! Numbers are big-endian, so keys are in the order of serials, and those of `d` before those of `w`.
-//! Serials above 64 bits are random and so are their first octets: they spread over rows as a hash
-//! would, and stay in order. A batch is atomic and carries `p`.
+//! Rows are written one by one, `p` last. A crash leaves them half written, and no marker of a clean stop:
+//! then they are made anew.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,9 +31,9 @@ use std::sync::{PoisonError, RwLock};
 
 use super::error::StoreError;
 
-/// sled's cache. The rows are read seldom (decisions, CRL builds) and most often in order; the
-/// service's memory goes to signatures.
-pub const SLED_CACHE_OCTETS: u64 = 8 << 20;
+/// sled's cache: enough for the inner nodes over the rows of a million certificates and cards, so that a
+/// decision reads a leaf for each thing it looks at. The service's memory goes to signatures.
+pub const SLED_CACHE_OCTETS: u64 = 32 << 20;
 
 /// Where rows are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,11 +44,8 @@ pub enum RowsKind {
     Memory,
 }
 
-/// Is passed a key and its row.
-pub(super) type EachRow<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'a;
-
-/// Is passed a key, its row, and the row beside it.
-pub(super) type EachPair<'a> = dyn FnMut(&[u8], &[u8], &[u8]) -> Result<(), StoreError> + 'a;
+/// Keys and rows, in the order of keys.
+pub(super) type RowIter<'a> = Box<dyn Iterator<Item = Result<(sled::IVec, sled::IVec), StoreError>> + 'a>;
 
 /// Rows, by key.
 #[derive(Debug)]
@@ -90,78 +80,45 @@ impl Rows {
         }
     }
 
-    /// Writes rows, all or none.
-    pub(super) fn write(&self, batch: BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), StoreError> {
+    /// Writes one row.
+    pub(super) fn insert(&self, key: Vec<u8>, row: Vec<u8>) -> Result<(), StoreError> {
         match self {
             Self::Sled(tree) => {
-                let mut atomic = sled::Batch::default();
-                for (key, row) in batch {
-                    atomic.insert(key, row);
-                }
-                tree.apply_batch(atomic)?;
-            }
-            Self::Memory(rows) => rows.write().unwrap_or_else(PoisonError::into_inner).extend(batch),
-        }
-        Ok(())
-    }
-
-    /// Every row whose key begins with `prefix`, in order.
-    pub(super) fn each(&self, prefix: &[u8], each: &mut EachRow<'_>) -> Result<(), StoreError> {
-        match self {
-            Self::Sled(tree) => {
-                for row in tree.scan_prefix(prefix) {
-                    let (key, row) = row?;
-                    each(&key, &row)?;
-                }
+                tree.insert(key, row)?;
             }
             Self::Memory(rows) => {
-                // In steps, so that a long scan holds up no batch.
-                let mut from = prefix.to_vec();
-                loop {
-                    let step: Vec<_> = {
-                        let rows = rows.read().unwrap_or_else(PoisonError::into_inner);
-                        let range = rows.range(from.clone()..).take_while(|(key, _)| key.starts_with(prefix));
-                        range.take(SCAN_STEP_ROWS).map(|(key, row)| (key.clone(), row.clone())).collect()
-                    };
-                    let Some((last, _)) = step.last() else { break };
-                    from.clone_from(last);
-                    from.push(0);
-                    for (key, row) in &step {
-                        each(key, row)?;
-                    }
-                }
+                rows.write().unwrap_or_else(PoisonError::into_inner).insert(key, row);
             }
         }
         Ok(())
     }
 
-    /// As [`Self::each`], with the row, empty if there is none, whose key is the same but begins with
-    /// `beside` in place of `prefix`.
-    pub(super) fn each_beside(
-        &self,
-        prefix: &[u8],
-        beside: &[u8],
-        each: &mut EachPair<'_>,
-    ) -> Result<(), StoreError> {
-        let Self::Sled(tree) = self else {
-            return self.each(prefix, &mut |key, row| {
-                let other = [beside, key.get(prefix.len()..).unwrap_or_default()].concat();
-                each(key, row, &self.find(&other)?.unwrap_or_default())
-            });
-        };
-        // Both in order, side by side: looking each one up would take as long as all the rest.
-        let mut others = tree.scan_prefix(beside).peekable();
-        for row in tree.scan_prefix(prefix) {
-            let (key, row) = row?;
-            let rest = key.get(prefix.len()..).unwrap_or_default();
-            let place = |other: &sled::IVec| other.get(beside.len()..).unwrap_or_default().cmp(rest);
-            while others.next_if(|other| matches!(other, Ok((key, _)) if place(key).is_lt())).is_some() {}
-            match others.next_if(|other| !matches!(other, Ok((key, _)) if place(key).is_gt())).transpose()? {
-                Some((_, other)) => each(&key, &row, &other)?,
-                None => each(&key, &row, &[])?,
+    /// Every row whose key begins with `prefix`, in order; those written meanwhile may be among them.
+    pub(super) fn iter(&self, prefix: &[u8]) -> RowIter<'_> {
+        let rows = match self {
+            Self::Sled(tree) => {
+                return Box::new(tree.scan_prefix(prefix).map(|row| row.map_err(StoreError::from)));
             }
-        }
-        Ok(())
+            Self::Memory(rows) => rows,
+        };
+        let (prefix, mut from) = (prefix.to_vec(), prefix.to_vec());
+        let mut step = Vec::new().into_iter();
+        // In steps, so that a long scan holds up no write.
+        Box::new(std::iter::from_fn(move || {
+            if step.len() == 0 {
+                let rows = rows.read().unwrap_or_else(PoisonError::into_inner);
+                let range = rows.range(from.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
+                let some = range
+                    .take(SCAN_STEP_ROWS)
+                    .map(|(key, row)| (key.as_slice().into(), row.as_slice().into()));
+                step = some.collect::<Vec<(sled::IVec, sled::IVec)>>().into_iter();
+            }
+            let (key, row) = step.next()?;
+            from.clear();
+            from.extend(key.iter());
+            from.push(0);
+            Some(Ok((key, row)))
+        }))
     }
 
     /// Lets sled write everything out; it is not durable before its files are synced too.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::disk::{Disk, DiskFile};
 use super::error::{Damage, DiskFault};
 use super::frame::{self, Frame, Head, Magic, NO_HEAD};
+use super::journal::FIRST;
 use super::octets::offset;
 use crate::record::Position;
 
@@ -69,6 +70,13 @@ pub(super) enum WalkError {
     Disk(#[from] DiskFault),
     #[error(transparent)]
     Damaged(#[from] Damage),
+}
+
+impl End {
+    /// Of a journal without a frame.
+    pub(super) const fn none() -> Self {
+        Self { next: FIRST, head: NO_HEAD, frames: 0, last: None, last_frame: None, torn: None }
+    }
 }
 
 impl Segments {

@@ -79,6 +79,7 @@ impl Counter {
 #[must_use]
 pub fn reservation(authority: AuthorityId) -> Decide {
     Box::new(move |records, _| {
+        // The facts are folded from all of the journal: who is not there has reserved nothing.
         let reserved = records.facts().reserved.get(&authority).copied().unwrap_or(0);
         Ok(vec![Event::SerialsReserved { authority, up_to: reserved.saturating_add(BLOCK_SERIALS) }])
     })

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use super::carriers;
-use super::certificates;
 use super::error::{StoreError, SubmitError};
 use super::facts::Facts;
-use super::overlay::Overlay;
-use super::reading::Reading;
+use super::kept::Kept;
+use super::overlay::{Below, View};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
 use crate::record::{Card, CardId, Event, Holder, HolderId, Numbered, Origin, Position, Record, Refusal};
@@ -45,10 +43,9 @@ pub struct Outcome {
 /// The records a decision rests on: all that was decided before it, durable or about to be.
 #[derive(Debug)]
 pub struct Records<'a> {
-    pub(super) overlay: &'a Overlay,
-    pub(super) reading: &'a Reading<'a>,
+    pub(super) view: View<'a>,
     pub(super) facts: &'a Arc<Facts>,
-    pub(super) next_position: Position,
+    pub(super) next: Position,
 }
 
 impl Records<'_> {
@@ -57,10 +54,7 @@ impl Records<'_> {
     /// # Errors
     /// [`Refusal::Records`].
     pub fn find(&self, authority: AuthorityId, serial: &SerialNumber) -> Result<Option<Record>, Refusal> {
-        if let Some(record) = self.overlay.find(authority, serial) {
-            return Ok(Some(record.clone()));
-        }
-        certificates::read(self.reading, authority, serial).map_err(|error| refusal(&error))
+        self.look_up(&(authority, *serial))
     }
 
     /// A card or phone.
@@ -68,10 +62,7 @@ impl Records<'_> {
     /// # Errors
     /// [`Refusal::Records`].
     pub fn find_card(&self, card: CardId) -> Result<Option<Card>, Refusal> {
-        if let Some(card) = self.overlay.find_card(card) {
-            return Ok(Some(card.clone()));
-        }
-        carriers::read_card(self.reading, card).map_err(|error| refusal(&error))
+        self.look_up(&card)
     }
 
     /// A person.
@@ -79,22 +70,23 @@ impl Records<'_> {
     /// # Errors
     /// [`Refusal::Records`].
     pub fn find_holder(&self, holder: HolderId) -> Result<Option<Holder>, Refusal> {
-        if let Some(holder) = self.overlay.find_holder(holder) {
-            return Ok(Some(holder.clone()));
-        }
-        carriers::read_holder(self.reading, holder).map_err(|error| refusal(&error))
-    }
-
-    /// The place in the journal that the decision's first event will have.
-    #[must_use]
-    pub const fn next_position(&self) -> Position {
-        self.next_position
+        self.look_up(&holder)
     }
 
     /// The facts.
     #[must_use]
     pub fn facts(&self) -> &Facts {
         self.facts
+    }
+
+    /// The position that the first event of this decision will have, when it becomes an entry.
+    #[must_use]
+    pub const fn next_position(&self) -> Position {
+        self.next
+    }
+
+    fn look_up<K: Kept>(&self, key: &K::Key) -> Result<Option<K>, Refusal> {
+        self.view.find(key).map_err(|error| refusal(&error))
     }
 }
 

@@ -11,15 +11,20 @@ use super::error::{DiskFault, NotReady, OpenError, StoreError, SubmitError};
 use super::facts::Facts;
 use super::frame::Head;
 use super::journal::FIRST;
+use super::kept;
 use super::open::Opened;
-use super::options::{Listener, Options};
+use super::options::{Fold, Options};
+use super::projection::Stage;
+use super::reading::Reading;
+use super::remake::Remade;
 use super::serials::{Serials, reservation};
-use super::shared::{Projection, Shared};
+use super::shared::Shared;
 use super::submission::{Decide, Done, Outcome, Submission};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
 use crate::record::{
-    ArchivePlace, Card, CardId, Epoch, Holder, HolderId, Numbered, Origin, Position, Record, RequestId,
+    ArchivePlace, Breach, Card, CardId, Epoch, Holder, HolderId, Numbered, Origin, Position, Record,
+    RequestId,
 };
 
 /// The store: journal, archive and projection. Clones are the same store; the last one dropped
@@ -29,14 +34,16 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     shared: Arc<Shared>,
+    options: Options,
     serials: Serials,
     submissions: Sender<Command>,
     archiving: Sender<ArchiveCommand>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-enum Command {
+pub(super) enum Command {
     Submit(Submission),
+    Adopt(Box<Remade>),
     Close(Sender<Result<(), StoreError>>),
     Stop,
 }
@@ -61,8 +68,9 @@ impl Store {
     ///
     /// # Errors
     /// [`OpenError`]; nothing has been modified then, unless the disk refused it.
-    pub fn open(options: Options, listener: Listener) -> Result<(Self, Opened), OpenError> {
-        let (mut committer, opened) = Committer::open(options, listener)?;
+    pub fn open(options: Options, folds: Vec<Fold>) -> Result<(Self, Opened), OpenError> {
+        let kept = options.clone();
+        let (mut committer, opened) = Committer::open(options, folds)?;
         let archive = committer.open_archive();
         let shared = committer.shared();
         let (submissions, submitted) = mpsc::channel();
@@ -73,10 +81,13 @@ impl Store {
             Some(rebuild) => Some(spawn("rebuild", move || rebuild.run())?),
             None => None,
         };
+        let projecting = Arc::clone(&shared);
+        threads.push(spawn("projection", move || projecting.projection.run())?);
         threads.push(spawn("commit", move || commit_all(committer, &submitted, rebuilder))?);
         threads.push(spawn("archive", move || archive_all(archive, &to_archive))?);
         let serials = Serials::default();
-        let inner = Inner { shared, serials, submissions, archiving, threads: Mutex::new(threads) };
+        let inner =
+            Inner { shared, options: kept, serials, submissions, archiving, threads: Mutex::new(threads) };
         Ok((Self(Arc::new(inner)), opened))
     }
 
@@ -107,7 +118,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Rebuilding`] for a while after some starts; what the disk says.
     pub fn find(&self, authority: AuthorityId, serial: &SerialNumber) -> Result<Option<Record>, StoreError> {
-        self.0.shared.find(authority, serial)
+        self.0.shared.find(&(authority, *serial))
     }
 
     /// A card or phone, as far as it is durable.
@@ -115,7 +126,7 @@ impl Store {
     /// # Errors
     /// As [`Self::find`].
     pub fn find_card(&self, card: CardId) -> Result<Option<Card>, StoreError> {
-        self.0.shared.find_card(card)
+        self.0.shared.find(&card)
     }
 
     /// A person, as far as it is durable.
@@ -123,7 +134,7 @@ impl Store {
     /// # Errors
     /// As [`Self::find`].
     pub fn find_holder(&self, holder: HolderId) -> Result<Option<Holder>, StoreError> {
-        self.0.shared.find_holder(holder)
+        self.0.shared.find(&holder)
     }
 
     /// Passes every card and phone, in the order of their numbers, once all entries up to `at` are in
@@ -132,7 +143,7 @@ impl Store {
     /// # Errors
     /// As [`Self::scan`].
     pub fn each_card(&self, at: Position, each: &mut dyn FnMut(Card)) -> Result<(), StoreError> {
-        self.0.shared.each_card(at, each)
+        kept::each_card(&*self.0.shared.projection.rows_at(at)?, each)
     }
 
     /// Passes every person, as [`Self::each_card`] does cards.
@@ -140,7 +151,7 @@ impl Store {
     /// # Errors
     /// As [`Self::scan`].
     pub fn each_holder(&self, at: Position, each: &mut dyn FnMut(Holder)) -> Result<(), StoreError> {
-        self.0.shared.each_holder(at, each)
+        kept::each_holder(&*self.0.shared.projection.rows_at(at)?, each)
     }
 
     /// What became of a request before, as far as it is durable: whoever must do costly work
@@ -183,12 +194,38 @@ impl Store {
         at: Position,
         each: &mut dyn FnMut(SerialNumber, Record),
     ) -> Result<(), StoreError> {
-        self.0.shared.scan(authority, at, each)
+        self.reading(at).each(authority, each)
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Hands the thread that commits something else to do; it drops it when it has ended.
+    pub(super) fn command(&self, command: Command) {
+        let _ended = self.0.submissions.send(command);
+    }
+
+    /// The records, for whoever compares them: all that was issued up to `at` is among them.
+    #[must_use]
+    pub fn reading(&self, at: Position) -> Reading<'_> {
+        Reading::in_use(&self.0.shared, at)
     }
 
     /// The entries from `from` on, up to the last that is durable now.
     pub fn entries(&self, from: Position) -> impl Iterator<Item = Result<Numbered, StoreError>> + use<> {
         self.0.shared.entries(from)
+    }
+
+    /// The entries that break the rule of succession, when the records were made anew since the start; an
+    /// earlier version may have written such.
+    #[must_use]
+    pub fn breaches(&self) -> &[Breach] {
+        self.0.shared.breaches()
     }
 
     /// One entry; none behind the last and before the first.
@@ -300,6 +337,8 @@ impl Store {
         let (done, closed) = mpsc::channel();
         self.0.submissions.send(Command::Close(done)).map_err(|_| StoreError::Closed)?;
         let result = closed.recv().unwrap_or(Err(StoreError::Closed));
+        // Also when the thread that commits has ended without it.
+        self.0.shared.projection.end(StoreError::Closed);
         self.0.join();
         result
     }
@@ -326,6 +365,7 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.shared.set_closing();
+        self.shared.projection.end(StoreError::Closed);
         let _stopped_before = self.submissions.send(Command::Stop);
         let _stopped_before = self.archiving.send(ArchiveCommand::Stop);
         self.join();
@@ -344,7 +384,7 @@ impl Drop for Unready {
     fn drop(&mut self) {
         if thread::panicking() {
             let error = StoreError::Projection("a decision panicked".to_owned());
-            self.0.set_projection(Projection::Failed(error));
+            self.0.projection.set_stage(Stage::Failed(error));
         }
     }
 }
@@ -357,17 +397,27 @@ fn commit_all(mut committer: Committer, submitted: &Receiver<Command>, rebuilder
     let mut end = None;
     while end.is_none() {
         let Ok(command) = submitted.recv() else { break };
-        let mut batch = Vec::new();
+        let (mut batch, mut other) = (Vec::new(), None);
         for command in std::iter::once(command).chain(submitted.try_iter().take(group_max)) {
             match command {
                 Command::Submit(submission) => batch.push(submission),
-                other => {
-                    end = Some(other);
+                command => {
+                    other = Some(command);
                     break;
                 }
             }
         }
-        committer.commit(batch);
+        committer.commit_only(batch);
+        match other {
+            Some(Command::Adopt(remade)) => {
+                // One being saved may hold what was wrong.
+                saving.take().into_iter().for_each(|thread| drop(thread.join()));
+                if committer.adopt(*remade) {
+                    saving = save_snapshot(&mut committer);
+                }
+            }
+            other => end = other,
+        }
         if committer.is_snapshot_due() && saving.as_ref().is_none_or(JoinHandle::is_finished) {
             saving = save_snapshot(&mut committer);
         }

@@ -16,7 +16,7 @@ use sekisho::record::{
     RequestId, StatusChange,
 };
 use sekisho::store::{
-    ArchiveWriter, Clock, Committer, Decide, Disk, Listener, Options, Outcome, RowsKind, Serials, SimDisk,
+    ArchiveWriter, Clock, Committer, Decide, Disk, Fold, Options, Outcome, RowsKind, Serials, SimDisk,
     Submission, SubmitError, check_on, reservation,
 };
 
@@ -165,7 +165,7 @@ impl World {
         self.verify(&running);
         drop(running);
         let report =
-            check_on(&Disk::Simulated(self.disk.clone()), Path::new("/store")).expect("all is right");
+            check_on(&Disk::Simulated(self.disk.clone()), Path::new("/store"), &[]).expect("all is right");
         assert!(report.torn.is_none());
         assert!(report.archived >= report.issued);
         self.counts.frames += report.frames;
@@ -186,7 +186,7 @@ impl World {
 
     fn open(&mut self, failing: bool) -> Option<Life> {
         self.heard.lock().unwrap().clear();
-        match Committer::open(self.options(), listener(&self.heard)) {
+        match Committer::open(self.options(), vec![fold(&self.heard)]) {
             Ok((mut committer, opened)) => {
                 committer.rebuild();
                 self.counts.torn += u64::from(opened.cut.is_some());
@@ -382,17 +382,17 @@ impl World {
     }
 }
 
-fn listener(heard: &Heard) -> Listener {
-    let (applied, snapshot, restore) = (Arc::clone(heard), Arc::clone(heard), Arc::clone(heard));
-    Listener {
-        applied: Box::new(move |entries| {
-            for Numbered { position, entry } in entries {
-                if let (Some(certificate), Some(status)) = (entry.event.certificate(), entry.event.status()) {
-                    applied.lock().unwrap().insert(certificate.serial, (*position, status));
-                }
+fn fold(heard: &Heard) -> Fold {
+    let [applied, snapshot, restore, reset] = [(); 4].map(|()| Arc::clone(heard));
+    let applied = move |entries: &[Numbered]| {
+        for Numbered { position, entry } in entries {
+            if let (Some(certificate), Some(status)) = (entry.event.certificate(), entry.event.status()) {
+                applied.lock().unwrap().insert(certificate.serial, (*position, status));
             }
-            Ok(())
-        }),
+        }
+        Ok(())
+    };
+    Fold {
         snapshot: Box::new(move || {
             let mut octets = Vec::new();
             for (serial, (position, status)) in &*snapshot.lock().unwrap() {
@@ -425,6 +425,8 @@ fn listener(heard: &Heard) -> Listener {
             }
             Ok(())
         }),
+        reset: Box::new(move || reset.lock().unwrap().clear()),
+        ..Fold::hearing("heard", applied)
     }
 }
 
@@ -463,12 +465,12 @@ pub fn revoke(serial: SerialNumber) -> Decide {
     change(serial, |status, revoked_at| match status {
         CertStatus::Revoked(Revocation { reason: RevocationReason::KeyCompromise, .. }) => None,
         status => {
-            let reason = RevocationReason::KeyCompromise;
             // From a hold, since the hold.
             let revoked_at = match status {
                 CertStatus::Revoked(held) => held.revoked_at,
                 _ => revoked_at,
             };
+            let reason = RevocationReason::KeyCompromise;
             Some(CertStatus::Revoked(Revocation { revoked_at, reason, invalidity_date: None }))
         }
     })

@@ -22,7 +22,7 @@ use sekisho::pki::{
 use sekisho::profile::{ORGANIZATION, Profile};
 use sekisho::record::{Actor, ArchivePlace, CardApplied, CardId, CertificateRef, HolderId, Issued, Origin};
 use sekisho::store::{
-    Clock, Committer, Decide, Disk, Listener, Options, Outcome, RowsKind, SimDisk, Submission, SubmitError,
+    Clock, Committer, Decide, Disk, Options, Outcome, RowsKind, SimDisk, Submission, SubmitError,
 };
 
 /// Steps of one life.
@@ -203,7 +203,7 @@ impl World {
             clock: Clock::simulated(Arc::clone(&self.clock)),
             ..Options::new("/store")
         };
-        let (mut committer, _) = Committer::open(options, Listener::none()).unwrap();
+        let (mut committer, _) = Committer::open(options, Vec::new()).unwrap();
         committer.rebuild();
         self.committer = Some(committer);
     }
