@@ -10,6 +10,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
     reason = "a failed step must stop the test"
 )]
 
@@ -19,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -26,9 +29,17 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use service::{Service, python};
 
-/// Rounds in the fast suite; `SEKISHO_KILL_ROUNDS=500` for the long form.
+/// Rounds in the fast suite; `SEKISHO_KILL_ROUNDS=200` for the long form.
 const ROUNDS: usize = 50;
 const CLIENTS: usize = 16;
+
+/// Lives that a round acknowledges before its kill, at most: enough in the long form for hundreds of
+/// changes a second.
+const LIVES: usize = 20;
+const LIVES_LONG: usize = 400;
+
+/// After so many rounds the service is killed once more while it starts.
+const RECOVERY_EVERY: usize = 10;
 
 /// What the outside process knows.
 #[derive(Default)]
@@ -39,6 +50,11 @@ struct Ledger {
     in_doubt: BTreeSet<String>,
     /// Serials of certificates that left the service.
     issued: BTreeSet<String>,
+    /// Changes that were acknowledged; of those, the ones behind the first of their round, and how long
+    /// they took.
+    acknowledged: usize,
+    counted: usize,
+    under_load: Duration,
 }
 
 #[test]
@@ -50,18 +66,30 @@ fn fifty_kills_lose_nothing_that_was_acknowledged() {
     let mut service = Service::start(&data, 400);
     // The first certificate of a municipality waits for its CRL; the rounds are too short for it.
     assert!(post(&data.join("admin.sock"), "/v1/issue", &application("first")).is_some());
-    let mut rounds_in_flight = 0;
+    let (mut rounds_in_flight, mut recoveries) = (0, 0);
     let mut attempt = 0;
     while rounds_in_flight < rounds {
         attempt += 1;
         assert!(attempt < rounds * 4, "kills keep missing the requests");
-        if kill_under_load(&mut service, &ledger, attempt) > 0 {
+        let lives = if rounds > ROUNDS { LIVES_LONG } else { LIVES };
+        if kill_under_load(&mut service, &ledger, attempt, lives) > 0 {
             rounds_in_flight += 1;
+        }
+        if attempt % RECOVERY_EVERY == 0 {
+            kill_while_starting(&data, attempt);
+            recoveries += 1;
         }
         service = Service::start(&data, 400);
         check_records(&service, &ledger);
     }
     let known = ledger.lock().unwrap();
+    println!(
+        "{rounds_in_flight} kills with requests in flight, {recoveries} while starting; {} changes acknowledged, \
+         {:.0} a second",
+        known.acknowledged,
+        known.counted as f64 / known.under_load.as_secs_f64()
+    );
+    assert!(recoveries >= rounds / RECOVERY_EVERY, "only {recoveries} kills while starting");
     assert!(known.revoked.len() > rounds && known.issued.len() > rounds, "there was something to lose");
     check_ocsp(&service, &known);
     check_crl(&service, &known);
@@ -127,7 +155,12 @@ fn by_clients<R: Send>(clients: usize, count: usize, work: impl Fn(usize) -> R +
 
 /// Sixteen clients issue and revoke until the service is killed; how many requests were in
 /// flight then.
-fn kill_under_load(service: &mut Service, ledger: &Arc<Mutex<Ledger>>, attempt: usize) -> usize {
+fn kill_under_load(
+    service: &mut Service,
+    ledger: &Arc<Mutex<Ledger>>,
+    attempt: usize,
+    lives: usize,
+) -> usize {
     let socket = service.data.join("admin.sock");
     let in_flight = Arc::new(AtomicUsize::new(0));
     let acknowledged = Arc::new(AtomicUsize::new(0));
@@ -150,18 +183,42 @@ fn kill_under_load(service: &mut Service, ledger: &Arc<Mutex<Ledger>>, attempt: 
         .collect();
     // From the first requests to well into the load, counted in acknowledgements because
     // machines differ in pace, and then somewhere within a request, never the same twice.
-    let due = attempt * 7 % 20;
+    let due = attempt * 7 % lives;
     let started = Instant::now();
+    let mut first = None;
     while acknowledged.load(Ordering::SeqCst) < due {
         assert!(started.elapsed() < service::DEADLINE, "the service no longer acknowledges");
+        if first.is_none() && acknowledged.load(Ordering::SeqCst) > 0 {
+            first = Some((Instant::now(), ledger.lock().unwrap().acknowledged));
+        }
         std::thread::sleep(Duration::from_micros(200));
     }
     std::thread::sleep(Duration::from_micros(u64::try_from(attempt * 3_701 % 12_600).unwrap()));
     let caught = in_flight.load(Ordering::SeqCst);
     service.kill();
+    // From the first acknowledgement on: until then the clients connect.
+    if let Some((since, already)) = first {
+        let mut known = ledger.lock().unwrap();
+        known.under_load += since.elapsed();
+        known.counted += known.acknowledged - already;
+    }
     stop.store(true, Ordering::SeqCst);
     clients.into_iter().for_each(|client| client.join().unwrap());
     caught
+}
+
+/// Starts the service, and kills it at some point of its start.
+fn kill_while_starting(data: &Path, attempt: usize) {
+    let mut starting = Command::new(service::SEKISHO)
+        .args(["demo", "--listen", "127.0.0.1:0", "--residents", "400", "--data"])
+        .arg(data)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_micros(u64::try_from(attempt * 7_919 % 150_000).unwrap()));
+    starting.kill().unwrap();
+    starting.wait().unwrap();
 }
 
 /// Issues a certificate and revokes it; none when the service went away.
@@ -174,8 +231,12 @@ fn one_life(socket: &Path, ledger: &Mutex<Ledger>, in_flight: &AtomicUsize, key:
     };
     let issued = call("/v1/issue", &application(&format!("i{key}")))?;
     let serial = issued["certificates"][0]["serial"].as_str().unwrap().to_owned();
-    assert!(ledger.lock().unwrap().issued.insert(serial.clone()), "serial {serial} was issued twice");
-    ledger.lock().unwrap().in_doubt.insert(serial.clone());
+    {
+        let mut ledger = ledger.lock().unwrap();
+        assert!(ledger.issued.insert(serial.clone()), "serial {serial} was issued twice");
+        ledger.in_doubt.insert(serial.clone());
+        ledger.acknowledged += 1;
+    }
     let revoked = call(
         "/v1/revoke",
         &json!({"certificate": {"authority": "sign", "serial": serial}, "reason": "superseded", "key": format!("r{key}")}),
@@ -183,6 +244,7 @@ fn one_life(socket: &Path, ledger: &Mutex<Ledger>, in_flight: &AtomicUsize, key:
     let told = (revoked["position"].as_u64().unwrap(), revoked["revoked_at"].as_str().unwrap().to_owned());
     let mut ledger = ledger.lock().unwrap();
     ledger.in_doubt.remove(&serial);
+    ledger.acknowledged += 1;
     ledger.revoked.insert(serial, told);
     Some(())
 }
