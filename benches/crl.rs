@@ -3,7 +3,7 @@
 //!
 //! `crl/full/N`: N records, one after another, to one signed CRL; `crl/set/N`: the same to the
 //! CRLs of 1,922 partitions; `crl/delta/N`: the delta of N records of which one in a hundred changed;
-//! `crl/gate/N`: the gate over the full one, its records read anew; `crl/rcgen/N` and, where OpenSSL is
+//! `crl/gate/N`: the gate over the full one, its records read anew and compared with the status index; `crl/rcgen/N` and, where OpenSSL is
 //! installed, `crl/openssl-ca/N` (`openssl ca -gencrl`): the full one by others. Each runs in a process
 //! of its own, so that `peak_bytes` (VmHWM) is its own.
 //!
@@ -40,6 +40,7 @@ use sekisho::pki::{
 };
 use sekisho::record::{ArchivePlace, CertificateRef, Change, Epoch, Issued, Position, Record};
 use sekisho::signer::Key;
+use sekisho::status::{StatusIndex, StatusWord};
 
 #[path = "support/machine.rs"]
 mod machine;
@@ -205,11 +206,23 @@ impl Ca {
 
     /// The gate over the full CRL, from the records on.
     fn gate(&self, entries: u64) -> (Duration, usize) {
-        let (crl, plan) = (self.full_crl(entries), plan());
+        let (crl, plan, index) = (self.full_crl(entries), plan(), StatusIndex::new());
+        each_record(entries, |record| {
+            let certificate = record.issued.certificate;
+            index.overrule(certificate.authority, &certificate.serial, StatusWord::of(record));
+        });
         let start = Instant::now();
         let selection = Selection::complete(plan);
         let mut audit = Audit::begin(crl.der(), AuthorityId(1), Scope::FULL, selection, None).unwrap();
-        each_record(entries, |record| audit.add(record));
+        // Both folds side by side, as the office reads them.
+        let mut indexed = index.each(AuthorityId(1));
+        each_record(entries, |record| {
+            let (serial, word) = indexed.next().unwrap();
+            assert_eq!(serial, record.issued.certificate.serial);
+            assert_eq!(word.disagrees_with(record), None);
+            audit.add(record);
+        });
+        assert_eq!(indexed.next(), None);
         let expected = Expected { plan: &plan, scope: Scope::FULL, previous: Previous::First };
         let facts = gate(crl.der(), &self.issuer, &expected, &audit.finish().unwrap()).unwrap();
         assert_eq!(facts.entries(), entries);

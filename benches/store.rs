@@ -4,7 +4,9 @@
 //! `store/revoke/64-clients`: 64 threads that each revoke one certificate after another and wait
 //! for each acknowledgement. `store/revoke-visible-p99`: from the call to the moment the status
 //! index shows it, in the same run. `store/start/N`: opening after a clean stop until status
-//! and records answer. `store/bytes-per-certificate`: what such a process holds resident (VmRSS)
+//! and records answer; `store/start-after-kill-answers/N` and `store/start-after-kill/N`: after a stop
+//! that was none, until the index answers, and until the records are made anew and compared with it;
+//! `store/compare-folds/N`: that comparison alone, of all certificates. `store/bytes-per-certificate`: what such a process holds resident (VmRSS)
 //! beyond one with an empty store, sled included, for each certificate; each in a process of
 //! its own.
 //!
@@ -30,6 +32,7 @@ use std::time::{Duration, Instant};
 
 use sekisho::der::UnixTime;
 use sekisho::lifecycle::{self, Revoke};
+use sekisho::office::compare;
 use sekisho::pki::{AuthorityId, CertificateKind, Generation, Partition, RevocationReason, SerialNumber};
 use sekisho::record::{ArchivePlace, CertificateRef, Event, HolderId, Issued, Origin, Refusal};
 use sekisho::status::StatusIndex;
@@ -50,6 +53,8 @@ const CLIENTS: u64 = 64;
 const REVOKING: Duration = Duration::from_secs(5);
 /// Opened so often; the median counts.
 const STARTS: usize = 5;
+/// Opened so often as after a kill.
+const KILLS: usize = 3;
 /// How a process of ours knows that it is to open a store and tell its memory.
 const CHILD: &str = "--resident";
 
@@ -73,7 +78,19 @@ fn main() {
     fill(&store, certificates);
     eprintln!("{certificates} certificates recorded in {:.1} s", began.elapsed().as_secs_f64());
     let (count, elapsed, latencies) = revoke(&store, &index, certificates);
+    let compared = compared(&store, &index, certificates);
     store.close().unwrap();
+    // As after a kill: the marker of the stop is gone.
+    let killed: Vec<(f64, f64)> = (0..KILLS)
+        .map(|_| {
+            fs::remove_file(full.join("stopped")).unwrap();
+            start_after_kill(&full, certificates)
+        })
+        .collect();
+    let [answers, everything] = [
+        percentile(&killed.iter().map(|times| times.0).collect::<Vec<_>>(), 0.50),
+        percentile(&killed.iter().map(|times| times.1).collect::<Vec<_>>(), 0.50),
+    ];
 
     let sync = sync_time(home.path());
     let starts: Vec<f64> = (0..STARTS).map(|_| start(&full, certificates)).collect();
@@ -91,6 +108,9 @@ fn main() {
             .against("five syncs of this disk", 5.0 * sync),
         Row::new("store/sync", sync, "ms"),
         Row::new(format!("store/start/{certificates}"), percentile(&starts, 0.50), "s"),
+        Row::new(format!("store/start-after-kill-answers/{certificates}"), answers, "s"),
+        Row::new(format!("store/start-after-kill/{certificates}"), everything, "s"),
+        Row::new(format!("store/compare-folds/{certificates}"), compared, "s"),
         Row::new("store/bytes-per-certificate", per_certificate, "B"),
     ];
     println!("{}", machine::description());
@@ -207,6 +227,29 @@ fn start(dir: &Path, certificates: u64) -> f64 {
     let took = began.elapsed().as_secs_f64();
     store.close().unwrap();
     took
+}
+
+/// Seconds until the index answers, and until the records are made anew and were compared with it.
+fn start_after_kill(dir: &Path, certificates: u64) -> (f64, f64) {
+    let began = Instant::now();
+    let (store, index) = open(dir);
+    let last = SerialNumber::try_from(certificates).unwrap();
+    assert!(index.find(AUTHORITY, &last).is_issued());
+    let answers = began.elapsed().as_secs_f64();
+    store.wait_ready();
+    store.ready().unwrap();
+    compared(&store, &index, certificates);
+    let everything = began.elapsed().as_secs_f64();
+    store.close().unwrap();
+    (answers, everything)
+}
+
+/// Seconds that a comparison of all records with the index takes.
+fn compared(store: &Store, index: &StatusIndex, certificates: u64) -> f64 {
+    let began = Instant::now();
+    let compared = compare(index, &store.reading(store.head().0)).unwrap();
+    assert_eq!((compared.certificates, compared.differences.len()), (certificates, 0));
+    began.elapsed().as_secs_f64()
 }
 
 /// Milliseconds that this disk takes to make 4 kB durable: the median of 50.

@@ -275,6 +275,9 @@ pub struct CertificateState {
     /// The CRL set being served, when it was cut after that entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crl_set: Option<String>,
+    /// Records and status index disagree on it: the status is the severer of both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
 }
 
 /// Build and publish a CRL set now.
@@ -452,6 +455,9 @@ pub struct Condition {
     pub certificates: u64,
     /// What is wrong, a line each; empty when all is well.
     pub findings: Vec<String>,
+    /// What an earlier version wrote against the rules, and what became of it, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// What the clocks show.

@@ -161,6 +161,7 @@ fn status(office: &Office, inquiry: &api::Inquiry) -> Result<api::CertificateSta
             position: behind.position.0,
         }),
         crl_set: state.crl_set.map(|number| number.to_string()),
+        doubt: state.doubt,
     })
 }
 
@@ -227,8 +228,8 @@ fn check(office: &Office) -> Result<api::Condition, Problem> {
 
 impl From<office::Condition> for api::Condition {
     fn from(condition: office::Condition) -> Self {
-        let office::Condition { position, head, epoch, certificates, findings } = condition;
-        Self { position: position.0, head, epoch, certificates, findings }
+        let office::Condition { position, head, epoch, certificates, findings, remarks } = condition;
+        Self { position: position.0, head, epoch, certificates, findings, remarks }
     }
 }
 

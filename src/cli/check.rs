@@ -23,9 +23,10 @@ pub(super) fn run(data: &DataDir, asked: &Check, json: bool) -> Result<(), Failu
 }
 
 fn in_words(condition: &api::Condition) -> String {
-    let api::Condition { position, head, epoch, certificates, findings } = condition;
+    let api::Condition { position, head, epoch, certificates, findings, remarks } = condition;
     let mut lines = vec![format!("journal position {position}, epoch {epoch}, digest {head}")];
     lines.push(format!("{certificates} certificates recorded"));
+    lines.extend(remarks.iter().map(|remark| format!("- {remark}")));
     lines.extend(findings.iter().map(|finding| format!("! {finding}")));
     if findings.is_empty() {
         lines.push("all well".to_owned());

@@ -73,7 +73,10 @@ impl Running {
             responder: Arc::clone(office.responder()),
             documents: ArcSwap::from_pointee(http::Documents::default()),
             clock: office.clock().clone(),
-            readiness: Box::new(move || http::Readiness { reasons: readiness.unready() }),
+            readiness: Box::new(move || http::Readiness {
+                reasons: readiness.unready(),
+                warnings: readiness.warnings(),
+            }),
             max_age,
         });
         let served = Arc::clone(&site);

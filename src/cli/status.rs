@@ -41,5 +41,6 @@ fn in_words(state: &CertificateState) -> String {
     line("by event", event.as_ref());
     let crl = state.crl_set.clone().unwrap_or_else(|| "not cut since".to_owned());
     line("CRL set", Some(&crl));
+    line("in doubt", state.doubt.as_ref());
     lines.join("\n")
 }

@@ -97,14 +97,6 @@ pub enum GateError {
     /// The entries are in no order.
     #[error("the entries are in no order")]
     Order,
-    /// There are fewer records than certificates.
-    #[error("{issued} certificates were issued, and only {found} are on record: run `sekisho check --deep`")]
-    RecordsMissing {
-        /// Records read.
-        found: u64,
-        /// Certificates issued.
-        issued: u64,
-    },
     /// The records changed between two readings of them.
     #[error("the records read twice were not the same")]
     Layout,

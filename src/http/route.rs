@@ -231,7 +231,9 @@ fn allow(code: StatusCode, target: Target) -> Response<Body> {
 pub(super) fn readiness(site: &Site) -> Response<Body> {
     let readiness = (site.readiness)();
     let ready = readiness.is_ready();
-    let text = serde_json::json!({ "ready": ready, "reasons": readiness.reasons }).to_string();
+    let text =
+        serde_json::json!({ "ready": ready, "reasons": readiness.reasons, "warnings": readiness.warnings });
+    let text = text.to_string();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut response = page(status, text);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -28,6 +28,8 @@ pub struct Site {
 pub struct Readiness {
     /// Why not, one sentence each; ready when empty.
     pub reasons: Vec<String>,
+    /// What somebody should know all the same.
+    pub warnings: Vec<String>,
 }
 
 impl Readiness {

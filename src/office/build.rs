@@ -129,7 +129,7 @@ impl OfAuthority<'_> {
         Ok(self.office.sign_crl(live, tbs)?)
     }
 
-    /// Holds what the first key signed against the records, read anew.
+    /// Holds what the first key signed against the records, read anew, and those against the index.
     fn audit(&self, contents: &[Content], signed: &[SignedCrl]) -> Result<Vec<Audited>, OfficeError> {
         let previous = self.before.plan();
         let begun = contents.iter().zip(signed).map(|(content, signed)| {
@@ -142,16 +142,9 @@ impl OfAuthority<'_> {
         let refused = |error: GateError| OfficeError::Gate(format!("{authority}: {error}"));
         let mut audits = begun.collect::<Result<Vec<_>, _>>().map_err(refused)?;
         let position = contents.first().map(|content| content.selection.plan().position).unwrap_or_default();
-        // Counted by the status index, which is another fold of the journal.
-        let issued = self.office.status.issued(self.authority);
-        let mut found = 0;
-        self.office.store.scan(self.authority, position, &mut |_, record| {
-            found += 1;
-            audits.iter_mut().for_each(|audit| audit.add(&record));
+        self.office.each_witnessed(self.authority, position, &mut |record| {
+            audits.iter_mut().for_each(|audit| audit.add(record));
         })?;
-        if found < issued {
-            return Err(refused(GateError::RecordsMissing { found, issued }));
-        }
         audits.into_iter().map(|audit| audit.finish().map_err(refused)).collect()
     }
 

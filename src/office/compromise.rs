@@ -29,7 +29,8 @@ impl Office {
         let rule = self.profile.rules.iter().find(|rule| rule.concerns == Concerns::Generation).cloned();
         let rule = rule.ok_or_else(|| OfficeError::NoRule("ca-key-compromise".to_owned()))?;
         let mut wanted: Vec<(SerialNumber, CertificateKind)> = Vec::new();
-        self.store.scan(authority, self.store.head().0, &mut |serial, record| {
+        let witnessed = self.each_witnessed(authority, self.store.head().0, &mut |record| {
+            let serial = record.issued.certificate.serial;
             let is_final = matches!(record.status(), CertStatus::Revoked(was) if !was.is_hold());
             if record.issued.certificate.generation == generation
                 && record.issued.kind.is_resident()
@@ -37,7 +38,12 @@ impl Office {
             {
                 wanted.push((serial, record.issued.kind));
             }
-        })?;
+        });
+        match witnessed {
+            // The alarm is raised; a key that is compromised is not waited with.
+            Ok(()) | Err(OfficeError::Doubt(_)) => {}
+            Err(error) => return Err(error),
+        }
         let mut revoked = 0;
         for part in wanted.chunks(TOGETHER) {
             let (part, rule) = (part.to_vec(), rule.clone());

@@ -159,6 +159,9 @@ pub enum OfficeError {
     /// A CRL did not pass the gate.
     #[error("the CRL set was held back, the last one stays: {0}")]
     Gate(String),
+    /// The two folds of the journal disagree.
+    #[error("{0}")]
+    Doubt(String),
     /// A set is smaller than can be explained, and waits for an operator.
     #[error(
         "CRL set {set} was held back, the last one stays: {finding}; look at it, and if it is right, run \
@@ -267,6 +270,7 @@ impl OfficeError {
             | Self::Profile(_)
             | Self::Threads(_)
             | Self::Sign(_)
+            | Self::Doubt(_)
             | Self::Damaged(_) => Blame::Service,
         }
     }

@@ -8,6 +8,7 @@ use crate::crl::CrlNumber;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, CertStatus, Generation, SerialNumber};
 use crate::record::{Position, Record, Refusal};
+use crate::status::StatusWord;
 
 /// How a certificate is named from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub struct CertificateState {
     pub behind: Option<Behind>,
     /// The CRL set now served, when it was cut after that entry.
     pub crl_set: Option<CrlNumber>,
+    /// Records and status index disagree on it: the status is the severer of both.
+    pub doubt: Option<String>,
 }
 
 impl Named {
@@ -79,10 +82,13 @@ impl Office {
         let named = self.find(selector)?;
         let record = self.record(&named)?;
         let then = at.unwrap_or(UnixTime::MAX);
-        let status = record.status_at_time(then);
+        let mut status = record.status_at_time(then);
         if status == CertStatus::Unknown {
             return Err(Refusal::NotIssued { authority: named.authority, serial: named.serial }.into());
         }
+        let severer = if at.is_none() { self.confirm(&record)? } else { None };
+        let doubt = severer.and_then(|_| self.agreement().remark());
+        status = severer.map_or(status, StatusWord::cert_status);
         let change = record.changes.iter().rev().find(|change| change.recorded_at <= then);
         let (position, recorded_at) =
             change.map_or((record.position, record.recorded_at), |c| (c.position, c.recorded_at));
@@ -90,7 +96,7 @@ impl Office {
         let served = self.served_set(named.authority).filter(|set| set.position >= position);
         let crl_set = served.map(|set| set.number);
         let authority = self.authority_name(named.authority);
-        Ok(CertificateState { authority, record, status, position, recorded_at, behind, crl_set })
+        Ok(CertificateState { authority, record, status, position, recorded_at, behind, crl_set, doubt })
     }
 
     /// Resolves a selector to an authority, a serial and, when known, a generation.

@@ -3,8 +3,6 @@
 //! Everything above asks here; everything below is put together here. The office owns the
 //! store, the keys, the status index and the responder, and reads the clock for them.
 
-#[cfg(debug_assertions)]
-mod agreement;
 mod archived;
 mod authorities;
 mod before;
@@ -43,6 +41,7 @@ mod signing;
 mod start;
 mod stored;
 mod verifiers;
+mod witnesses;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
@@ -78,6 +77,8 @@ pub use signer_files::{GivenSigner, SignerFileError};
 pub use signers::SignerInUse;
 pub use start::{Machine, init, init_at, init_on};
 pub use verifiers::{VerifierChange, VerifierNamed, VerifierState};
+use witnesses::Witnesses;
+pub use witnesses::{Agreement, Compared, DifferingCertificate, Watch, compare};
 
 use crate::config::Config;
 use crate::ocsp::{Responder, SigningIdentity};
@@ -99,6 +100,8 @@ pub struct Office {
     profile: Profile,
     store: Store,
     status: Arc<StatusIndex>,
+    /// The records and the index, held against each other.
+    witnesses: Arc<Witnesses>,
     responder: Arc<Responder>,
     /// The threads that sign for it and, with the authorities' keys, for this office.
     pool: Arc<Pool>,
@@ -195,6 +198,12 @@ impl Office {
         reasons.extend(self.crl_alarms());
         reasons.extend(self.signers.faults());
         reasons
+    }
+
+    /// What somebody should know although it answers and takes changes, a line each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.agreement().remark().into_iter().collect()
     }
 
     /// Why CRLs that should be there are not, a line each.

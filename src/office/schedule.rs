@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::clock::LOOK;
 use super::reconcile::Nightly;
 use super::refresh::{self, wait};
+use super::witnesses::Watch;
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
 use crate::pki::AuthorityId;
@@ -57,8 +58,9 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Starts it on threads of its own: one cuts CRLs and renews signers, one watches the clock,
-    /// one compares cards with certificates by night, one keeps warm what is asked.
+    /// Starts it on threads of its own: one cuts CRLs and renews signers, one watches the clock, one holds
+    /// records and index against each other, one compares cards with certificates by night, one keeps
+    /// warm what is asked.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -67,6 +69,8 @@ impl Schedule {
         let (keeping, watching) = (Arc::clone(&office), Arc::clone(&office));
         schedule.spawn("schedule", move |stopped| keep(&keeping, stopped))?;
         schedule.spawn("clock", move |stopped| watch_clock(&watching, stopped))?;
+        let witnessing = Arc::clone(&office);
+        schedule.spawn("witnesses", move |stopped| watch_folds(witnessing, stopped))?;
         let comparing = Arc::clone(&office);
         schedule.spawn("reconcile", move |stopped| reconcile(comparing, stopped))?;
         schedule.spawn("refresh", move |stopped| refresh::run(&office, stopped))?;
@@ -198,6 +202,14 @@ fn reconcile(office: Arc<Office>, stopped: &Receiver<()>) {
     Nightly::lower_priority();
     while wait(stopped, RECONCILIATION) {
         nightly.look();
+    }
+}
+
+fn watch_folds(office: Arc<Office>, stopped: &Receiver<()>) {
+    let mut watch = Watch::new(office);
+    Watch::lower_priority();
+    while wait(stopped, TICK) {
+        watch.look();
     }
 }
 

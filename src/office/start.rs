@@ -14,6 +14,7 @@ use super::data::DataDir;
 use super::documents::Served;
 use super::schedule::Heartbeat;
 use super::signers::Signers;
+use super::witnesses::Witnesses;
 use super::{Office, OfficeError};
 use crate::config::{self, Config, NonceFallback, RequestSignature, SignerKey};
 use crate::issue::OcspUrl;
@@ -22,7 +23,7 @@ use crate::pki::Generation;
 use crate::profile::Profile;
 use crate::signer::{Limits, Pool, SimDevice};
 use crate::status::StatusIndex;
-use crate::store::{Clock, Disk, Fold, NotReady, Opened, Options, RowsKind, Store};
+use crate::store::{Clock, Disk, NotReady, Opened, Options, RowsKind, Store};
 
 /// What a service runs on. Tests put it on a disk that they can fill, or pull the plug of.
 #[derive(Debug, Clone)]
@@ -130,11 +131,12 @@ impl Office {
         config.check()?;
         let profile = Profile::jpki(&config.profile.organization)?;
         let status = Arc::new(StatusIndex::new());
+        let witnesses = Arc::new(Witnesses::new(Arc::clone(&status)));
         let mut options = machine.options(&data, &clock)?;
         // Verifiers have seen this entry's number: a journal without it is an old copy.
         options.known_position = published_position(&machine.disk, &data)?;
         public_url.parse::<OcspUrl>()?;
-        let (store, opened) = Store::open(options, vec![fold(&status)])?;
+        let (store, opened) = Store::open(options, vec![witnesses.fold()])?;
         // The newest CRL's thisUpdate is an entry's time too: this is the latest there is.
         clock.hold_against(store.recorded_at());
         let closing = store.clone();
@@ -150,6 +152,7 @@ impl Office {
             profile,
             store,
             status,
+            witnesses,
             responder,
             pool: Arc::new(pool),
             generations: ArcSwap::from_pointee(LiveGenerations::new()),
@@ -227,17 +230,6 @@ impl Office {
     pub fn stop(&self) -> Result<(), OfficeError> {
         self.pool.stop();
         Ok(self.store.close()?)
-    }
-}
-
-/// The status index hears of every entry once it is durable, before it is acknowledged.
-fn fold(status: &Arc<StatusIndex>) -> Fold {
-    let [applied, snapshot, restore, reset] = [(); 4].map(|()| Arc::clone(status));
-    Fold {
-        snapshot: Box::new(move || snapshot.snapshot()),
-        restore: Box::new(move |octets| restore.restore(octets).map_err(|error| error.to_string())),
-        reset: Box::new(move || reset.take_over(&StatusIndex::new())),
-        ..Fold::hearing("status", move |entries| applied.apply(entries))
     }
 }
 

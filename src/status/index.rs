@@ -739,6 +739,50 @@ mod tests {
     }
 
     #[test]
+    fn what_changed_since_it_was_seen_is_overruled_by_what_is_for_ever_alone() {
+        let index = StatusIndex::new();
+        let both = [certificate(1, 1, 7), certificate(1, 1, 1 << 40)];
+        index.apply(&journal(both.map(issued).to_vec())).unwrap();
+        let good = both.map(|one| index.find(one.authority, &one.serial));
+        let word = |reason| {
+            let mut record = None;
+            Record::apply(&mut record, &numbered(1, issued(both[0]))).unwrap();
+            Record::apply(&mut record, &numbered(2, revoked(both[0], reason, 1_700_000_000, 1))).unwrap();
+            StatusWord::of(&record.unwrap())
+        };
+        let [held, last] = [RevocationReason::CertificateHold, RevocationReason::KeyCompromise].map(word);
+        let overrule = |seen: [StatusWord; 2], word| {
+            let of = |(one, seen): (CertificateRef, StatusWord)| Overruled {
+                authority: one.authority,
+                serial: one.serial,
+                seen,
+                word,
+            };
+            index.overrule_seen(&Vec::from_iter(both.into_iter().zip(seen).map(of)));
+            both.map(|one| index.find(one.authority, &one.serial))
+        };
+        // Revoked since: what was good a while ago does not come back, nor does a hold.
+        let superseded = both.map(|one| revoked(one, RevocationReason::Superseded, 1_800_000_000, 1));
+        let entries: Vec<Numbered> =
+            (3..).zip(superseded).map(|(position, event)| numbered(position, event)).collect();
+        index.apply(&entries).unwrap();
+        let now = both.map(|one| index.find(one.authority, &one.serial));
+        assert_eq!(overrule(good, good[0]), now);
+        assert_eq!(overrule(good, held), now);
+        assert_eq!(overrule(good, last), now, "two that are for ever: the entries know better");
+        assert_eq!(overrule(now, last), [last; 2], "as it was seen");
+        let released = StatusIndex::new();
+        released.apply(&journal(both.map(issued).to_vec())).unwrap();
+        let one = Overruled { authority: AuthorityId(1), serial: both[0].serial, seen: held, word: last };
+        released.overrule_seen(&[one]);
+        assert_eq!(released.find(AuthorityId(1), &both[0].serial), last, "it is not good whatever was seen");
+        assert!(held.severity() > good[0].severity() && last.severity() > held.severity());
+        assert!(
+            last.severity() > now[0].severity() && good[0].severity() > StatusWord::NEVER_ISSUED.severity()
+        );
+    }
+
+    #[test]
     fn a_snapshot_taken_while_entries_are_folded_is_made_exact_by_replay() {
         let journal: Vec<Numbered> = (1..200_001_u64)
             .map(|position| {

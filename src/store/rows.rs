@@ -3,14 +3,14 @@
 //! | key | octets | row |
 //! |---|---|---|
 //! | `p` | 1 | version 1, journal id 16, position 8, head 32: what all other rows hold |
-//! | `d`, authority, block | 1 + 1 + 8 | certificates of serials 4·block … 4·block + 3, as they were issued |
-//! | `w`, authority, octets, lead | 1 + 1 + 1 + 3 | those of serials above 64 bits with so many octets and these first 20 bits |
+//! | `d`, authority, block | 1 + 1 + 8 | certificates of serials 8·block … 8·block + 7, as they were issued |
+//! | `w`, authority, octets, lead | 1 + 1 + 1 + 3 | those of serials above 64 bits with so many octets and these first 19 bits |
 //! | `e`, `x`, then as `d`, `w` | | changes of those that have any, of 64 serials in a block |
-//! | `k`, lead | 1 + 3 | requests whose key begins with these 20 bits |
-//! | `c`, lead | 1 + 3 | cards and phones whose number begins with these 20 bits |
-//! | `h`, lead | 1 + 3 | people whose number begins with these 20 bits |
+//! | `k`, lead | 1 + 3 | requests whose key begins with these 19 bits |
+//! | `c`, lead | 1 + 3 | cards and phones whose number begins with these 19 bits |
+//! | `h`, lead | 1 + 3 | people whose number begins with these 19 bits |
 //!
-//! A lead is padded with four zero bits. What a row keeps is found in it as [`super::packing`] says:
+//! A lead is padded with five zero bits. What a row keeps is found in it as [`super::packing`] says:
 //! certificates by their serial, all else by their number of 16 octets. An issue, changes, a card and a
 //! holder are written as in the codec of records; a request is:
 //!

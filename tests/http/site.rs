@@ -40,7 +40,10 @@ impl Served {
             responder: Arc::clone(&world.responder),
             clock: Clock::system(),
             documents: ArcSwap::from_pointee(Documents::default()),
-            readiness: Box::new(move || Readiness { reasons: told.lock().unwrap().clone() }),
+            readiness: Box::new(move || Readiness {
+                reasons: told.lock().unwrap().clone(),
+                ..Readiness::default()
+            }),
             max_age,
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
