@@ -330,6 +330,39 @@ fn the_gate_finds_what_the_records_lost() {
     assert_eq!(world.office.publish(&[SIGN], true).unwrap().entries, world.revoked);
 }
 
+/// invalidityDate is in no word of the index: it is held against the entries.
+#[test]
+fn a_wrong_invalidity_date_is_found_and_made_right() {
+    let mut world = World::new();
+    let serial = world.issue();
+    world.pass(100);
+    let since = UnixTime::from_seconds(world.clock.load(Ordering::SeqCst) - 50);
+    let wish = Wish::revoke(Some(RevocationReason::KeyCompromise), Some(since));
+    assert!(
+        world.office.change(&Asked { certificate: named(serial), wish }, Origin::service()).unwrap().changed
+    );
+    world.revoked += 1;
+    world.live(3);
+    world.office.compare_invalidity_dates().unwrap();
+    world.stop();
+    plant(&world, |rows| {
+        let (key, row) = rows.scan_prefix([b'e', SIGN.0]).next().unwrap().unwrap();
+        let mut row = row.to_vec();
+        let octets = since.seconds().to_be_bytes();
+        let at = row.windows(8).position(|window| window == octets).unwrap();
+        row[at + 7] ^= 1;
+        rows.insert(key, row).unwrap();
+    });
+    world.start();
+    world.office.compare_folds().unwrap();
+    let found = world.office.compare_invalidity_dates();
+    assert!(matches!(found, Err(OfficeError::Doubt(_))), "{found:?}");
+    assert!(matches!(world.office.publish(&[SIGN], true), Err(OfficeError::Doubt(_))));
+    world.office.remake_folds().unwrap();
+    world.office.compare_invalidity_dates().unwrap();
+    assert_eq!(world.office.publish(&[SIGN], true).unwrap().entries, world.revoked);
+}
+
 /// Changes are taken while both folds are made anew, and none is lost.
 #[test]
 fn changes_go_on_while_the_folds_are_made_anew() {

@@ -3,11 +3,11 @@
 //! a mistake in one stands out against the other.
 //!
 //! They are compared in the gate of every CRL set, after the records were made anew, after every start,
-//! every night, and by `check`. When they disagree the severer status is answered, nothing is published,
+//! every night, and by `check`; at a start and every night invalidityDate too, with the entries. When they disagree the severer status is answered, nothing is published,
 //! and both are made anew from the first entry, beside those in use. If the new ones agree, they take the
 //! place of those in use, and the alarm says which was wrong. If not, it takes a person.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::iter::Peekable;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ use super::schedule::last_cut;
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, CertStatus, SerialNumber};
-use crate::record::{FoldError, Numbered, Position, Record};
+use crate::record::{Change, Event, FoldError, Numbered, Position, Record};
 use crate::status::{Difference, Overruled, StatusIndex, StatusWord};
 use crate::store::{Fold, Judged, Reading, Remake, StoreError, Verdict};
 use crate::sync::lower_priority;
@@ -132,6 +132,11 @@ impl Agreement {
     pub fn remark(&self) -> Option<String> {
         Some(match self {
             Self::Agreed => return None,
+            Self::Settled { differed: 0, .. } => {
+                "the records or the status index were doubted; both were made anew from the journal and agree: \
+                 look at the log for why, and at CRL sets and answers of that time"
+                    .to_owned()
+            }
             Self::Settled { differed, records_were_wrong, index_was_wrong } => format!(
                 "the records and the status index disagreed on {differed} certificates; both were made anew from the \
                  journal and agree: the records had been wrong on {records_were_wrong}, the index on \
@@ -506,6 +511,42 @@ impl Office {
         self.agreed()
     }
 
+    /// Holds every invalidityDate on record against the entry that says so: the index does not keep it.
+    ///
+    /// # Errors
+    /// [`OfficeError::Doubt`] when one differs: the alarm is raised then. When something cannot be read.
+    pub fn compare_invalidity_dates(&self) -> Result<(), OfficeError> {
+        let at = self.store.head().0;
+        let mut said: HashMap<Position, Option<UnixTime>> = HashMap::new();
+        for numbered in self.store.entries(Position(1)) {
+            let Numbered { position, entry } = numbered?;
+            if let Event::Revoked(change) = entry.event {
+                said.insert(position, change.became.invalidity_date);
+            }
+        }
+        let mut differing = Vec::new();
+        for authority in &self.profile.authorities {
+            self.store.scan(authority.id, at, &mut |serial, record| {
+                // What came since the entries were read is compared tomorrow.
+                let known =
+                    |change: &Change| change.position > at || is_dated_as_said(&said, &record, change);
+                if let Some(change) = record.changes.iter().find(|change| !known(change)) {
+                    differing.push(format!(
+                        "certificate {serial} of {}: its invalidityDate is not that of entry {}",
+                        authority.name, change.position
+                    ));
+                }
+            })?;
+        }
+        for line in differing.iter().take(LOGGED_MAX) {
+            tracing::error!("{line}");
+        }
+        if let Some(first) = differing.into_iter().next() {
+            self.witnesses.doubt_all(first);
+        }
+        self.agreed()
+    }
+
     /// Holds a record that was looked up against the index: the severer status, where they disagree.
     ///
     /// # Errors
@@ -600,6 +641,17 @@ impl Office {
     }
 }
 
+/// Whether a change of a record has the invalidityDate of its entry, or else that which stood before.
+fn is_dated_as_said(said: &HashMap<Position, Option<UnixTime>>, record: &Record, change: &Change) -> bool {
+    let CertStatus::Revoked(revocation) = change.status else { return true };
+    let before = record.changes.iter().rev().find(|before| before.position < change.position);
+    let stood = match before.map(|before| before.status) {
+        Some(CertStatus::Revoked(before)) => before.invalidity_date,
+        _ => None,
+    };
+    said.get(&change.position).is_some_and(|said| said.or(stood) == revocation.invalidity_date)
+}
+
 fn unsettled(first: &DifferingCertificate, differed: usize) -> (Verdict, Agreement) {
     (Verdict::Differ, Agreement::Unsettled { first: first.to_string(), differed })
 }
@@ -626,7 +678,9 @@ fn judge_all(
         records_were_wrong += usize::from(differing.recorded != right);
         index_was_wrong += usize::from(differing.indexed != right);
     }
-    let verdict = Verdict::Agree { records_were_wrong: records_were_wrong > 0 };
+    // Doubted without a certificate that differs: who was wrong is not known, and the rows may be.
+    let is_open = was_doubted && doubted.is_empty();
+    let verdict = Verdict::Agree { records_were_wrong: records_were_wrong > 0 || is_open };
     let differed = doubted.len();
     let settled = Agreement::Settled { differed, records_were_wrong, index_was_wrong };
     Ok((verdict, if was_doubted { settled } else { Agreement::Agreed }))
@@ -682,7 +736,7 @@ impl Watch {
         if self.since.is_some_and(|since| last_cut(now, NIGHTLY) <= since) {
             return;
         }
-        match office.compare_folds() {
+        match office.compare_folds().and_then(|all| office.compare_invalidity_dates().map(|()| all)) {
             Ok(certificates) => {
                 tracing::info!(certificates, "records and status index agree");
                 self.since = Some(now);
