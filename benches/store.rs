@@ -6,7 +6,8 @@
 //! index shows it, in the same run. `store/start/N`: opening after a clean stop until status
 //! and records answer; `store/start-after-kill-answers/N` and `store/start-after-kill/N`: after a stop
 //! that was none, until the index answers, and until the records are made anew and compared with it;
-//! `store/compare-folds/N`: that comparison alone, of all certificates. `store/bytes-per-certificate`: what such a process holds resident (VmRSS)
+//! `store/compare-folds/N`: that comparison alone, of all certificates.
+//! `store/bytes-per-certificate`: what such a process holds resident (VmRSS)
 //! beyond one with an empty store, sled included, for each certificate; each in a process of
 //! its own.
 //!

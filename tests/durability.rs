@@ -510,7 +510,11 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_everything_can_be_read() {
     assert!(
         matches!(store.ready(), Err(NotReady::Poisoned(fault)) if fault.path.starts_with("/store/journal"))
     );
-    assert_eq!((heard.load(Ordering::SeqCst), store.head()), (2, head), "the listener heard of it");
+    assert_eq!(
+        (heard.load(Ordering::SeqCst), store.head()),
+        (2, head),
+        "the fold heard of what was not durable"
+    );
     assert!(store.find(AUTHORITY, &serial(1)).unwrap().is_some());
     assert!(store.find(AUTHORITY, &serial(2)).unwrap().is_none());
     assert_eq!(store.entries(Position(1)).count(), 2);

@@ -40,6 +40,8 @@ struct World {
     clock: Arc<AtomicI64>,
     office: Arc<Office>,
     serials: Vec<SerialNumber>,
+    /// Those that were revoked for ever.
+    ended: Vec<SerialNumber>,
     revoked: u64,
 }
 
@@ -52,7 +54,7 @@ impl World {
         office::init_at(&data, "SEKISHO-TEST", &Clock::simulated(Arc::clone(&clock))).unwrap();
         clock.fetch_add(2, Ordering::SeqCst);
         let office = start(&data, &clock);
-        Self { _home: home, data, clock, office, serials: Vec::new(), revoked: 0 }
+        Self { _home: home, data, clock, office, serials: Vec::new(), ended: Vec::new(), revoked: 0 }
     }
 
     /// Issues, and revokes two of three right behind their issue.
@@ -86,6 +88,7 @@ impl World {
         let asked = Asked { certificate: named(serial), wish: Wish::revoke(Some(reason), None) };
         assert!(self.office.change(&asked, Origin::service()).unwrap().changed);
         self.revoked += 1;
+        self.ended.push(serial);
     }
 
     fn hold(&mut self, serial: SerialNumber) {
@@ -152,8 +155,13 @@ impl World {
         assert!(matches!(refused, Err(OfficeError::Doubt(_))), "{refused:?}");
         assert_eq!(self.office.warnings().len(), 1);
         assert!(self.office.unready().iter().all(|reason| !reason.contains("disagree")));
-        // Changes are taken meanwhile.
+        // Changes are taken meanwhile, and a stop in doubt is no fault of its own.
         self.live(3);
+        for serial in &self.serials {
+            let explained = self.office.explain(&named(*serial)).unwrap();
+            let is_revoked = matches!(explained.status, CertStatus::Revoked(_));
+            assert_eq!(is_revoked, self.ended.contains(serial), "OCSP answers the severer: {explained:?}");
+        }
         watch.look();
         let settled = Agreement::Settled {
             differed: records_wrong.max(index_wrong),
@@ -328,6 +336,32 @@ fn the_gate_finds_what_the_records_lost() {
     assert_eq!(full.unwrap().entries, world.revoked);
     world.office.remake_folds().unwrap();
     assert_eq!(world.office.publish(&[SIGN], true).unwrap().entries, world.revoked);
+}
+
+/// A service that stops while it is in doubt starts in doubt, and settles then.
+#[test]
+fn a_stop_in_doubt_hands_nothing_on() {
+    let mut world = World::new();
+    world.live(12);
+    world.stop();
+    plant(&world, |rows| {
+        rows.remove(rows.scan_prefix([b'e', SIGN.0]).keys().next().unwrap().unwrap()).unwrap();
+    });
+    world.start();
+    assert!(matches!(world.office.compare_folds(), Err(OfficeError::Doubt(_))));
+    world.live(3);
+    let refused = world.office.release_set("1", "in doubt", Origin::service());
+    assert!(matches!(refused, Err(OfficeError::Doubt(_))), "{refused:?}");
+    world.stop();
+    assert!(
+        Condition::of(&world.data, false).is_ok(),
+        "its snapshot in doubt says nothing, and is not wrong"
+    );
+    world.start();
+    assert!(matches!(world.office.compare_folds(), Err(OfficeError::Doubt(_))), "it was not forgotten");
+    world.office.remake_folds().unwrap();
+    assert_eq!(world.office.publish(&[SIGN], true).unwrap().entries, world.revoked);
+    assert!(!world.data.store().join("projection.new").exists());
 }
 
 /// invalidityDate is in no word of the index: it is held against the entries.

@@ -1,6 +1,6 @@
 //! Two folds of one journal, held against each other: the records, from which CRLs are made, and the
-//! status index, from which OCSP answers. They share the reading of entries and nothing above it, so that
-//! a mistake in one stands out against the other.
+//! status index, from which OCSP answers. They share the reading of entries, the types of an entry, and the
+//! written rule of [`crate::record::succession`], which each carries out in code of its own.
 //!
 //! They are compared in the gate of every CRL set, after the records were made anew, after every start,
 //! every night, and by `check`; at a start and every night invalidityDate too, with the entries. When they disagree the severer status is answered, nothing is published,
@@ -29,8 +29,8 @@ const LOOKS: u32 = 200;
 /// Between two looks.
 const LOOK_APART: Duration = Duration::from_millis(5);
 
-/// Of records that nothing changes, or when very many differ: what is only under way is over then.
-const FEW_LOOKS: u32 = 3;
+/// Where nothing moves, and behind [`WAITED_FOR`]: no time is spent on each of many.
+const LOOKS_AT_ONCE: u32 = 1;
 
 /// Differences that are waited for like that; when there are more, it is no coincidence.
 const WAITED_FOR: usize = 20;
@@ -54,7 +54,7 @@ pub struct DifferingCertificate {
     pub authority: AuthorityId,
     /// Which.
     pub serial: SerialNumber,
-    /// What the records say, as a word of the index.
+    /// What the records say, or the entry that the index could not fold, as a word of the index.
     pub recorded: StatusWord,
     /// What the index says.
     pub indexed: StatusWord,
@@ -78,6 +78,9 @@ impl fmt::Display for DifferingCertificate {
         write!(f, "certificate {serial} of authority {}: ", authority.0)?;
         match difference {
             Some(difference) => write!(f, "{difference}"),
+            None if recorded == indexed => {
+                f.write_str("changes of it are on record, and its issue is in neither")
+            }
             None => write!(f, "the records say {}, the status index {}", Said(*recorded), Said(*indexed)),
         }
     }
@@ -112,14 +115,14 @@ pub enum Agreement {
     },
     /// They disagree, and are being made anew.
     Doubted {
-        /// The first of the differences.
+        /// What was found last, for a person.
         first: String,
         /// How many there are.
         differed: usize,
     },
     /// They disagree although both were made anew.
     Unsettled {
-        /// The first of the differences.
+        /// What was found last, for a person.
         first: String,
         /// How many there are.
         differed: usize,
@@ -141,6 +144,14 @@ impl Agreement {
                 "the records and the status index disagreed on {differed} certificates; both were made anew from the \
                  journal and agree: the records had been wrong on {records_were_wrong}, the index on \
                  {index_was_wrong}; compare the CRL sets and answers of that time"
+            ),
+            Self::Doubted { first, differed: 0 } => format!(
+                "the records or the status index are doubted ({first}): no CRL is published, both are being made \
+                 anew from the journal"
+            ),
+            Self::Unsettled { first, differed: 0 } => format!(
+                "the records or the status index are doubted ({first}), also made anew from the journal: no CRL is \
+                 published; keep a copy of the data directory and report it"
             ),
             Self::Doubted { first, differed } => format!(
                 "the records and the status index disagree on {differed} certificates ({first}): the severer \
@@ -194,10 +205,10 @@ impl Witnesses {
                 Err(error) => comparing.doubt_all(format!("they cannot be compared: {error}")),
             }
         };
-        let own = fold_of(&self.index);
-        let whole = own.snapshot;
-        // What is doubted is not handed on: a start then folds from before.
-        let snapshot = move || if doubting.agreement().is_doubted() { Vec::new() } else { whole() };
+        // What is doubted is not handed on: a start then takes an older snapshot, or folds from the first
+        // entry.
+        let snapshot =
+            move || if doubting.agreement().is_doubted() { Vec::new() } else { doubting.index.snapshot() };
         Fold {
             applied: Box::new(applied),
             rebuilt: Box::new(rebuilt),
@@ -334,7 +345,8 @@ pub fn compare(index: &StatusIndex, reading: &Reading<'_>) -> Result<Compared, S
     Ok(all)
 }
 
-/// Compares every certificate of an authority; each record that the index agrees with is passed on.
+/// Compares every certificate of an authority. Each record is passed on, a newer one where the folds agree
+/// on that; if any differs, nothing of it may be used.
 fn beside(
     index: &StatusIndex,
     reading: &Reading<'_>,
@@ -363,7 +375,7 @@ fn beside(
 
 /// Walks the index beside the records of one authority, both in the order of serials, so that what only
 /// one of them has is found in either.
-pub(super) struct Beside<'a> {
+struct Beside<'a> {
     index: &'a StatusIndex,
     reading: &'a Reading<'a>,
     authority: AuthorityId,
@@ -372,13 +384,13 @@ pub(super) struct Beside<'a> {
 }
 
 impl<'a> Beside<'a> {
-    pub(super) fn new(index: &'a StatusIndex, reading: &'a Reading<'a>, authority: AuthorityId) -> Self {
+    fn new(index: &'a StatusIndex, reading: &'a Reading<'a>, authority: AuthorityId) -> Self {
         let indexed: Box<dyn Iterator<Item = _>> = Box::new(index.each(authority));
         Self { index, reading, authority, indexed: indexed.peekable(), compared: Compared::default() }
     }
 
     /// Takes the next record; the one that the index agrees with, which may be newer, or this.
-    pub(super) fn take(&mut self, record: Record) -> Result<Record, StoreError> {
+    fn take(&mut self, record: Record) -> Result<Record, StoreError> {
         let serial = record.issued.certificate.serial;
         while let Some((passed, _)) = self.indexed.next_if(|(indexed, _)| *indexed < serial) {
             self.settle(passed, None)?;
@@ -419,7 +431,7 @@ impl<'a> Beside<'a> {
     /// Looks at one again that seemed to differ.
     fn settle(&mut self, serial: SerialNumber, read: Option<&Record>) -> Result<Option<Record>, StoreError> {
         let may_move = !self.reading.is_still() && self.compared.differences.len() < WAITED_FOR;
-        let looks = if may_move { LOOKS } else { FEW_LOOKS };
+        let looks = if may_move { LOOKS } else { LOOKS_AT_ONCE };
         match settle(self.index, self.reading, (self.authority, serial), read.is_some(), looks)? {
             Ok(record) => {
                 self.compared.certificates += 1;
@@ -507,8 +519,10 @@ impl Office {
         let exchange = self.witnesses.exchange();
         let reading = self.store.reading(position);
         let Compared { differences, .. } = beside(&self.status, &reading, authority, each)?;
+        let differing = differences.first().map(ToString::to_string);
         self.witnesses.doubt(exchange, differences);
-        self.agreed()
+        // Also when both were exchanged meanwhile and the alarm is over: what was read was wrong.
+        differing.map_or_else(|| self.agreed(), |line| Err(OfficeError::Doubt(line)))
     }
 
     /// Holds every invalidityDate on record against the entry that says so: the index does not keep it.
@@ -517,17 +531,17 @@ impl Office {
     /// [`OfficeError::Doubt`] when one differs: the alarm is raised then. When something cannot be read.
     pub fn compare_invalidity_dates(&self) -> Result<(), OfficeError> {
         let at = self.store.head().0;
-        let mut said: HashMap<Position, Option<UnixTime>> = HashMap::new();
+        let mut said: HashMap<Position, UnixTime> = HashMap::new();
         for numbered in self.store.entries(Position(1)) {
             let Numbered { position, entry } = numbered?;
             if let Event::Revoked(change) = entry.event {
-                said.insert(position, change.became.invalidity_date);
+                said.extend(change.became.invalidity_date.map(|date| (position, date)));
             }
         }
         let mut differing = Vec::new();
         for authority in &self.profile.authorities {
             self.store.scan(authority.id, at, &mut |serial, record| {
-                // What came since the entries were read is compared tomorrow.
+                // What came since the entries were read is compared the next night.
                 let known =
                     |change: &Change| change.position > at || is_dated_as_said(&said, &record, change);
                 if let Some(change) = record.changes.iter().find(|change| !known(change)) {
@@ -642,14 +656,14 @@ impl Office {
 }
 
 /// Whether a change of a record has the invalidityDate of its entry, or else that which stood before.
-fn is_dated_as_said(said: &HashMap<Position, Option<UnixTime>>, record: &Record, change: &Change) -> bool {
+fn is_dated_as_said(said: &HashMap<Position, UnixTime>, record: &Record, change: &Change) -> bool {
     let CertStatus::Revoked(revocation) = change.status else { return true };
     let before = record.changes.iter().rev().find(|before| before.position < change.position);
     let stood = match before.map(|before| before.status) {
         Some(CertStatus::Revoked(before)) => before.invalidity_date,
         _ => None,
     };
-    said.get(&change.position).is_some_and(|said| said.or(stood) == revocation.invalidity_date)
+    said.get(&change.position).copied().or(stood) == revocation.invalidity_date
 }
 
 fn unsettled(first: &DifferingCertificate, differed: usize) -> (Verdict, Agreement) {
@@ -675,7 +689,8 @@ fn judge_all(
             continue;
         }
         let right = record.as_ref().map_or(StatusWord::NEVER_ISSUED, StatusWord::of);
-        records_were_wrong += usize::from(differing.recorded != right);
+        let is_orphan = differing.recorded == differing.indexed && differing.difference.is_none();
+        records_were_wrong += usize::from(differing.recorded != right || is_orphan);
         index_was_wrong += usize::from(differing.indexed != right);
     }
     // Doubted without a certificate that differs: who was wrong is not known, and the rows may be.
@@ -695,7 +710,7 @@ fn compare_since(
     for numbered in entries {
         let Some(certificate) = numbered.entry.event.certificate() else { continue };
         let key = (certificate.authority, certificate.serial);
-        if let Err(differing) = settle(fresh, reading, key, true, 1)? {
+        if let Err(differing) = settle(fresh, reading, key, true, LOOKS_AT_ONCE)? {
             return Ok(Some(differing));
         }
     }
@@ -706,7 +721,7 @@ fn compare_since(
 /// a time.
 pub struct Watch {
     office: Arc<Office>,
-    /// Nights before this one are over; none before the first comparison.
+    /// When both were last compared; none before the first time.
     since: Option<UnixTime>,
     /// When what failed is tried again, by the time the machine has run.
     retry_at: Duration,

@@ -143,8 +143,8 @@ impl StatusIndex {
         numbered.chain(sparse.filter(|(_, word)| word.is_issued()))
     }
 
-    /// The same for many, each seen to be one word a while ago: one that is another since was changed by
-    /// an entry, and stays, unless it were not for ever what is revoked for ever.
+    /// Puts words in the place of others, as [`Self::overrule`]. A word that is no longer the one seen was
+    /// changed by an entry: it stays, unless the new word is a final revocation and it is not.
     pub fn overrule_seen(&self, all: &[Overruled]) {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut pending = Pending::new();

@@ -258,8 +258,11 @@ impl<'a> Walk<'a> {
         }
         let position = self.tip.position;
         for snapshot in self.snapshots.iter().filter(|snapshot| snapshot.tip.position == position) {
-            let part =
-                |fold: &Fold| snapshot.folds.get(fold.name).is_none_or(|part| *part == (fold.snapshot)());
+            // Empty: the fold was doubted when it was written, and a start does not take it up.
+            let part = |fold: &Fold| {
+                let part = snapshot.folds.get(fold.name);
+                part.is_none_or(|part| part.is_empty() || *part == (fold.snapshot)())
+            };
             let same_tip = (snapshot.tip.held(), &snapshot.tip.facts) == (self.tip.held(), &self.tip.facts);
             if same_tip && self.folds.iter().all(part) {
                 self.agreeing.push(position);

@@ -63,8 +63,8 @@ impl Overlay {
         K::within(self).get(key)
     }
 
-    /// Folds an entry. What it changes is taken from here, or else from what lies `below`. Whether it
-    /// breaks the rule of succession is told: those may that an earlier version wrote.
+    /// Folds an entry. What it changes is taken from here, or else from what lies `below`. Returns
+    /// the breach of the rule of succession, if there is one: an earlier version wrote such entries.
     pub(super) fn fold(
         &mut self,
         below: &impl Below,

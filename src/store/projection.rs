@@ -3,8 +3,8 @@
 //! Two overlays stand before the rows: one fills with the groups that became durable, the other is being
 //! written; then they change places. One thread, the projection's, reads rows in order to write them, at
 //! the moment it writes them. Everybody else looks things up in this order: what fills, what is being
-//! written, the rows. Whatever leaves one stands in the next before, so that nobody sees a thing as it
-//! was before something acknowledged.
+//! written, the rows. A thing stands in the next layer before it leaves the one above: nobody sees it as
+//! it was before an acknowledged change.
 
 use std::sync::{Arc, PoisonError};
 
@@ -64,7 +64,8 @@ impl Drop for Busy<'_> {
         if std::thread::panicking() {
             let mut state = self.0.state();
             state.is_busy = false;
-            state.stage = Stage::Failed(StoreError::Projection("whoever writes rows panicked".to_owned()));
+            state.stage =
+                Stage::Failed(StoreError::Projection("the thread that writes rows panicked".to_owned()));
             drop(state);
             self.0.moved.notify_all();
         }
@@ -240,14 +241,8 @@ impl Projection {
         while state.is_busy {
             state = self.wait(state);
         }
-        let meanwhile = Stage::Rebuilding(Progress { position, total: position });
-        let before = match std::mem::replace(&mut state.stage, meanwhile) {
-            Stage::Ready(rows) => rows,
-            other => {
-                state.stage = other;
-                return Err(StoreError::Closed);
-            }
-        };
+        let before = state.stage.rows()?;
+        state.stage = Stage::Rebuilding(Progress { position, total: position });
         state.is_busy = true;
         drop(state);
         let busy = Busy(self);

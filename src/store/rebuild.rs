@@ -16,8 +16,8 @@ use super::tip::Tip;
 use crate::record::{Breach, Numbered, Position};
 
 /// Entries folded before they are written into rows: large enough that consecutive serials meet in a
-/// row, small enough to be some 20 MB.
-pub(super) const BATCH_ENTRIES: u64 = 32_768;
+/// row, small enough to be some megabytes.
+pub(super) const BATCH_ENTRIES: u64 = 4_096;
 
 /// Rows that the journal is folded into, from its first entry on.
 #[derive(Debug)]

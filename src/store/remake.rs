@@ -29,13 +29,14 @@ const BEHIND_MAX: u64 = 1_000;
 /// Entries that are kept, to compare what they are about again. Behind more, all is compared again.
 const SINCE_MAX: u64 = 1_000_000;
 
-/// How long decisions and look-ups wait for whoever still reads the rows so far.
+/// How long the thread that commits, and so every decision, waits for whoever still reads the rows so far.
+/// Look-ups are answered with [`NotReady::Rebuilding`](super::NotReady::Rebuilding) meanwhile.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where rows are made anew, beside those in use.
 pub(super) const NEW: &str = "projection.new";
 
-/// Where wrong rows are kept, to be looked at.
+/// Where the rows of the last exchange are kept, if they were wrong. The next exchange removes them.
 const DAMAGED: &str = "projection.damaged";
 
 /// Compares the new records with the new fold: all of them, or the certificates that some entries are
@@ -55,8 +56,8 @@ pub enum Judged<'a> {
 pub struct Remake {
     /// Empty; hears every entry from the first.
     pub fold: Fold,
-    /// Asked when both have heard the same entries: first for all, and again for the last of them, while
-    /// changes are held up.
+    /// Asked whenever both have heard the same entries: first for all, then for those that came since, and
+    /// last while changes are held up.
     pub judge: Judge,
     /// Puts the new fold in the place of the one in use; called when the new rows are in use.
     pub take_over: Box<dyn FnOnce() + Send>,
@@ -92,7 +93,8 @@ impl Store {
     /// last moments.
     ///
     /// # Errors
-    /// When something cannot be read or written; those in use stay then.
+    /// When something cannot be read or written. Those in use stay then; after a fault between the two
+    /// renames the new rows may be in use, which hold the same entries.
     pub fn remake(&self, remake: Remake) -> Result<Verdict, StoreError> {
         let shared = self.shared();
         let options = self.options();
@@ -210,6 +212,7 @@ impl Committer {
                     Verdict::Agree { records_were_wrong: records_were_wrong || keep_rows }
                 }
             };
+            shared.set_breaches(std::mem::take(&mut folding.breaches));
             self.exchange_rows(folding.rows, matches!(verdict, Verdict::Agree { records_were_wrong: true }))?;
             take_over();
             Ok(verdict)
@@ -261,7 +264,7 @@ fn exchange_dirs(dir: &Path, old: Arc<Rows>, new: Rows, keep: bool) -> Result<Ar
         Ok(Arc::new(Rows::sled(&in_use)?))
     };
     let exchanged = exchange().map_err(|error| {
-        // Whichever has the name, and the old ones before none.
+        // Whichever has the name goes on; if none has, the old ones get it back.
         let _there_already = if in_use.exists() { Ok(()) } else { rename(&damaged, &in_use) };
         NotExchanged { rows: Rows::sled(&in_use).ok().map(Arc::new), error }
     });

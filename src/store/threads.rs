@@ -1,4 +1,5 @@
-//! The store with its threads: one that commits, one that archives, one that rebuilds.
+//! The store with its threads: one commits, one writes rows, one archives; one makes rows anew at a start, and
+//! one saves a snapshot, when that is due.
 
 use std::fmt;
 use std::sync::mpsc::{self, Receiver, Sender};
