@@ -143,9 +143,9 @@ impl Lack {
     const fn why(self) -> &'static str {
         match self {
             Self::OpenSslWithoutExtended => {
-                "without `-extended_crl`, with or without `-use_deltas`, takes a delta for a whole CRL, and prefers it as \
-                 the newer: what is revoked in the base alone is then **good**. Keep deltas out of the file, or give both \
-                 options"
+                "3.0.19, without `-extended_crl`, with or without `-use_deltas`: takes a delta for a whole CRL, \
+                 and prefers it as the newer: what is revoked in the base alone is then **good**. Keep deltas out of the \
+                 file, or give both options. 3.0.22 passes the delta by, or with `-use_deltas` takes it for what it is"
             }
             Self::JdkIgnoresDeltas => "ignores deltas: says what the full CRL says",
             Self::GnuTlsIgnoresScope => {
