@@ -320,6 +320,8 @@ impl World {
         // Not on a full disk, perhaps.
         if let Ok((office, _)) = started {
             self.failed_before = 0;
+            // Records are made anew by the machine's own time, beside answering: the hands wait for it.
+            office.store().wait_ready();
             self.running = Some((Arc::clone(&office), Keeper::new(office)));
         } else {
             assert!(self.room_in > 0 || self.disk.is_down(), "no start: {:?}", started.err());
