@@ -161,11 +161,19 @@ fn health_and_readiness_are_told() {
     let healthy = served.ask(get("/healthz"));
     assert_eq!((healthy.status, &*healthy.body), (200, &b"ok\n"[..]));
     let ready = served.ask(get("/readyz"));
-    assert_eq!((ready.status, &*ready.body), (200, &br#"{"ready":true,"reasons":[]}"#[..]));
+    assert_eq!((ready.status, &*ready.body), (200, &br#"{"ready":true,"reasons":[],"warnings":[]}"#[..]));
+    // What somebody should look at takes nobody out of a load balancer.
+    served.warnings.lock().unwrap().push("look".to_owned());
+    let warned = served.ask(get("/readyz"));
+    assert_eq!(
+        (warned.status, &*warned.body),
+        (200, &br#"{"ready":true,"reasons":[],"warnings":["look"]}"#[..])
+    );
+    served.warnings.lock().unwrap().clear();
     served.reasons.lock().unwrap().push("the disk has failed".to_owned());
     let not_ready = served.ask(get("/readyz"));
     assert_eq!(not_ready.status, 503);
     assert_eq!(not_ready.field("content-type"), Some("application/json"));
-    assert_eq!(&*not_ready.body, br#"{"ready":false,"reasons":["the disk has failed"]}"#);
+    assert_eq!(&*not_ready.body, br#"{"ready":false,"reasons":["the disk has failed"],"warnings":[]}"#);
     assert_eq!(served.ask(get("/healthz")).status, 200);
 }

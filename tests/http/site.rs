@@ -21,6 +21,7 @@ pub struct Served {
     pub world: World,
     pub site: Arc<Site>,
     pub reasons: Arc<Mutex<Vec<String>>>,
+    pub warnings: Arc<Mutex<Vec<String>>>,
     pub server: Server,
 }
 
@@ -34,21 +35,21 @@ impl Served {
     }
 
     pub fn with_max_age(world: World, options: Options, max_age: Duration) -> Self {
-        let reasons = Arc::new(Mutex::new(Vec::new()));
-        let told = Arc::clone(&reasons);
+        let (reasons, warnings) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let (told, warned) = (Arc::clone(&reasons), Arc::clone(&warnings));
         let site = Arc::new(Site {
             responder: Arc::clone(&world.responder),
             clock: Clock::system(),
             documents: ArcSwap::from_pointee(Documents::default()),
             readiness: Box::new(move || Readiness {
                 reasons: told.lock().unwrap().clone(),
-                ..Readiness::default()
+                warnings: warned.lock().unwrap().clone(),
             }),
             max_age,
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Server::start(listener, Arc::clone(&site), options).unwrap();
-        Self { world, site, reasons, server }
+        Self { world, site, reasons, warnings, server }
     }
 
     pub fn address(&self) -> SocketAddr {
