@@ -36,7 +36,7 @@ const CLIENTS: usize = 16;
 /// Lives that a round acknowledges before its kill, at most: enough in the long form for hundreds of
 /// changes a second.
 const LIVES: usize = 20;
-const LIVES_LONG: usize = 400;
+const LIVES_LONG: usize = 100;
 
 /// After so many rounds the service is killed once more while it starts.
 const RECOVERY_EVERY: usize = 10;
