@@ -5,6 +5,10 @@ use std::fs;
 use std::process::Command;
 use std::sync::OnceLock;
 
+/// As the service has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// One line: processor, cores, kernel, compiler. Found out once, as who has moved to a core sees
 /// only that one.
 pub fn description() -> String {
