@@ -1,6 +1,7 @@
 //! Reports about people and their cards: what the resident registry feeds, and what operators say.
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::decisions::Book;
@@ -75,18 +76,21 @@ impl Office {
         let mut left: Vec<usize> = (0..all.len()).collect();
         for tries in 1..=TRIES {
             let (told, outcomes) = mpsc::channel();
+            let reached = Arc::new(AtomicUsize::new(0));
             for at in &left {
                 let Some(reported) = all.get(*at) else { continue };
                 match self.decision(reported) {
                     Ok(decide) => {
                         let (told, at) = (told.clone(), *at);
                         let done = Box::new(move |outcome| drop(told.send((at, outcome))));
+                        let decide = reaching(Arc::clone(&reached), at, decide);
                         self.store.submit(reported.origin(actor), decide, done);
                     }
                     Err(error) => put(&mut effects, *at, Err(error)),
                 }
             }
             drop(told);
+            self.look_ahead(all, &left, actor, &reached);
             let mut earliest = None;
             left.clear();
             for (at, outcome) in outcomes {
@@ -104,6 +108,17 @@ impl Office {
         }
         let unheard = || Err(SubmitError::Stopped.into());
         effects.into_iter().map(|effect| effect.unwrap_or_else(unheard)).collect()
+    }
+
+    /// While those at the front are decided, looks at what those at the end are about, until both meet:
+    /// of a million people nothing is in memory, and looking at it takes longer than deciding.
+    fn look_ahead(&self, all: &[Reported], left: &[usize], actor: &Actor, reached: &AtomicUsize) {
+        let behind = left.iter().rev().take_while(|at| **at > reached.load(Ordering::Relaxed));
+        for reported in behind.filter_map(|at| all.get(*at)) {
+            if let Ok(decide) = self.decision(reported) {
+                self.store.look_ahead(&reported.origin(actor), &decide);
+            }
+        }
     }
 
     /// What each would come to after those before it, if all were reported now. Nothing is written.
@@ -184,6 +199,14 @@ impl Reported {
         let lift_allowed = |kind| liftable.contains(&kind);
         report.decide(&holder, &carried, &lift_allowed, book.next_position(), now)
     }
+}
+
+/// The same decision, which tells that its turn has come.
+fn reaching(reached: Arc<AtomicUsize>, at: usize, decide: Decide) -> Decide {
+    Box::new(move |records, now| {
+        reached.fetch_max(at, Ordering::Relaxed);
+        decide(records, now)
+    })
 }
 
 fn put(effects: &mut [Option<Result<Effect, OfficeError>>], at: usize, effect: Result<Effect, OfficeError>) {

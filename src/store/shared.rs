@@ -11,11 +11,12 @@ use super::frame::Head;
 use super::journal::{Entries, Journal};
 use super::kept::Kept;
 use super::options::Fold;
-use super::overlay::{Below, Overlay, Seen};
+use super::overlay::{Below, Durable, Overlay, Seen, View};
 use super::projection::Projection;
-use super::submission::Outcome;
+use super::submission::{Decide, Outcome, Records};
 use super::tip::Tip;
-use crate::record::{Breach, Numbered, Position, Refusal, RequestId};
+use crate::der::UnixTime;
+use crate::record::{Breach, Numbered, Origin, Position, Refusal, RequestId};
 
 /// The store without its writers.
 #[derive(Debug)]
@@ -68,6 +69,17 @@ impl Shared {
 
     pub(super) fn find<K: Kept>(&self, key: &K::Key) -> Result<Option<K>, StoreError> {
         self.projection.find(key)
+    }
+
+    /// Looks at what a decision will look at.
+    pub(super) fn look_ahead(&self, origin: &Origin, decide: &Decide, now: UnixTime) {
+        let (tip, group, durable) = (self.tip(), Overlay::default(), Durable::new(&self.projection));
+        let view = View { group: &group, durable: &durable };
+        if let Some(request) = &origin.request {
+            let _known_then = view.find::<Seen>(&request.key);
+        }
+        let records = Records { view, facts: &tip.facts, next: tip.position.next() };
+        let _decided_then = decide(&records, now.max(tip.recorded_at));
     }
 
     pub(super) fn find_outcome(&self, request: &RequestId) -> Result<Option<Outcome>, SubmitError> {

@@ -114,6 +114,12 @@ impl Store {
         outcome.recv().unwrap_or(Err(SubmitError::Stopped))
     }
 
+    /// Looks at what a decision will look at when its turn comes, so that it is in memory by then: on
+    /// another core, while those before it are decided. Decides nothing.
+    pub fn look_ahead(&self, origin: &Origin, decide: &Decide) {
+        self.0.shared.look_ahead(origin, decide, self.0.options.clock.now());
+    }
+
     /// The record of a certificate, as far as it is durable.
     ///
     /// # Errors
