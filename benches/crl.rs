@@ -40,7 +40,7 @@ use sekisho::pki::{
 };
 use sekisho::record::{ArchivePlace, CertificateRef, Change, Epoch, Issued, Position, Record};
 use sekisho::signer::Key;
-use sekisho::status::{StatusIndex, StatusWord};
+use sekisho::status::{Overruled, StatusIndex, StatusWord};
 
 #[path = "support/machine.rs"]
 mod machine;
@@ -208,8 +208,9 @@ impl Ca {
     fn gate(&self, entries: u64) -> (Duration, usize) {
         let (crl, plan, index) = (self.full_crl(entries), plan(), StatusIndex::new());
         each_record(entries, |record| {
-            let certificate = record.issued.certificate;
-            index.overrule(certificate.authority, &certificate.serial, StatusWord::of(record));
+            let CertificateRef { authority, serial, .. } = record.issued.certificate;
+            let (seen, word) = (StatusWord::NEVER_ISSUED, StatusWord::of(record));
+            index.overrule(&[Overruled { authority, serial, seen, word }]);
         });
         let start = Instant::now();
         let selection = Selection::complete(plan);

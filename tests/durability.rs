@@ -8,6 +8,8 @@
     reason = "a test may stop at the first surprise"
 )]
 
+#[path = "durability/remake.rs"]
+mod remake;
 #[path = "durability/world.rs"]
 mod world;
 

@@ -29,7 +29,7 @@ use sekisho::pki::{
     SerialNumber,
 };
 use sekisho::record::{CertificateRef, Entry, Event, Origin, StatusChange};
-use sekisho::store::{Clock, OpenError};
+use sekisho::store::{Clock, OpenError, Records};
 
 const SIGN: AuthorityId = AuthorityId(1);
 
@@ -141,6 +141,17 @@ impl World {
         files.pop().unwrap()
     }
 
+    /// Edits the newest snapshot of the index, and makes its checksum right.
+    fn edit_snapshot(&self, edit: &mut dyn FnMut(&mut Vec<u8>)) {
+        let path = self.store_file("snapshot");
+        let mut octets = fs::read(&path).unwrap();
+        edit(&mut octets);
+        let end = octets.len() - 4;
+        let checksum = crc32fast::hash(&octets[..end]);
+        octets[end..].copy_from_slice(&checksum.to_be_bytes());
+        fs::write(&path, octets).unwrap();
+    }
+
     fn status(&self, serial: SerialNumber) -> CertStatus {
         self.office.inquire(&named(serial), None).unwrap().status
     }
@@ -194,6 +205,11 @@ fn start(data: &DataDir, clock: &Arc<AtomicI64>) -> Arc<Office> {
     Office::start(data.clone(), config, clock, "http://127.0.0.1:8080".to_owned()).unwrap().0
 }
 
+/// Eight octets of a snapshot, as a word of the index.
+fn word(octets: &[u8], at: usize) -> u64 {
+    u64::from_be_bytes(octets[at..at + 8].try_into().unwrap())
+}
+
 fn named(serial: SerialNumber) -> Selector {
     Selector::Named { authority: "sign".to_owned(), serial }
 }
@@ -235,24 +251,54 @@ fn a_wrong_word_of_the_index_is_found_and_made_right() {
         other => panic!("{other:?}"),
     };
     world.stop();
-    let path = world.store_file("snapshot");
-    let mut octets = fs::read(&path).unwrap();
-    // Revoked (2), superseded (4), generation 1, since then; good (1) since then, as issued.
-    let [wrong, right] = [1_u64 << 62, 2 << 62 | 4 << 58].map(|state| state | 1 << 52 | since << 18);
-    let place = (0..octets.len() - 8).find(|at| {
-        let word = u64::from_be_bytes(octets[*at..at + 8].try_into().unwrap());
-        word >> 18 == right >> 18
+    world.edit_snapshot(&mut |octets| {
+        // Revoked (2), superseded (4), generation 1, since then; good (1) since then, as issued.
+        let [wrong, right] = [1_u64 << 62, 2 << 62 | 4 << 58].map(|state| state | 1 << 52 | since << 18);
+        let place = (0..octets.len() - 8).find(|at| word(octets, *at) >> 18 == right >> 18).unwrap();
+        octets[place..place + 8].copy_from_slice(&wrong.to_be_bytes());
     });
-    let place = place.unwrap();
-    octets[place..place + 8].copy_from_slice(&wrong.to_be_bytes());
-    let end = octets.len() - 4;
-    let checksum = crc32fast::hash(&octets[..end]);
-    octets[end..].copy_from_slice(&checksum.to_be_bytes());
-    fs::write(&path, octets).unwrap();
     assert!(Condition::of(&world.data, false).is_err(), "check compares snapshots with the journal");
     world.start();
     world.assert_doubted_and_settled(0, 1);
     assert!(!world.data.store().join("projection.damaged").exists(), "the rows were right");
+}
+
+/// A certificate that the snapshot of the index lost, and that is revoked before anybody compared: the
+/// index cannot fold the revocation, and answers it all the same.
+#[test]
+fn a_revocation_that_the_index_cannot_fold_is_answered_and_made_right() {
+    let mut world = World::new();
+    world.live(6);
+    let lost = world.serials[3];
+    let since = u64::try_from(world.clock.load(Ordering::SeqCst)).unwrap();
+    world.stop();
+    world.edit_snapshot(&mut |octets| {
+        // Good (1), generation 1, since then, behind one that is revoked (2) as superseded (4).
+        let [good, revoked] =
+            [1_u64 << 62, 2 << 62 | 4 << 58].map(|state| (state | 1 << 52 | since << 18) >> 18);
+        let words = |at: &usize| (word(octets, at - 8) >> 18, word(octets, *at) >> 18) == (revoked, good);
+        let at = (8..octets.len() - 8).find(words).unwrap();
+        octets[at..at + 8].fill(0);
+    });
+    world.start();
+    let certificate = CertificateRef { authority: SIGN, generation: Generation::FIRST, serial: lost };
+    let revoke = move |_: &Records<'_>, now| {
+        let reason = RevocationReason::KeyCompromise;
+        let became = Revocation { revoked_at: now, reason, invalidity_date: None };
+        Ok(vec![Event::Revoked(StatusChange { certificate, became, change: 1, cause: None })])
+    };
+    world.office.store().submit_wait(Origin::service(), Box::new(revoke)).unwrap();
+    world.revoked += 1;
+    let doubted = world.office.agreement();
+    assert!(matches!(doubted, Agreement::Doubted { differed: 1, .. }), "{doubted:?}");
+    let explained = world.office.explain(&named(lost)).unwrap();
+    assert!(matches!(explained.status, CertStatus::Revoked(_)), "{explained:?}");
+    assert!(matches!(world.office.publish(&[SIGN], true), Err(OfficeError::Doubt(_))));
+    world.office.remake_folds().unwrap();
+    let settled = world.office.agreement();
+    assert!(matches!(settled, Agreement::Settled { differed: 1, .. }), "{settled:?}");
+    assert_eq!(world.office.publish(&[SIGN], true).unwrap().entries, world.revoked);
+    assert_eq!(world.office.explain(&named(lost)).unwrap().status, world.status(lost));
 }
 
 /// A row of changes that is gone: the index is right, and answers.

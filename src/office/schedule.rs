@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::clock::LOOK;
 use super::reconcile::Nightly;
 use super::refresh::{self, wait};
-use super::witnesses::Watch;
+use super::remaking::Watch;
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
 use crate::pki::AuthorityId;

@@ -3,101 +3,24 @@
 //! written rule of [`crate::record::succession`], which each carries out in code of its own.
 //!
 //! They are compared in the gate of every CRL set, after the records were made anew, after every start,
-//! every night, and by `check`; at a start and every night invalidityDate too, with the entries. When they disagree the severer status is answered, nothing is published,
-//! and both are made anew from the first entry, beside those in use. If the new ones agree, they take the
-//! place of those in use, and the alarm says which was wrong. If not, it takes a person.
+//! every night, and by `check`; at a start and every night invalidityDate too, with the entries. When they
+//! disagree the severer status is answered, nothing is published, and both are made anew from the first
+//! entry, beside those in use. If the new ones agree, they take the place of those in use, and the alarm
+//! says which was wrong. If not, it takes a person.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
-use std::iter::Peekable;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use super::schedule::last_cut;
+use super::comparison::{Compared, DifferingCertificate, LOOKS, beside, compare, settle};
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, CertStatus, SerialNumber};
 use crate::record::{Change, Event, FoldError, Numbered, Position, Record};
-use crate::status::{Difference, Overruled, StatusIndex, StatusWord};
-use crate::store::{Fold, Judged, Reading, Remake, StoreError, Verdict};
-use crate::sync::lower_priority;
-
-/// A certificate that seems to differ may be changing at this moment, in one fold a moment before the
-/// other: it is looked at again so often.
-const LOOKS: u32 = 200;
-
-/// Between two looks.
-const LOOK_APART: Duration = Duration::from_millis(5);
-
-/// Where nothing moves, and behind [`WAITED_FOR`]: no time is spent on each of many.
-const LOOKS_AT_ONCE: u32 = 1;
-
-/// Differences that are waited for like that; when there are more, it is no coincidence.
-const WAITED_FOR: usize = 20;
+use crate::status::{Overruled, StatusIndex, StatusWord};
+use crate::store::{Fold, Reading};
 
 /// Differences that are logged one by one.
 const LOGGED_MAX: usize = 20;
-
-/// Seconds after midnight in Japan: before the day's comparison of cards.
-const NIGHTLY: u32 = 3 * 3600;
-
-/// What failed is tried again after this long.
-const RETRY: Duration = Duration::from_secs(60);
-
-/// Beside answering.
-const NICE: i32 = 15;
-
-/// A certificate of which the two folds do not say the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DifferingCertificate {
-    /// Whose.
-    pub authority: AuthorityId,
-    /// Which.
-    pub serial: SerialNumber,
-    /// What the records say, or the entry that the index could not fold, as a word of the index.
-    pub recorded: StatusWord,
-    /// What the index says.
-    pub indexed: StatusWord,
-    /// In what they differ, where both know it.
-    pub difference: Option<Difference>,
-    /// The last entry that the index had heard when they were seen to differ.
-    pub seen_at: Position,
-}
-
-impl DifferingCertificate {
-    /// The one that does less harm when it is wrong.
-    #[must_use]
-    pub fn severer(&self) -> StatusWord {
-        if self.recorded.severity() > self.indexed.severity() { self.recorded } else { self.indexed }
-    }
-}
-
-impl fmt::Display for DifferingCertificate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { authority, serial, recorded, indexed, difference, .. } = self;
-        write!(f, "certificate {serial} of authority {}: ", authority.0)?;
-        match difference {
-            Some(difference) => write!(f, "{difference}"),
-            None if recorded == indexed => {
-                f.write_str("changes of it are on record, and its issue is in neither")
-            }
-            None => write!(f, "the records say {}, the status index {}", Said(*recorded), Said(*indexed)),
-        }
-    }
-}
-
-/// A word, for people.
-struct Said(StatusWord);
-
-impl fmt::Display for Said {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.cert_status() {
-            CertStatus::Unknown => f.write_str("never issued"),
-            CertStatus::Good => write!(f, "good since {}", self.0.since()),
-            CertStatus::Revoked(it) => write!(f, "revoked ({}) since {}", it.reason, it.revoked_at),
-        }
-    }
-}
 
 /// Whether the folds agree, as far as is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,7 +88,7 @@ impl Agreement {
         })
     }
 
-    const fn is_doubted(&self) -> bool {
+    pub(super) const fn is_doubted(&self) -> bool {
         matches!(self, Self::Doubted { .. } | Self::Unsettled { .. })
     }
 }
@@ -261,7 +184,7 @@ impl Witnesses {
             seen: differing.indexed,
             word: differing.severer(),
         });
-        self.index.overrule_seen(&Vec::from_iter(overruled));
+        self.index.overrule(&Vec::from_iter(overruled));
         for differing in differences {
             // What was seen first is evidence: afterwards the index says what it was told to.
             state.differences.entry((differing.authority, differing.serial)).or_insert(differing);
@@ -290,12 +213,32 @@ impl Witnesses {
             if indexed.generation() == Some(certificate.generation) {
                 continue;
             }
-            self.index.overrule(authority, &serial, recorded);
+            self.index.overrule(&[Overruled { authority, serial, seen: indexed, word: recorded }]);
             let differing =
                 DifferingCertificate { authority, serial, recorded, indexed, difference: None, seen_at };
             state.differences.entry((authority, serial)).or_insert(differing);
         }
         state.doubt(error.to_string());
+    }
+
+    /// Those that are not settled; none while nothing is doubted.
+    pub(super) fn doubted(&self) -> Option<Vec<DifferingCertificate>> {
+        let state = self.state();
+        state.agreement.is_doubted().then(|| Vec::from_iter(state.differences.values().copied()))
+    }
+
+    /// Puts an index that was made anew in the place of the one in use, and what comparing it came to.
+    pub(super) fn take_over(&self, fresh: &StatusIndex, agreement: Agreement) {
+        let mut state = self.state();
+        self.index.take_over(fresh);
+        state.exchange += 1;
+        state.differences.clear();
+        state.agreement = agreement;
+    }
+
+    /// Those made anew disagree as well: it takes a person.
+    pub(super) fn leave_unsettled(&self, agreement: Agreement) {
+        self.state().agreement = agreement;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -312,174 +255,13 @@ impl State {
 }
 
 /// An index as a fold that compares nothing by itself.
-fn fold_of(index: &Arc<StatusIndex>) -> Fold {
+pub(super) fn fold_of(index: &Arc<StatusIndex>) -> Fold {
     let [applied, snapshot, restore, reset] = [(); 4].map(|()| Arc::clone(index));
     Fold {
         snapshot: Box::new(move || snapshot.snapshot()),
         restore: Box::new(move |octets| restore.restore(octets).map_err(|error| error.to_string())),
         reset: Box::new(move || reset.take_over(&StatusIndex::new())),
         ..Fold::hearing("status", move |entries: &[Numbered]| applied.apply(entries))
-    }
-}
-
-/// What a comparison came to.
-#[derive(Debug, Default)]
-pub struct Compared {
-    /// Certificates of which both said the same.
-    pub certificates: u64,
-    /// Those of which they did not.
-    pub differences: Vec<DifferingCertificate>,
-}
-
-/// Compares every certificate of every authority.
-///
-/// # Errors
-/// When the records cannot be read.
-pub fn compare(index: &StatusIndex, reading: &Reading<'_>) -> Result<Compared, StoreError> {
-    let mut all = Compared::default();
-    for authority in (0..=u8::MAX).map(AuthorityId) {
-        let Compared { certificates, differences } = beside(index, reading, authority, &mut |_| {})?;
-        all.certificates += certificates;
-        all.differences.extend(differences);
-    }
-    Ok(all)
-}
-
-/// Compares every certificate of an authority. Each record is passed on, a newer one where the folds agree
-/// on that; if any differs, nothing of it may be used.
-fn beside(
-    index: &StatusIndex,
-    reading: &Reading<'_>,
-    authority: AuthorityId,
-    each: &mut dyn FnMut(&Record),
-) -> Result<Compared, StoreError> {
-    let mut beside = Beside::new(index, reading, authority);
-    let (mut failed, mut orphans) = (None, Vec::new());
-    reading.each_or_orphan(
-        authority,
-        &mut |_, record| match failed.is_none().then(|| beside.take(record)) {
-            Some(Ok(record)) => each(&record),
-            Some(Err(error)) => failed = Some(error),
-            None => {}
-        },
-        &mut |serial| {
-            orphans.push(serial);
-            Ok(())
-        },
-    )?;
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    beside.finish(orphans)
-}
-
-/// Walks the index beside the records of one authority, both in the order of serials, so that what only
-/// one of them has is found in either.
-struct Beside<'a> {
-    index: &'a StatusIndex,
-    reading: &'a Reading<'a>,
-    authority: AuthorityId,
-    indexed: Peekable<Box<dyn Iterator<Item = (SerialNumber, StatusWord)> + 'a>>,
-    compared: Compared,
-}
-
-impl<'a> Beside<'a> {
-    fn new(index: &'a StatusIndex, reading: &'a Reading<'a>, authority: AuthorityId) -> Self {
-        let indexed: Box<dyn Iterator<Item = _>> = Box::new(index.each(authority));
-        Self { index, reading, authority, indexed: indexed.peekable(), compared: Compared::default() }
-    }
-
-    /// Takes the next record; the one that the index agrees with, which may be newer, or this.
-    fn take(&mut self, record: Record) -> Result<Record, StoreError> {
-        let serial = record.issued.certificate.serial;
-        while let Some((passed, _)) = self.indexed.next_if(|(indexed, _)| *indexed < serial) {
-            self.settle(passed, None)?;
-        }
-        let word = self.indexed.next_if(|(indexed, _)| *indexed == serial).map(|(_, word)| word);
-        if word.is_some_and(|word| word.disagrees_with(&record).is_none()) {
-            self.compared.certificates += 1;
-            return Ok(record);
-        }
-        Ok(self.settle(serial, Some(&record))?.unwrap_or(record))
-    }
-
-    /// What the reading came to. What is left in the index was issued since, or is lost in the records;
-    /// `orphans` are changes whose certificate is lost there.
-    fn finish(mut self, orphans: Vec<SerialNumber>) -> Result<Compared, StoreError> {
-        while let Some((passed, _)) = self.indexed.next() {
-            self.settle(passed, None)?;
-        }
-        for serial in orphans {
-            // One that the index does not know either.
-            if !self.index.find(self.authority, &serial).is_issued() {
-                let (recorded, indexed) = (StatusWord::NEVER_ISSUED, StatusWord::NEVER_ISSUED);
-                let (authority, seen_at) = (self.authority, self.index.position());
-                let difference = None;
-                self.compared.differences.push(DifferingCertificate {
-                    authority,
-                    serial,
-                    recorded,
-                    indexed,
-                    difference,
-                    seen_at,
-                });
-            }
-        }
-        Ok(self.compared)
-    }
-
-    /// Looks at one again that seemed to differ.
-    fn settle(&mut self, serial: SerialNumber, read: Option<&Record>) -> Result<Option<Record>, StoreError> {
-        let may_move = !self.reading.is_still() && self.compared.differences.len() < WAITED_FOR;
-        let looks = if may_move { LOOKS } else { LOOKS_AT_ONCE };
-        match settle(self.index, self.reading, (self.authority, serial), read.is_some(), looks)? {
-            Ok(record) => {
-                self.compared.certificates += 1;
-                Ok(record)
-            }
-            Err(differing) => {
-                self.compared.differences.push(differing);
-                Ok(None)
-            }
-        }
-    }
-}
-
-/// Looks at one certificate again until both folds stand still: the record that they agree on. `is_read`:
-/// the reading had it.
-fn settle(
-    index: &StatusIndex,
-    reading: &Reading<'_>,
-    (authority, serial): (AuthorityId, SerialNumber),
-    is_read: bool,
-    looks: u32,
-) -> Result<Result<Option<Record>, DifferingCertificate>, StoreError> {
-    let mut look = 1;
-    loop {
-        let before = index.find(authority, &serial);
-        let record = reading.find(authority, &serial)?;
-        let indexed = index.find(authority, &serial);
-        // One that was issued before the reading began must have been in it.
-        let record = record.filter(|record| is_read || record.position > reading.position());
-        let found = record.as_ref().and_then(|record| indexed.disagrees_with(record));
-        if before == indexed && found.is_none() && record.is_some() == indexed.is_issued() {
-            return Ok(Ok(record));
-        }
-        if look == looks {
-            let recorded = record.as_ref().map_or(StatusWord::NEVER_ISSUED, StatusWord::of);
-            let difference = found.filter(|_| indexed.is_issued());
-            let seen_at = index.position();
-            return Ok(Err(DifferingCertificate {
-                authority,
-                serial,
-                recorded,
-                indexed,
-                difference,
-                seen_at,
-            }));
-        }
-        look += 1;
-        std::thread::sleep(LOOK_APART);
     }
 }
 
@@ -600,59 +382,6 @@ impl Office {
             _ => Ok(()),
         }
     }
-
-    /// Makes records and index anew from the first entry, and puts them in the place of those in use if
-    /// they agree.
-    ///
-    /// # Errors
-    /// [`OfficeError::Doubt`] when they do not; when something cannot be read or written: it is tried
-    /// again then.
-    pub fn remake_folds(&self) -> Result<(), OfficeError> {
-        let fresh = Arc::new(StatusIndex::new());
-        let (doubted, was_doubted) = {
-            let state = self.witnesses.state();
-            (Vec::from_iter(state.differences.values().copied()), state.agreement.is_doubted())
-        };
-        // What the comparison came to; put in place with the index.
-        let judged: Arc<Mutex<Agreement>> = Arc::new(Mutex::new(Agreement::Agreed));
-        let (judging, judgement) = (Arc::clone(&fresh), Arc::clone(&judged));
-        let judge = move |reading: &Reading<'_>, what: Judged<'_>| {
-            let (verdict, agreement) = match what {
-                Judged::All => judge_all(&judging, reading, &doubted, was_doubted)?,
-                Judged::Since(entries) => match compare_since(&judging, reading, entries)? {
-                    None => return Ok(Verdict::Agree { records_were_wrong: false }),
-                    Some(differing) => unsettled(&differing, 1),
-                },
-            };
-            *judgement.lock().unwrap_or_else(PoisonError::into_inner) = agreement;
-            Ok(verdict)
-        };
-        let (witnesses, taking, taken) = (Arc::clone(&self.witnesses), fresh.clone(), Arc::clone(&judged));
-        let take_over = move || {
-            let mut state = witnesses.state();
-            witnesses.index.take_over(&taking);
-            state.exchange += 1;
-            state.differences.clear();
-            state.agreement = taken.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        };
-        let verdict = self.store.remake(Remake {
-            fold: fold_of(&fresh),
-            judge: Box::new(judge),
-            take_over: Box::new(take_over),
-        })?;
-        let agreement = judged.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let remark = agreement.remark();
-        if verdict == Verdict::Differ {
-            let remark = remark.unwrap_or_default();
-            tracing::error!("{remark}");
-            self.witnesses.state().agreement = agreement;
-            return Err(OfficeError::Doubt(remark));
-        }
-        if let Some(remark) = remark {
-            tracing::warn!("{remark}");
-        }
-        Ok(())
-    }
 }
 
 /// Whether a change of a record has the invalidityDate of its entry, or else that which stood before.
@@ -664,109 +393,4 @@ fn is_dated_as_said(said: &HashMap<Position, UnixTime>, record: &Record, change:
         _ => None,
     };
     said.get(&change.position).copied().or(stood) == revocation.invalidity_date
-}
-
-fn unsettled(first: &DifferingCertificate, differed: usize) -> (Verdict, Agreement) {
-    (Verdict::Differ, Agreement::Unsettled { first: first.to_string(), differed })
-}
-
-/// Compares what was made anew, and tells which of those in use had been wrong.
-fn judge_all(
-    fresh: &StatusIndex,
-    reading: &Reading<'_>,
-    doubted: &[DifferingCertificate],
-    was_doubted: bool,
-) -> Result<(Verdict, Agreement), StoreError> {
-    let Compared { differences, .. } = compare(fresh, reading)?;
-    if let Some(first) = differences.first() {
-        return Ok(unsettled(first, differences.len()));
-    }
-    let (mut records_were_wrong, mut index_was_wrong) = (0, 0);
-    for differing in doubted {
-        let record = reading.find(differing.authority, &differing.serial)?;
-        if record.as_ref().is_some_and(|record| record.last_position() > differing.seen_at) {
-            // It changed since: what was said then is not to be told any more.
-            continue;
-        }
-        let right = record.as_ref().map_or(StatusWord::NEVER_ISSUED, StatusWord::of);
-        let is_orphan = differing.recorded == differing.indexed && differing.difference.is_none();
-        records_were_wrong += usize::from(differing.recorded != right || is_orphan);
-        index_was_wrong += usize::from(differing.indexed != right);
-    }
-    // Doubted without a certificate that differs: who was wrong is not known, and the rows may be.
-    let is_open = was_doubted && doubted.is_empty();
-    let verdict = Verdict::Agree { records_were_wrong: records_were_wrong > 0 || is_open };
-    let differed = doubted.len();
-    let settled = Agreement::Settled { differed, records_were_wrong, index_was_wrong };
-    Ok((verdict, if was_doubted { settled } else { Agreement::Agreed }))
-}
-
-/// Compares the certificates that these entries are about; the first that differs.
-fn compare_since(
-    fresh: &StatusIndex,
-    reading: &Reading<'_>,
-    entries: &[Numbered],
-) -> Result<Option<DifferingCertificate>, StoreError> {
-    for numbered in entries {
-        let Some(certificate) = numbered.entry.event.certificate() else { continue };
-        let key = (certificate.authority, certificate.serial);
-        if let Err(differing) = settle(fresh, reading, key, true, LOOKS_AT_ONCE)? {
-            return Ok(Some(differing));
-        }
-    }
-    Ok(None)
-}
-
-/// Compares after the start and every night, and has both folds made anew when they disagree: one look at
-/// a time.
-pub struct Watch {
-    office: Arc<Office>,
-    /// When both were last compared; none before the first time.
-    since: Option<UnixTime>,
-    /// When what failed is tried again, by the time the machine has run.
-    retry_at: Duration,
-}
-
-impl Watch {
-    /// The first comparison is due as soon as there are records.
-    #[must_use]
-    pub fn new(office: Arc<Office>) -> Self {
-        Self { office, since: None, retry_at: Duration::ZERO }
-    }
-
-    /// Looks, and does what is due.
-    pub fn look(&mut self) {
-        let office = &self.office;
-        let (now, running) = (office.clock.now(), office.clock.running());
-        if office.is_rebuilding() || running < self.retry_at {
-            return;
-        }
-        if matches!(office.agreement(), Agreement::Doubted { .. }) {
-            if let Err(error) = office.remake_folds() {
-                tracing::error!(%error, "records and index are not settled");
-                self.retry_at = running + RETRY;
-            }
-            return;
-        }
-        if self.since.is_some_and(|since| last_cut(now, NIGHTLY) <= since) {
-            return;
-        }
-        match office.compare_folds().and_then(|all| office.compare_invalidity_dates().map(|()| all)) {
-            Ok(certificates) => {
-                tracing::info!(certificates, "records and status index agree");
-                self.since = Some(now);
-            }
-            // It is logged where it is found.
-            Err(OfficeError::Doubt(_)) => self.since = Some(now),
-            Err(error) => {
-                tracing::error!(%error, "records and status index cannot be compared");
-                self.retry_at = running + RETRY;
-            }
-        }
-    }
-
-    /// For the thread that looks.
-    pub(super) fn lower_priority() {
-        lower_priority(NICE);
-    }
 }

@@ -143,9 +143,11 @@ impl StatusIndex {
         numbered.chain(sparse.filter(|(_, word)| word.is_issued()))
     }
 
-    /// Puts words in the place of others, as [`Self::overrule`]. A word that is no longer the one seen was
-    /// changed by an entry: it stays, unless the new word is a final revocation and it is not.
-    pub fn overrule_seen(&self, all: &[Overruled]) {
+    /// Puts words in the place of what the entries made of certificates: the severer ones, while this
+    /// index and the records disagree. Entries after this are folded into them. A word that is no longer
+    /// the one seen was changed by an entry: it stays, unless the new word is a final revocation and it
+    /// is not.
+    pub fn overrule(&self, all: &[Overruled]) {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut pending = Pending::new();
         for Overruled { authority: id, serial, seen, word } in all {
@@ -160,32 +162,17 @@ impl StatusIndex {
                     pending.entry(*id).or_default().insert(*serial, *word);
                 }
             }
-            if !now.is_issued() && word.is_issued() {
-                authority.issued.fetch_add(1, Ordering::Relaxed);
-            }
+            match (now.is_issued(), word.is_issued()) {
+                (false, true) => authority.issued.fetch_add(1, Ordering::Relaxed),
+                (true, false) => authority.issued.fetch_sub(1, Ordering::Relaxed),
+                _ => 0,
+            };
         }
         for (authority, words) in pending {
             if let Some(authority) = self.authority(authority) {
                 authority.sparse.store(words);
             }
         }
-    }
-
-    /// Puts a word in the place of what the entries made of a certificate: the severer one, while
-    /// this index and the records disagree. Entries after this are folded into it.
-    pub fn overrule(&self, authority: AuthorityId, serial: &SerialNumber, word: StatusWord) {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.find(authority, serial);
-        let Some(authority) = self.authority(authority) else { return };
-        match dense_serial(serial) {
-            Some(serial) => authority.dense.store(serial, word),
-            None => authority.sparse.store(BTreeMap::from([(*serial, word)])),
-        }
-        match (before.is_issued(), word.is_issued()) {
-            (false, true) => authority.issued.fetch_add(1, Ordering::Relaxed),
-            (true, false) => authority.issued.fetch_sub(1, Ordering::Relaxed),
-            _ => 0,
-        };
     }
 
     /// Makes this index what `other` is, in place, while it is looked into: words one by one, those
@@ -707,6 +694,13 @@ mod tests {
         assert_eq!(index.each(AuthorityId(3)).count(), 0);
     }
 
+    /// Puts a word in the place of that which stands.
+    fn overrule(index: &StatusIndex, serial: &SerialNumber, word: StatusWord) {
+        let authority = AuthorityId(1);
+        let seen = index.find(authority, serial);
+        index.overrule(&[Overruled { authority, serial: *serial, seen, word }]);
+    }
+
     #[test]
     fn a_word_is_overruled_in_both_parts_and_the_count_follows() {
         let index = StatusIndex::new();
@@ -720,15 +714,15 @@ mod tests {
             let record = record.unwrap();
             let word = index.find(one.authority, &one.serial);
             assert!(matches!(word.disagrees_with(&record), Some(Difference::Status { .. })));
-            index.overrule(one.authority, &one.serial, StatusWord::of(&record));
+            overrule(&index, &one.serial, StatusWord::of(&record));
             assert_eq!(index.find(one.authority, &one.serial).disagrees_with(&record), None);
         }
         assert_eq!(index.issued(AuthorityId(1)), 2);
         let word = index.find(AuthorityId(1), &known[0].serial);
         for serial in [9, 1 << 50].map(|serial| SerialNumber::try_from(serial).unwrap()) {
-            index.overrule(AuthorityId(1), &serial, word);
+            overrule(&index, &serial, word);
             assert_eq!((index.find(AuthorityId(1), &serial), index.issued(AuthorityId(1))), (word, 3));
-            index.overrule(AuthorityId(1), &serial, StatusWord::NEVER_ISSUED);
+            overrule(&index, &serial, StatusWord::NEVER_ISSUED);
             assert_eq!(index.issued(AuthorityId(1)), 2);
         }
         // The next entry follows what was put there.
@@ -758,7 +752,7 @@ mod tests {
                 seen,
                 word,
             };
-            index.overrule_seen(&Vec::from_iter(both.into_iter().zip(seen).map(of)));
+            index.overrule(&Vec::from_iter(both.into_iter().zip(seen).map(of)));
             both.map(|one| index.find(one.authority, &one.serial))
         };
         // Revoked since: what was good a while ago does not come back, nor does a hold.
@@ -774,7 +768,7 @@ mod tests {
         let released = StatusIndex::new();
         released.apply(&journal(both.map(issued).to_vec())).unwrap();
         let one = Overruled { authority: AuthorityId(1), serial: both[0].serial, seen: held, word: last };
-        released.overrule_seen(&[one]);
+        released.overrule(&[one]);
         assert_eq!(released.find(AuthorityId(1), &both[0].serial), last, "it is not good whatever was seen");
         assert!(held.severity() > good[0].severity() && last.severity() > held.severity());
         assert!(

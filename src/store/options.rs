@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::clock::Clock;
 use super::disk::Disk;
@@ -23,6 +24,15 @@ const SNAPSHOT_ENTRIES: u64 = 1_000_000;
 /// Requests in one group: all wait for one sync, and none longer than their decisions take,
 /// some milliseconds.
 const GROUP_MAX: usize = 1024;
+
+/// Entries that came while the records were made anew, and are kept to compare again what they are about.
+/// Behind more, all is compared again.
+const REMADE_SINCE_MAX: u64 = 1_000_000;
+
+/// How long the thread that commits, and so every decision, waits for whoever still reads the rows that
+/// others are to take the place of. Look-ups are answered with
+/// [`NotReady::Rebuilding`](super::NotReady::Rebuilding) meanwhile.
+const EXCHANGE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How to open a store. [`Options::new`] is how the service opens it.
 #[derive(Debug, Clone)]
@@ -48,6 +58,10 @@ pub struct Options {
     pub known_position: Position,
     /// Entries that are folded before they are written into rows, when those are made anew.
     pub rebuild_entries: u64,
+    /// Entries that came while the records were made anew, at most, to be compared by themselves.
+    pub remade_since_max: u64,
+    /// How long an exchange of the rows waits for those who read them.
+    pub exchange_patience: Duration,
 }
 
 impl Options {
@@ -65,6 +79,8 @@ impl Options {
             snapshot_entries: SNAPSHOT_ENTRIES,
             known_position: Position(0),
             rebuild_entries: BATCH_ENTRIES,
+            remade_since_max: REMADE_SINCE_MAX,
+            exchange_patience: EXCHANGE_PATIENCE,
         }
     }
 }

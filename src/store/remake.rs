@@ -12,7 +12,7 @@ use super::error::{DiskFault, StoreError};
 use super::held::Held;
 use super::journal::{FIRST, entries_of};
 use super::open::IN_USE;
-use super::options::Fold;
+use super::options::{Fold, Options};
 use super::projection::NotExchanged;
 use super::reading::Reading;
 use super::rebuild::{Folding, remove_dir};
@@ -25,13 +25,6 @@ use crate::record::{Numbered, Position};
 
 /// Entries that the new ones may be behind when changes are held up for them: some milliseconds.
 const BEHIND_MAX: u64 = 1_000;
-
-/// Entries that are kept, to compare what they are about again. Behind more, all is compared again.
-const SINCE_MAX: u64 = 1_000_000;
-
-/// How long the thread that commits, and so every decision, waits for whoever still reads the rows so far.
-/// Look-ups are answered with [`NotReady::Rebuilding`](super::NotReady::Rebuilding) meanwhile.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where rows are made anew, beside those in use.
 pub(super) const NEW: &str = "projection.new";
@@ -135,7 +128,8 @@ impl Store {
                 self.command(Command::Adopt(Box::new(remade)));
                 return adopted.recv().unwrap_or(Err(StoreError::Closed));
             }
-            let entries = catch_up(shared, &mut folding, &fold, position, &tip)?;
+            let since_max = self.options().remade_since_max;
+            let entries = catch_up(shared, &mut folding, &fold, position, &tip, since_max)?;
             folding.write(&tip.held())?;
             position = tip.position;
             // All of them once, beside the commits, and then those that changed since.
@@ -153,17 +147,18 @@ impl Store {
     }
 }
 
-/// Folds the entries behind `position` up to the tip; those, unless there are too many to keep.
+/// Folds the entries behind `position` up to the tip; those, unless there are more than `since_max`.
 fn catch_up(
     shared: &Shared,
     folding: &mut Folding,
     fold: &Fold,
     position: Position,
     tip: &Tip,
+    since_max: u64,
 ) -> Result<Option<Vec<Numbered>>, StoreError> {
     let (mut failed, mut last, mut taken) = (None, position, Vec::new());
     let journal_id = tip.facts.journal_id;
-    let is_few = tip.position.0 - position.0 <= SINCE_MAX;
+    let is_few = tip.position.0 - position.0 <= since_max;
     let read = shared.journal.read_from(position.next(), None, &mut |frame| {
         if frame.first <= position.0 || frame.first > tip.position.0 {
             return Ok(());
@@ -202,7 +197,8 @@ impl Committer {
         let Remade { mut folding, fold, position, keep_rows, mut judge, take_over, done } = remade;
         let shared = self.shared();
         let adopt = || {
-            let entries = catch_up(&shared, &mut folding, &fold, position, &self.tip)?;
+            let since_max = self.options.remade_since_max;
+            let entries = catch_up(&shared, &mut folding, &fold, position, &self.tip, since_max)?;
             folding.write(&self.tip.held())?;
             let reading = Reading::of_rows(&folding.rows, self.tip.position);
             let judged = entries.as_deref().map_or(Judged::All, Judged::Since);
@@ -231,18 +227,24 @@ impl Committer {
     }
 
     fn exchange_rows(&self, new: Rows, keep: bool) -> Result<(), StoreError> {
-        let dir = self.options.dir.clone();
+        let Options { dir, exchange_patience, .. } = &self.options;
         self.shared.projection.exchange(self.tip.position, |old| match &*old {
             Rows::Memory(_) => Ok(Arc::new(new)),
-            Rows::Sled(_) => exchange_dirs(&dir, old, new, keep),
+            Rows::Sled(_) => exchange_dirs(dir, *exchange_patience, old, new, keep),
         })
     }
 }
 
 /// Closes both, gives them their names, and opens the new ones.
-fn exchange_dirs(dir: &Path, old: Arc<Rows>, new: Rows, keep: bool) -> Result<Arc<Rows>, NotExchanged> {
-    let patience = Instant::now() + PATIENCE;
-    while Arc::strong_count(&old) > 1 && Instant::now() < patience {
+fn exchange_dirs(
+    dir: &Path,
+    patience: Duration,
+    old: Arc<Rows>,
+    new: Rows,
+    keep: bool,
+) -> Result<Arc<Rows>, NotExchanged> {
+    let until = Instant::now() + patience;
+    while Arc::strong_count(&old) > 1 && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(5));
     }
     let old = Arc::try_unwrap(old).map_err(|old| {

@@ -131,74 +131,23 @@ impl Segments {
         // Also the segment before, when `from` begins one: the head there is in its last frame.
         let start = firsts.iter().rposition(|first| *first < from).unwrap_or(0);
         let firsts = firsts.get(start..).unwrap_or_default();
-        let mut end =
-            End { next: beginning, head: NO_HEAD, frames: 0, last: None, last_frame: None, torn: None };
-        let mut trusted = *firsts.first().unwrap_or(&beginning) == beginning;
-        let mut met = None;
+        let first = *firsts.first().unwrap_or(&beginning);
+        let end = End { next: first, ..End::none() };
+        let mut walk = Walk { segments: self, from, is_trusted: first == beginning, met: None, end };
         for (index, first) in firsts.iter().enumerate() {
             let path = self.path(*first);
-            if index == 0 {
-                end.next = *first;
-            } else if *first != end.next {
-                return Err(self
-                    .damage(&path, 0, "the segment before it is missing or too short", end.next)
-                    .into());
+            if *first != walk.end.next {
+                let what = "the segment before it is missing or too short";
+                return Err(self.damage(&path, 0, what, walk.end.next).into());
             }
             // It was listed: without it the frames in it are lost, not none.
             let Some(octets) = self.disk.read(&path)? else {
-                return Err(self
-                    .damage(&path, 0, "the segment is listed and cannot be found", end.next)
-                    .into());
+                let what = "the segment is listed and cannot be found";
+                return Err(self.damage(&path, 0, what, walk.end.next).into());
             };
-            let is_last = index + 1 == firsts.len();
-            let mut at = 0;
-            let mut last_frame = None;
-            while let Some(rest) = octets.get(at..).filter(|rest| !rest.is_empty()) {
-                let place = offset(at);
-                let frame = match Frame::read(self.magic, rest) {
-                    Ok(frame) => frame,
-                    Err(_) if is_last && self.may_be_torn(at, rest) => {
-                        end.torn =
-                            Some(Torn { file: path.clone(), offset: place, octets: offset(rest.len()) });
-                        break;
-                    }
-                    Err(what) => return Err(self.damage(&path, place, what, end.next).into()),
-                };
-                if !trusted {
-                    // The frames before are for `check` to read; a snapshot's head must be met.
-                    end.head = frame.previous;
-                    trusted = true;
-                }
-                if frame.first != end.next || frame.previous != end.head {
-                    let what = "a frame does not follow the one before: edited, exchanged or missing";
-                    return Err(self.damage(&path, place, what, end.next).into());
-                }
-                if frame.first == from {
-                    met = Some(frame.previous);
-                }
-                each(&frame).map_err(|what| self.damage(&path, place, what, end.next))?;
-                end.next = self.after(&frame);
-                end.head = frame.head;
-                end.frames += 1;
-                last_frame = Some((place, at..at + frame.octets()));
-                at += frame.octets();
-            }
-            if let Some((place, range)) = last_frame {
-                end.last_frame = octets.get(range).map(|whole| (path.clone(), place, whole.to_vec()));
-            }
-            end.last = Some((path, offset(at)));
+            walk.segment(path, &octets, index + 1 == firsts.len(), each)?;
         }
-        if end.next == from {
-            met = Some(end.head);
-        }
-        if let Some(known) = known
-            && met != Some(known)
-        {
-            let (path, place) = end.last.unwrap_or_else(|| (self.path(beginning), 0));
-            let what = "a snapshot or marker names another head than the journal has there, or an entry behind its end";
-            return Err(self.damage(&path, place, what, end.next.min(from)).into());
-        }
-        Ok(end)
+        walk.finish(beginning, known)
     }
 
     /// Whether what no longer reads as a frame can be the last one, half written: nothing good
@@ -218,6 +167,86 @@ impl Segments {
             Magic::Archive => None,
         };
         Damage { file: file.to_owned(), offset, what, intact }
+    }
+}
+
+/// A walk under way.
+struct Walk<'a> {
+    segments: &'a Segments,
+    /// Where the caller takes up.
+    from: u64,
+    /// The head before the first frame here is known, and not only said by that frame.
+    is_trusted: bool,
+    /// The head at `from`, once it was met.
+    met: Option<Head>,
+    end: End,
+}
+
+impl Walk<'_> {
+    /// Reads the frames of one segment.
+    fn segment(
+        &mut self,
+        path: PathBuf,
+        octets: &[u8],
+        is_last: bool,
+        each: &mut dyn FnMut(&Frame<'_>) -> Result<(), &'static str>,
+    ) -> Result<(), Damage> {
+        let segments = self.segments;
+        let mut at = 0;
+        let mut last_frame = None;
+        while let Some(rest) = octets.get(at..).filter(|rest| !rest.is_empty()) {
+            let place = offset(at);
+            let frame = match Frame::read(segments.magic, rest) {
+                Ok(frame) => frame,
+                Err(_) if is_last && segments.may_be_torn(at, rest) => {
+                    let octets = offset(rest.len());
+                    self.end.torn = Some(Torn { file: path.clone(), offset: place, octets });
+                    break;
+                }
+                Err(what) => return Err(segments.damage(&path, place, what, self.end.next)),
+            };
+            self.follow(&frame)
+                .and_then(|()| each(&frame))
+                .map_err(|what| segments.damage(&path, place, what, self.end.next))?;
+            self.end.next = segments.after(&frame);
+            self.end.head = frame.head;
+            self.end.frames += 1;
+            last_frame = Some((place, at..at + frame.octets()));
+            at += frame.octets();
+        }
+        if let Some((place, range)) = last_frame {
+            self.end.last_frame = octets.get(range).map(|whole| (path.clone(), place, whole.to_vec()));
+        }
+        self.end.last = Some((path, offset(at)));
+        Ok(())
+    }
+
+    /// A frame must follow the one before.
+    fn follow(&mut self, frame: &Frame<'_>) -> Result<(), &'static str> {
+        if !self.is_trusted {
+            // The frames before are for `check` to read; a snapshot's head must be met.
+            (self.end.head, self.is_trusted) = (frame.previous, true);
+        }
+        if frame.first != self.end.next || frame.previous != self.end.head {
+            return Err("a frame does not follow the one before: edited, exchanged or missing");
+        }
+        if frame.first == self.from {
+            self.met = Some(frame.previous);
+        }
+        Ok(())
+    }
+
+    /// What was known must have been met.
+    fn finish(self, beginning: u64, known: Option<Head>) -> Result<End, WalkError> {
+        let Self { segments, from, end, .. } = self;
+        let met = if end.next == from { Some(end.head) } else { self.met };
+        if known.is_none_or(|known| met == Some(known)) {
+            return Ok(end);
+        }
+        let what =
+            "a snapshot or marker names another head than the journal has there, or an entry behind its end";
+        let (path, place) = end.last.unwrap_or_else(|| (segments.path(beginning), 0));
+        Err(segments.damage(&path, place, what, end.next.min(from)).into())
     }
 }
 
