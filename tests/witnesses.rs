@@ -28,7 +28,7 @@ use sekisho::pki::{
     AuthorityId, CertStatus, CertificateKind, Generation, Partition, Revocation, RevocationReason,
     SerialNumber,
 };
-use sekisho::record::{CertificateRef, Entry, Event, Origin, StatusChange};
+use sekisho::record::{CertificateRef, Entry, Event, Origin, Refusal, StatusChange};
 use sekisho::store::{Clock, OpenError, Records};
 
 const SIGN: AuthorityId = AuthorityId(1);
@@ -342,9 +342,22 @@ fn certificates_lost_from_the_records_are_found_and_made_right() {
             }
         });
         world.start();
+        if with_changes {
+            // Before anybody compared all: what is asked for is compared, and never called unknown.
+            let lost = named(*world.serials.last().unwrap());
+            let inquired = world.office.inquire(&lost, None).map(drop);
+            assert!(matches!(inquired, Err(OfficeError::Doubt(_))), "{inquired:?}");
+            let asked = Asked { certificate: lost, wish: Wish::revoke(None, None) };
+            let changed = world.office.change(&asked, Origin::service()).map(drop);
+            assert!(matches!(changed, Err(OfficeError::Doubt(_))), "{changed:?}");
+        } else {
+            Watch::new(Arc::clone(&world.office)).look();
+        }
         let mut watch = Watch::new(Arc::clone(&world.office));
-        watch.look();
         assert!(matches!(world.office.agreement(), Agreement::Doubted { .. }));
+        let unknown = SerialNumber::try_from(0x0707_0707).unwrap();
+        let inquired = world.office.inquire(&named(unknown), None).map(drop);
+        assert!(matches!(inquired, Err(OfficeError::Refused(Refusal::NotIssued { .. }))), "{inquired:?}");
         let explained = world.office.explain(&named(world.serials[1])).unwrap();
         assert!(matches!(explained.status, CertStatus::Revoked(_)), "answers go on: {explained:?}");
         watch.look();

@@ -8,7 +8,7 @@ use crate::der::UnixTime;
 use crate::lifecycle;
 use crate::pki::{CertStatus, CertificateKind, RevocationReason};
 use crate::record::{CertificateRef, Origin, Position, Refusal};
-use crate::store::Decide;
+use crate::store::{Decide, SubmitError};
 
 /// A certificate that changed within the second is waited for so often: each time the journal's
 /// clock has come a second nearer.
@@ -99,7 +99,14 @@ impl Office {
             }?;
             Ok(Vec::from_iter(event))
         });
-        let outcome = self.store.submit_wait(origin, decide)?;
+        let outcome = match self.store.submit_wait(origin, decide) {
+            Err(SubmitError::Refused(refusal @ Refusal::NotIssued { .. })) => {
+                // Unless it was, and the records have lost it.
+                self.confirm_absent(named.authority, &named.serial)?;
+                return Err(refusal.into());
+            }
+            outcome => outcome?,
+        };
         let entry = outcome.entries.iter().find(|numbered| numbered.entry.event.certificate().is_some());
         if let Some(numbered) = entry
             && let Some(status) = numbered.entry.event.status()

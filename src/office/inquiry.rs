@@ -110,7 +110,11 @@ impl Office {
     }
 
     pub(super) fn record(&self, named: &Named) -> Result<Record, OfficeError> {
-        Ok(named.record(self.store.find(named.authority, &named.serial)?)?)
+        let record = match self.store.find(named.authority, &named.serial)? {
+            None => self.confirm_absent(named.authority, &named.serial)?,
+            record => record,
+        };
+        Ok(named.record(record)?)
     }
 
     /// By its authority key identifier, never by its issuer's name; a CA certificate by its own

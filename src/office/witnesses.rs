@@ -367,6 +367,32 @@ impl Office {
         }
     }
 
+    /// A certificate that the records do not have: it was issued this moment, or never, or its issue is
+    /// lost there, which the index tells.
+    ///
+    /// # Errors
+    /// [`OfficeError::Doubt`] when it is lost: the alarm is raised then.
+    pub(super) fn confirm_absent(
+        &self,
+        authority: AuthorityId,
+        serial: &SerialNumber,
+    ) -> Result<Option<Record>, OfficeError> {
+        if !self.status.find(authority, serial).is_issued() {
+            return Ok(None);
+        }
+        if self.witnesses.known(authority, *serial).is_none() {
+            let exchange = self.witnesses.exchange();
+            let reading = self.store.reading(self.store.head().0);
+            match settle(&self.status, &reading, (authority, *serial), true, LOOKS)? {
+                Ok(record) => return Ok(record),
+                Err(differing) => self.witnesses.doubt(exchange, vec![differing]),
+            }
+        }
+        self.agreed()?;
+        // Both were made anew since it was looked for.
+        Ok(self.store.find(authority, serial)?)
+    }
+
     /// Whether the folds agree, as far as is known.
     #[must_use]
     pub fn agreement(&self) -> Agreement {
