@@ -521,6 +521,10 @@ fn decisions_taken_on_wrong_records_undo_no_revocation() {
     for (line, words) in told.iter().zip(["passed over", "passed over", "passed over", "it counts"]) {
         assert!(line.contains(words), "{line}");
     }
+    world.restart();
+    assert_eq!(world.office.examine().unwrap().remarks, told, "also when the records are taken up");
+    world.office.remake_folds().unwrap();
+    assert_eq!(world.office.examine().unwrap().remarks, told, "and when they were made anew");
     world.stop();
     let condition = Condition::of(&world.data, false).unwrap();
     assert_eq!((condition.findings, condition.remarks), (Vec::new(), told));

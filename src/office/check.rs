@@ -27,7 +27,7 @@ pub struct Condition {
     /// What is wrong, a line each.
     pub findings: Vec<String>,
     /// Entries that broke the rule of succession and were passed over or counted as the rule says, a line
-    /// each. An earlier version wrote such; a running service tells them when it made its records anew.
+    /// each. An earlier version wrote such.
     pub remarks: Vec<String>,
 }
 
@@ -74,7 +74,7 @@ impl Office {
         findings.extend(differing);
         findings.extend(self.examine_sets()?);
         let head = HEXLOWER.encode(&head);
-        let remarks = self.store.breaches().iter().map(ToString::to_string).collect();
+        let remarks = self.store.breaches()?;
         Ok(Condition { position, head, epoch: self.store.epoch().0, certificates, findings, remarks })
     }
 }

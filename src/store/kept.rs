@@ -10,7 +10,7 @@ use super::packing::{self, Packing, RowKey, broken, items};
 use super::rows::Rows;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{Card, CardId, CodecError, Holder, HolderId, Position, Record};
+use crate::record::{Breach, Card, CardId, CodecError, Holder, HolderId, Position, Record};
 
 /// One kind of what is kept.
 pub(super) trait Kept: Clone {
@@ -44,6 +44,7 @@ const CHANGES: [u8; 2] = [b'e', b'x'];
 const CARDS: u8 = b'c';
 const HOLDERS: u8 = b'h';
 const REQUESTS: u8 = b'k';
+const BREACHES: u8 = b'b';
 
 impl Below for Rows {
     fn find<K: Kept>(&self, key: &K::Key) -> Result<Option<K>, StoreError> {
@@ -211,6 +212,18 @@ pub(super) fn write(overlay: &Overlay, rows: &Rows, before: Position) -> Result<
             _ => true,
         });
     })
+}
+
+/// Keeps that an entry breaks the rule of succession, for as long as these rows are in use.
+pub(super) fn write_breach(breach: &Breach, rows: &Rows) -> Result<(), StoreError> {
+    let key = [&[BREACHES][..], &breach.position.0.to_be_bytes()].concat();
+    rows.insert(key, breach.to_string().into_bytes())
+}
+
+/// The entries that break the rule of succession, in words, in the order of the journal.
+pub(super) fn breaches(rows: &Rows) -> Result<Vec<String>, StoreError> {
+    let text = |row: &[u8]| String::from_utf8(row.to_vec()).map_err(|_| broken());
+    rows.iter(&[BREACHES]).map(|row| text(&row?.1)).collect()
 }
 
 /// Every record of an authority in the order of serials. `orphan` hears of changes whose certificate is

@@ -28,13 +28,15 @@ pub(super) struct Folding {
     written: Position,
     /// Entries that are gathered.
     batch: u64,
-    /// Those that break the rule of succession.
+    /// Those that break the rule of succession; the first of them, so many, stand in the rows.
     pub(super) breaches: Vec<Breach>,
+    told: usize,
 }
 
 impl Folding {
     pub(super) fn new(rows: Rows, batch: u64) -> Self {
-        Self { rows, overlay: Overlay::default(), written: Position::default(), batch, breaches: Vec::new() }
+        let (overlay, written) = (Overlay::default(), Position::default());
+        Self { rows, overlay, written, batch, breaches: Vec::new(), told: 0 }
     }
 
     pub(super) fn fold(&mut self, numbered: &Numbered) -> Result<(), StoreError> {
@@ -51,6 +53,10 @@ impl Folding {
     pub(super) fn write(&mut self, held: &Held) -> Result<(), StoreError> {
         let overlay = std::mem::take(&mut self.overlay);
         kept::write(&overlay, &self.rows, self.written)?;
+        for breach in self.breaches.get(self.told..).unwrap_or_default() {
+            kept::write_breach(breach, &self.rows)?;
+        }
+        self.told = self.breaches.len();
         held.write(&self.rows)?;
         self.written = held.position;
         Ok(())
@@ -100,7 +106,7 @@ impl Rebuild {
             self.shared.projection.set_stage(Stage::Rebuilding(progress));
             !self.shared.is_closing()
         })?;
-        self.shared.set_breaches(folding.breaches);
+        folding.breaches.iter().for_each(|breach| tracing::warn!("{breach}"));
         Ok(folding.rows)
     }
 }

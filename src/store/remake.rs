@@ -208,7 +208,6 @@ impl Committer {
                     Verdict::Agree { records_were_wrong: records_were_wrong || keep_rows }
                 }
             };
-            shared.set_breaches(std::mem::take(&mut folding.breaches));
             self.exchange_rows(folding.rows, matches!(verdict, Verdict::Agree { records_were_wrong: true }))?;
             take_over();
             Ok(verdict)

@@ -9,6 +9,7 @@
 //! | `k`, lead | 1 + 3 | requests whose key begins with these 19 bits |
 //! | `c`, lead | 1 + 3 | cards and phones whose number begins with these 19 bits |
 //! | `h`, lead | 1 + 3 | people whose number begins with these 19 bits |
+//! | `b`, position | 1 + 8 | the entry there breaks the rule of succession: how, in words |
 //!
 //! A lead is padded with five zero bits. What a row keeps is found in it as [`super::packing`] says:
 //! certificates by their serial, all else by their number of 16 octets. An issue, changes, a card and a

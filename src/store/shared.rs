@@ -16,7 +16,7 @@ use super::projection::Projection;
 use super::submission::{Decide, Outcome, Records};
 use super::tip::Tip;
 use crate::der::UnixTime;
-use crate::record::{Breach, Numbered, Origin, Position, Refusal, RequestId};
+use crate::record::{Numbered, Origin, Position, Refusal, RequestId};
 
 /// The store without its writers.
 #[derive(Debug)]
@@ -26,8 +26,6 @@ pub(super) struct Shared {
     pub(super) projection: Projection,
     /// What hears of every entry, beside the records.
     pub(super) folds: Vec<Fold>,
-    /// Entries that break the rule of succession, once the records were made anew.
-    breaches: OnceLock<Vec<Breach>>,
     /// The end of what is durable.
     tip: ArcSwap<Tip>,
     /// Set once, by the first write or sync of the journal that failed.
@@ -44,7 +42,6 @@ impl Shared {
             archive,
             projection: Projection::new(tip.position),
             folds,
-            breaches: OnceLock::new(),
             tip: ArcSwap::from_pointee(tip),
             poison: OnceLock::new(),
             archive_fault: OnceLock::new(),
@@ -119,18 +116,6 @@ impl Shared {
 
     pub(super) fn entries(&self, from: Position) -> Entries {
         self.journal.entries(from, self.tip.load().position)
-    }
-
-    /// None while the records were not made anew since the start.
-    pub(super) fn breaches(&self) -> &[Breach] {
-        self.breaches.get().map_or(&[], Vec::as_slice)
-    }
-
-    pub(super) fn set_breaches(&self, breaches: Vec<Breach>) {
-        for breach in &breaches {
-            tracing::warn!("{breach}");
-        }
-        let _first_stays = self.breaches.set(breaches);
     }
 
     pub(super) fn poison(&self) -> Option<&DiskFault> {

@@ -24,8 +24,7 @@ use super::submission::{Decide, Done, Outcome, Submission};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
 use crate::record::{
-    ArchivePlace, Breach, Card, CardId, Epoch, Holder, HolderId, Numbered, Origin, Position, Record,
-    RequestId,
+    ArchivePlace, Card, CardId, Epoch, Holder, HolderId, Numbered, Origin, Position, Record, RequestId,
 };
 
 /// The store: journal, archive and projection. Clones are the same store; the last one dropped
@@ -228,11 +227,13 @@ impl Store {
         self.0.shared.entries(from)
     }
 
-    /// The entries that break the rule of succession, when the records were made anew since the start; an
-    /// earlier version may have written such.
-    #[must_use]
-    pub fn breaches(&self) -> &[Breach] {
-        self.0.shared.breaches()
+    /// The entries that break the rule of succession, each in words: an earlier version may have written
+    /// such. Blocks until there are records.
+    ///
+    /// # Errors
+    /// As [`Self::scan`].
+    pub fn breaches(&self) -> Result<Vec<String>, StoreError> {
+        kept::breaches(&*self.0.shared.projection.rows_at(Position(FIRST))?)
     }
 
     /// One entry; none behind the last and before the first.
