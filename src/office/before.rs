@@ -5,12 +5,14 @@
 use std::path::PathBuf;
 
 use super::authorities::sha256;
-use super::catalogues::{CATALOGUE, parse_catalogue};
+use super::catalogues::{CATALOGUE, SETS, parse_catalogue};
+use super::data::DataDir;
 use super::{Office, OfficeError};
 use crate::crl::{Base, Catalogue, CrlKind, CrlNumber, Previous, Row, Scope, SetPlan, Size, Untold};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, Partition};
-use crate::store::{CrlSet, CrlSets, DiskFault};
+use crate::record::Epoch;
+use crate::store::{CrlSet, CrlSets, Disk, DiskFault};
 
 /// What an authority published before a set that is being made.
 pub(super) enum Before {
@@ -125,12 +127,7 @@ impl Office {
 
     /// A set that was published, by its own catalogue, if that is the one in the journal.
     pub(super) fn vouched_set(&self, set: &CrlSet) -> Result<Vouched, NotVouched> {
-        let number = CrlNumber::new(self.store.epoch(), set.position);
-        let path = self.set_directory(&number.to_string()).join(CATALOGUE);
-        let Some(octets) = self.disk.read(&path)? else { return Err(NotVouched::Missing(path)) };
-        if sha256(&octets) != set.catalogue_sha256 {
-            return Err(NotVouched::Altered(path));
-        }
+        let (path, octets) = vouched_catalogue(&self.disk, &self.data, self.store.epoch(), set)?;
         let catalogue = parse_catalogue(&path, &octets).map_err(|error| NotVouched::Damaged(error.into()))?;
         let damaged = || OfficeError::Damaged(format!("{}: a time in it cannot be read", path.display()));
         let plan = catalogue.plan().ok_or_else(|| NotVouched::Damaged(damaged().into()))?;
@@ -190,6 +187,19 @@ fn time_of(row: &Row) -> Result<UnixTime, OfficeError> {
     row.this_update.parse().map_err(|_| damaged())
 }
 
+/// The catalogue of a set that was published, if it is the one in the journal; and where it lies.
+pub(super) fn vouched_catalogue(
+    disk: &Disk,
+    data: &DataDir,
+    epoch: Epoch,
+    set: &CrlSet,
+) -> Result<(PathBuf, Vec<u8>), NotVouched> {
+    let number = CrlNumber::new(epoch, set.position);
+    let path = data.crl().join(SETS).join(number.to_string()).join(CATALOGUE);
+    let Some(octets) = disk.read(&path)? else { return Err(NotVouched::Missing(path)) };
+    if sha256(&octets) == set.catalogue_sha256 { Ok((path, octets)) } else { Err(NotVouched::Altered(path)) }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -199,7 +209,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::office::data::DataDir;
-    use crate::office::init;
+    use crate::office::{Condition, init};
     use crate::store::Clock;
 
     const SIGN: AuthorityId = AuthorityId(1);
@@ -263,6 +273,15 @@ mod tests {
         fs::remove_dir(&own).unwrap();
         fs::write(&own, catalogue).unwrap();
         office.stop().unwrap();
+        // Nor does a check of the directory take what is gone for never published.
+        fs::remove_dir_all(office.data.crl()).unwrap();
+        fs::create_dir(office.data.crl()).unwrap();
+        let mut findings = Condition::of(&office.data, false).unwrap().findings;
+        findings.retain(|finding| finding.contains("catalogue"));
+        assert_eq!(findings.len(), 2, "{findings:?}");
+        for (finding, set) in findings.iter().zip([set.number, deltas.number]) {
+            assert!(finding.contains(&set.to_string()) && finding.contains("missing"), "{finding}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 
 use super::authorities::sha256;
+use super::before::vouched_catalogue;
 use super::catalogues::{CATALOGUE, kept_sets, read_catalogue};
 use super::data::DataDir;
 use super::witnesses::Witnesses;
@@ -44,6 +45,9 @@ impl Condition {
         let check = if deep { store::check_deep } else { store::check };
         let report = check(&data.store(), &folds)?;
         let mut findings = published_files(data)?;
+        let epoch = report.epoch;
+        let last = report.published.iter().map(|set| vouched_catalogue(&Disk::File, data, epoch, set));
+        findings.extend(last.filter_map(Result::err).map(|error| error.to_string()));
         findings.extend(witnesses.differing());
         if report.recorded_at > Clock::system().now() {
             let ahead = report.recorded_at;
@@ -86,7 +90,7 @@ fn published_files(data: &DataDir) -> Result<Vec<String>, OfficeError> {
     let path = data.crl().join(CATALOGUE);
     let catalogue = read_catalogue(&Disk::File, &path)?;
     // Where no set is kept either, none was ever published, or all of `crl/` is gone: the journal
-    // knows which, and `examine_sets` of the running service holds the sets against it.
+    // knows which.
     if catalogue.is_none() && !kept_sets(&Disk::File, data)?.is_empty() {
         findings.push(format!("{}: the catalogue is missing: it is made again at start", path.display()));
     }

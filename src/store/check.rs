@@ -1,9 +1,11 @@
 //! Checking a store without changing it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::disk::Disk;
 use super::error::{Damage, DiskFault, OpenError, StoreError};
+use super::facts::CrlSet;
 use super::frame::{Frame, Head, Magic};
 use super::journal::{FIRST, Journal};
 use super::octets::{Octets, offset};
@@ -47,6 +49,8 @@ pub struct CheckReport {
     pub clean_stop: bool,
     /// Entries that break the rule of succession; only a check that folds the records finds them.
     pub breaches: Vec<Breach>,
+    /// The CRL sets that stand: the last complete one of each authority, and its last deltas.
+    pub published: Vec<CrlSet>,
     /// What a power loss left of a frame: the next start cuts it.
     pub torn: Option<Torn>,
     /// Rows of the projection that agree with the journal; only a deep check counts them.
@@ -190,10 +194,22 @@ fn check_all(disk: &Disk, dir: &Path, folds: &[Fold], with_records: bool) -> Res
         snapshots: offset(agreeing.len()),
         clean_stop,
         breaches: std::mem::take(&mut records.breaches),
+        published: published(&tip),
         torn: end.torn,
         rows: None,
     };
     Ok(Checked { report, tip, records: records.rows })
+}
+
+/// The CRL sets that stand, each once, however many authorities it is of.
+fn published(tip: &Tip) -> Vec<CrlSet> {
+    let sets = tip.facts.crl_sets.values().flat_map(|sets| {
+        // Deltas of before a complete set are served no more, and may be gone.
+        let of_now = |deltas: &CrlSet| sets.published.is_none_or(|set| set.position < deltas.position);
+        [sets.published, sets.published_deltas.filter(of_now)]
+    });
+    let by_position: BTreeMap<Position, CrlSet> = sets.flatten().map(|set| (set.position, set)).collect();
+    by_position.into_values().collect()
 }
 
 /// The snapshots there; one that cannot be read is wrong.
