@@ -50,6 +50,8 @@ pub mod path {
     pub const CLOCK: &str = "/v1/clock";
     /// `{}` → [`ClockRelease`](super::ClockRelease).
     pub const CLOCK_RELEASE: &str = "/v1/clock/release";
+    /// `{}` → [`JournalSeen`](super::JournalSeen).
+    pub const JOURNAL_SEEN: &str = "/v1/journal/seen";
     /// [`ApplyForCard`](super::ApplyForCard) → [`CardChange`](super::CardChange).
     pub const CARD_APPLY: &str = "/v1/card/apply";
     /// [`NamedCard`](super::NamedCard) → [`CardChange`](super::CardChange).
@@ -477,6 +479,26 @@ pub struct ClockState {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+}
+
+/// What was cut off the journal's end and has been seen to now, a line each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalSeen {
+    /// In the order of the journal.
+    pub pieces: Vec<String>,
+}
+
+/// What came of taking a journal's end as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedEnd {
+    /// The last entry that was there.
+    pub last: u64,
+    /// The entry that says so.
+    pub position: u64,
+    /// The epoch that it begins.
+    pub epoch: u32,
+    /// What was cut off, a line each, in the order of the journal.
+    pub pieces: Vec<String>,
 }
 
 /// What came of vouching for the wall clock.

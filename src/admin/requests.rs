@@ -51,6 +51,10 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
         path::CLOCK_RELEASE => {
             reply(&api::ClockRelease::from(office.release_clock(origin(actor, None, address, body))?))
         }
+        path::JOURNAL_SEEN => {
+            let pieces = office.see_cuts()?.iter().map(ToString::to_string).collect();
+            reply(&api::JournalSeen { pieces })
+        }
         path::CARD_APPLY => {
             let asked: api::ApplyForCard = parse(body)?;
             reply(&cards::apply(office, &asked, origin(actor, asked.key.as_deref(), address, body))?)
@@ -246,6 +250,14 @@ impl From<office::ClockState> for api::ClockState {
     }
 }
 
+impl From<crate::store::Accepted> for api::AcceptedEnd {
+    fn from(accepted: crate::store::Accepted) -> Self {
+        let crate::store::Accepted { last, position, epoch, cut } = accepted;
+        let pieces = cut.iter().map(ToString::to_string).collect();
+        Self { last: last.0, position: position.0, epoch: epoch.0, pieces }
+    }
+}
+
 impl From<office::ClockRelease> for api::ClockRelease {
     fn from(release: office::ClockRelease) -> Self {
         let office::ClockRelease { from, to, position } = release;
@@ -261,7 +273,7 @@ impl From<OfficeError> for Problem {
             Blame::Key => ProblemKind::KeyReused,
             Blame::Request => ProblemKind::Invalid,
             Blame::Moment => ProblemKind::Unavailable,
-            Blame::Service => ProblemKind::Internal,
+            Blame::Service | Blame::Damage => ProblemKind::Internal,
         };
         Self { error: error.to_string(), kind }
     }

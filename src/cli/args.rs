@@ -22,8 +22,8 @@ pub struct Arguments {
     pub command: Command,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 done, 1 the answer is no, 2 wrong use, 3 service not reached, 4 internal fault.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 the answer is no, 2 wrong use, 3 service not reached, 4 internal fault, 7 damage: a \
+     person must look.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -51,6 +51,9 @@ pub enum Command {
     Crl(Crl),
     /// Take over the OCSP signers in signers/, and nothing else; SIGHUP does the same
     Reload,
+    /// Say that a cut was seen to, or take a journal's end as it is
+    #[command(subcommand)]
+    Journal(Journal),
     /// Show the clock, or vouch for it after it stepped
     Clock(Clock),
     /// Apply for a card, hand it over, show it
@@ -406,6 +409,20 @@ pub struct Explain {
 pub struct Clock {
     #[command(subcommand)]
     pub what: Option<ClockCommand>,
+}
+
+/// `journal …`.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Journal {
+    /// What was cut off the journal's end after a power loss has been seen to
+    Seen,
+    /// Take the journal up to its last good entry, give up what followed, and begin a new epoch; of a
+    /// directory that no service runs on
+    AcceptEnd {
+        /// Why, for the journal: at most 200 characters, and no names of persons
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 /// `clock …`.

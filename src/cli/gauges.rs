@@ -55,17 +55,21 @@ pub(super) fn gauges(office: &Office) -> Vec<Gauge> {
     gauges.push(gauge("sekisho_crl_overdue", help, Vec::new(), overdue));
     let help = "CRL sets and deltas that did not come out since the start.";
     gauges.push(gauge("sekisho_crl_builds_failed", help, Vec::new(), office.builds_failed()));
-    gauges.push(attention(office));
+    gauges.extend(attention(office));
     gauges.extend(reconciled(office, now));
     gauges.extend(signers(office, now));
     gauges
 }
 
 /// What somebody should look at, by its reason.
-fn attention(office: &Office) -> Gauge {
+fn attention(office: &Office) -> Vec<Gauge> {
     let help = "1 while somebody should look: the readiness page says at what.";
-    let doubted = u64::from(office.agreement().remark().is_some());
-    gauge("sekisho_attention", help, vec![("reason", "folds-disagree".to_owned())], doubted)
+    let now = office.attention();
+    let one = |reason: &&'static str| {
+        let is_so = now.iter().any(|one| one.reason == *reason);
+        gauge("sekisho_attention", help, vec![("reason", (*reason).to_owned())], u64::from(is_so))
+    };
+    crate::office::reason::ALL.iter().map(one).collect()
 }
 
 /// Of the night's comparison of cards with certificates; none before the first night.

@@ -17,6 +17,7 @@ mod fate;
 mod gauges;
 mod hangup;
 mod issue;
+mod journal;
 mod load;
 mod movements;
 mod named;
@@ -55,6 +56,7 @@ mod exit {
     pub(super) const USE: u8 = 2;
     pub(super) const UNREACHED: u8 = 3;
     pub(super) const INTERNAL: u8 = 4;
+    pub(super) const PERSON: u8 = 7;
 }
 
 impl Failure {
@@ -94,6 +96,7 @@ impl From<OfficeError> for Failure {
             Blame::Request => exit::USE,
             Blame::Moment => exit::UNREACHED,
             Blame::Service => exit::INTERNAL,
+            Blame::Damage => exit::PERSON,
         };
         Self { message: error.to_string(), code }
     }
@@ -151,6 +154,7 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
         Command::Crl(crl) => crl::run(&data, crl, json),
         Command::Reload => reload::run(&data, json),
         Command::Explain(explain) => explain::run(&data, explain, json),
+        Command::Journal(journal) => journal::run(&data, journal, json),
         Command::Clock(clock) => clock::run(&data, clock, json),
         Command::Verifier(verifier) => verifier::run(&data, verifier, json),
         Command::Card(card) => card::run(&data, card, json),

@@ -63,7 +63,8 @@ impl Running {
         let hangup = Hangup::awaited()?;
         let max_age = Duration::from_secs(u64::from(config.ocsp.max_age_seconds));
         let (office, opened) = Office::start(data.clone(), config, Clock::system(), url)?;
-        tracing::info!(position = opened.position.0, replayed = opened.replayed, "store open");
+        let (position, replayed, clean_stop) = (opened.position.0, opened.replayed, opened.clean_stop);
+        tracing::info!(position, replayed, clean_stop, "store open");
 
         options.pool = Some(Arc::clone(office.pool()));
         // It may warn: a start that is refused says one line and no other.

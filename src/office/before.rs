@@ -11,7 +11,6 @@ use super::{Office, OfficeError};
 use crate::crl::{Base, Catalogue, CrlKind, CrlNumber, Previous, Row, Scope, SetPlan, Size, Untold};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, Partition};
-use crate::record::Epoch;
 use crate::store::{CrlSet, CrlSets, Disk, DiskFault};
 
 /// What an authority published before a set that is being made.
@@ -99,18 +98,20 @@ impl Before {
 impl Office {
     /// What an authority published before now.
     pub(super) fn published_before(&self, authority: AuthorityId) -> Result<Before, OfficeError> {
-        let (facts, epoch) = (self.store.facts(), self.store.epoch());
+        let facts = self.store.facts();
         // An authority that the facts have no sets of began none: they are of the whole journal.
         let sets = facts.crl_sets.get(&authority).copied().unwrap_or_default();
         let released = facts.clock_released;
         let mut seen: Vec<(CrlNumber, Option<UnixTime>)> = Vec::new();
         for set in [sets.published, sets.published_deltas].into_iter().flatten() {
             let counts = released < Some(set.position);
-            seen.push((CrlNumber::new(epoch, set.position), counts.then_some(set.recorded_at)));
+            seen.push((CrlNumber::new(set.epoch, set.position), counts.then_some(set.recorded_at)));
         }
         let (served, name) = (self.served_catalogue()?, self.authority_name(authority));
         for row in served.iter().flat_map(|served| &served.crls).filter(|row| row.authority == name) {
-            let counts = released.is_none_or(|released| CrlNumber::new(epoch, released) < row.number);
+            // Positions go on through epochs.
+            let begun = row.number.parts().map(|(_, position)| position);
+            let counts = released < begun;
             seen.push((row.number, counts.then(|| time_of(row)).transpose()?));
         }
         let Some(number) = seen.iter().map(|(number, _)| *number).max() else { return Ok(Before::Nothing) };
@@ -127,7 +128,7 @@ impl Office {
 
     /// A set that was published, by its own catalogue, if that is the one in the journal.
     pub(super) fn vouched_set(&self, set: &CrlSet) -> Result<Vouched, NotVouched> {
-        let (path, octets) = vouched_catalogue(&self.disk, &self.data, self.store.epoch(), set)?;
+        let (path, octets) = vouched_catalogue(&self.disk, &self.data, set)?;
         let catalogue = parse_catalogue(&path, &octets).map_err(|error| NotVouched::Damaged(error.into()))?;
         let damaged = || OfficeError::Damaged(format!("{}: a time in it cannot be read", path.display()));
         let plan = catalogue.plan().ok_or_else(|| NotVouched::Damaged(damaged().into()))?;
@@ -191,10 +192,9 @@ fn time_of(row: &Row) -> Result<UnixTime, OfficeError> {
 pub(super) fn vouched_catalogue(
     disk: &Disk,
     data: &DataDir,
-    epoch: Epoch,
     set: &CrlSet,
 ) -> Result<(PathBuf, Vec<u8>), NotVouched> {
-    let number = CrlNumber::new(epoch, set.position);
+    let number = CrlNumber::new(set.epoch, set.position);
     let path = data.crl().join(SETS).join(number.to_string()).join(CATALOGUE);
     let Some(octets) = disk.read(&path)? else { return Err(NotVouched::Missing(path)) };
     if sha256(&octets) == set.catalogue_sha256 { Ok((path, octets)) } else { Err(NotVouched::Altered(path)) }

@@ -7,7 +7,7 @@ use super::{Office, OfficeError};
 use crate::crl::{Catalogue, CrlKind, CrlNumber, Row};
 use crate::der::UnixTime;
 use crate::pki::AuthorityId;
-use crate::record::Position;
+use crate::record::{Epoch, Position};
 use crate::store::Disk;
 
 /// Name of a catalogue file.
@@ -121,14 +121,14 @@ impl Office {
     }
 }
 
-/// The position of the newest CRL that is served or kept; 0 before the first, and where all of
-/// `crl/` was removed: there is nothing then to hold the journal against.
-pub(super) fn published_position(disk: &Disk, data: &DataDir) -> Result<Position, OfficeError> {
+/// The entry that began the newest CRL that is served or kept, and its epoch; none before the first, and
+/// where all of `crl/` was removed: there is nothing then to hold the journal against.
+pub(super) fn published_entry(disk: &Disk, data: &DataDir) -> Result<Option<(Epoch, Position)>, OfficeError> {
     let served = read_catalogue(disk, &data.crl().join(CATALOGUE))?;
     let served = served.iter().flat_map(|served| &served.crls).map(|row| row.number);
     // A set is begun in the journal before anything of it is on the disk.
     let newest = served.chain(kept_sets(disk, data)?).max();
-    Ok(newest.and_then(CrlNumber::parts).map(|(_, position)| position).unwrap_or_default())
+    Ok(newest.and_then(CrlNumber::parts))
 }
 
 /// The numbers of the sets on disk, rising.

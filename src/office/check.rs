@@ -45,10 +45,10 @@ impl Condition {
         let check = if deep { store::check_deep } else { store::check };
         let report = check(&data.store(), &folds)?;
         let mut findings = published_files(data)?;
-        let epoch = report.epoch;
-        let last = report.published.iter().map(|set| vouched_catalogue(&Disk::File, data, epoch, set));
+        let last = report.published.iter().map(|set| vouched_catalogue(&Disk::File, data, set));
         findings.extend(last.filter_map(Result::err).map(|error| error.to_string()));
         findings.extend(witnesses.differing());
+        findings.extend(report.unseen.iter().map(ToString::to_string));
         if report.recorded_at > Clock::system().now() {
             let ahead = report.recorded_at;
             findings
@@ -73,6 +73,7 @@ impl Office {
     /// When something cannot be read at all.
     pub fn examine(&self) -> Result<Condition, OfficeError> {
         let mut findings = self.unready();
+        findings.extend(self.store.unseen_cuts().iter().map(ToString::to_string));
         let (position, head) = self.store.head();
         let (certificates, differing) = self.compare_now()?;
         findings.extend(differing);

@@ -37,6 +37,9 @@ pub enum OfficeError {
     /// An event without a usable id.
     #[error("give the event an id of 1 to {0} octets: by it a repetition is known")]
     EventId(usize),
+    /// The end of a journal is not accepted without a reason.
+    #[error("give a reason of 1 to {0} octets: it is recorded, so name no persons")]
+    AcceptReason(usize),
     /// An event that no rule is about.
     #[error("no rule is about {0}: look at sekisho rules")]
     NoRule(String),
@@ -212,6 +215,8 @@ pub enum Blame {
     Moment,
     /// A fault here.
     Service,
+    /// Something is damaged or lost, and trying again changes nothing: a person must look.
+    Damage,
 }
 
 impl OfficeError {
@@ -232,6 +237,7 @@ impl OfficeError {
             | Self::Kind(_)
             | Self::Kinds(_)
             | Self::EventId(_)
+            | Self::AcceptReason(_)
             | Self::Subject
             | Self::NoSuchKey(..)
             | Self::NoRule(_)
@@ -257,6 +263,8 @@ impl OfficeError {
             | Self::Store(StoreError::Rebuilding(_) | StoreError::Closed | StoreError::Archive(_)) => {
                 Blame::Moment
             }
+            Self::Open(OpenError::Damaged(_) | OpenError::End { .. } | OpenError::NoJournal(_))
+            | Self::Check(CheckError::Damaged(_) | CheckError::Open(OpenError::End { .. })) => Blame::Damage,
             Self::Store(_)
             | Self::Open(_)
             | Self::Check(_)

@@ -18,6 +18,7 @@ mod compromise;
 pub mod data;
 pub mod decisions;
 mod documents;
+mod ending;
 mod error;
 mod explain;
 mod held_back;
@@ -63,6 +64,7 @@ use documents::Served;
 pub use documents::{
     IMMUTABLE_MAX_AGE, PublicContent, PublicFile, PublicRow, PublicSet, Published, StoredFile, Watcher,
 };
+pub use ending::accept_end;
 pub use error::{Blame, OfficeError};
 pub use explain::{Explanation, KeptBy, Use};
 pub use held_back::HeldBack;
@@ -83,6 +85,26 @@ pub use start::{Machine, init, init_at, init_on};
 pub use verifiers::{VerifierChange, VerifierNamed, VerifierState};
 pub use witnesses::Agreement;
 use witnesses::Witnesses;
+
+/// Something that somebody should look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attention {
+    /// One of [`reason::ALL`].
+    pub reason: &'static str,
+    /// What, and what to do.
+    pub text: String,
+}
+
+/// Why somebody should look, as the metric names it.
+pub mod reason {
+    /// Records and status index disagree, or did since the start.
+    pub const FOLDS: &str = "folds-disagree";
+    /// Something was cut off the journal's end that may have been acknowledged.
+    pub const CUT: &str = "journal-cut";
+
+    /// All of them.
+    pub const ALL: [&str; 2] = [FOLDS, CUT];
+}
 
 use crate::config::Config;
 use crate::ocsp::{Responder, SigningIdentity};
@@ -204,10 +226,19 @@ impl Office {
         reasons
     }
 
-    /// What somebody should know although it answers and takes changes, a line each.
+    /// What somebody should look at although it answers and takes changes.
+    #[must_use]
+    pub fn attention(&self) -> Vec<Attention> {
+        let of = |reason| move |text| Attention { reason, text };
+        let folds = self.agreement().remark().into_iter().map(of(reason::FOLDS));
+        let cuts = self.store.unseen_cuts();
+        folds.chain(cuts.iter().map(ToString::to_string).map(of(reason::CUT))).collect()
+    }
+
+    /// The same, a line each.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        self.agreement().remark().into_iter().collect()
+        self.attention().into_iter().map(|one| one.text).collect()
     }
 
     /// Why CRLs that should be there are not, a line each.

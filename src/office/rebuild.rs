@@ -117,9 +117,9 @@ impl Office {
     /// Findings about sets that the journal says were published last, and that are not among those
     /// that are `kept`.
     fn lost_sets(&self, kept: &[String]) -> BTreeSet<String> {
-        let (facts, epoch) = (self.store.facts(), self.store.epoch());
+        let facts = self.store.facts();
         let last = facts.crl_sets.values().flat_map(last_sets);
-        let names = last.map(|set| CrlNumber::new(epoch, set.position).to_string());
+        let names = last.map(|set| CrlNumber::new(set.epoch, set.position).to_string());
         let lost = names.filter(|name| !kept.contains(name));
         lost.map(|name| format!("CRL set {name}: it was published, and its directory is missing")).collect()
     }

@@ -26,9 +26,9 @@ impl Office {
             wanted.extend(row.base_number.map(|base| base.to_string()));
         }
         // Also when the catalogue of what is served is lost.
-        let (facts, epoch) = (self.store.facts(), self.store.epoch());
+        let facts = self.store.facts();
         let last = facts.crl_sets.values().flat_map(last_sets);
-        wanted.extend(last.map(|set| CrlNumber::new(epoch, set.position).to_string()));
+        wanted.extend(last.map(|set| CrlNumber::new(set.epoch, set.position).to_string()));
         let kept = DAY * self.config.crl.keep_days;
         let now = self.clock.now();
         let mut removed = 0;

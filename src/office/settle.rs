@@ -22,8 +22,8 @@ impl Office {
     pub(super) fn settle_open_sets(&self) -> Result<(), OfficeError> {
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let served = self.served_catalogue()?;
-        for begun in self.store.facts().open_crl_sets.keys().copied() {
-            let set = CrlNumber::new(self.store.epoch(), begun).to_string();
+        for (begun, (set, _)) in self.store.facts().open_crl_sets.clone() {
+            let set = CrlNumber::new(set.epoch, begun).to_string();
             let is_served = served.iter().flat_map(|served| &served.crls).any(|row| row.set == set);
             if is_served {
                 self.settle_served(begun, &set)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::authorities::{self, LiveGenerations, open_authority, open_generation};
-use super::catalogues::published_position;
+use super::catalogues::published_entry;
 use super::data::DataDir;
 use super::documents::Served;
 use super::schedule::Heartbeat;
@@ -43,7 +43,7 @@ impl Machine {
         Self { disk: Disk::File, rows: RowsKind::Sled, device: None }
     }
 
-    fn options(&self, data: &DataDir, clock: &Clock) -> Result<Options, OfficeError> {
+    pub(super) fn options(&self, data: &DataDir, clock: &Clock) -> Result<Options, OfficeError> {
         if let Some(above) = data.store().parent() {
             self.disk.create_dirs(above)?;
         }
@@ -134,7 +134,9 @@ impl Office {
         let witnesses = Arc::new(Witnesses::new(Arc::clone(&status)));
         let mut options = machine.options(&data, &clock)?;
         // Verifiers have seen this entry's number: a journal without it is an old copy.
-        options.known_position = published_position(&machine.disk, &data)?;
+        options.known = published_entry(&machine.disk, &data)?;
+        // What is missing is lost, and not to be begun anew.
+        options.begins = false;
         public_url.parse::<OcspUrl>()?;
         let (store, opened) = Store::open(options, vec![witnesses.fold()])?;
         // The newest CRL's thisUpdate is an entry's time too: this is the latest there is.

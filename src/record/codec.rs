@@ -45,8 +45,8 @@ use write::{
 };
 
 use super::{
-    Actor, ArchivePlace, CertificateRef, Change, Entry, Event, Issued, Origin, Position, Record, RequestId,
-    StatusChange,
+    Actor, ArchivePlace, CertificateRef, Change, Entry, Epoch, Event, Issued, Origin, Position, Record,
+    RequestId, StatusChange,
 };
 use crate::der::UnixTime;
 use crate::pki::{
@@ -157,7 +157,7 @@ impl Event {
     const fn tag(&self) -> u8 {
         match self {
             Self::JournalBegun { .. } => event_tag::JOURNAL_BEGUN,
-            Self::EpochBegun => event_tag::EPOCH_BEGUN,
+            Self::EpochBegun { .. } => event_tag::EPOCH_BEGUN,
             Self::AuthorityOpened { .. } => event_tag::AUTHORITY_OPENED,
             Self::SerialsReserved { .. } => event_tag::SERIALS_RESERVED,
             Self::Issued(_) => event_tag::ISSUED,
@@ -186,7 +186,12 @@ impl Event {
     fn write(&self, out: &mut Vec<u8>) -> Result<(), WriteError> {
         match self {
             Self::JournalBegun { journal_id } => out.extend(journal_id),
-            Self::EpochBegun | Self::RequestSeen => {}
+            Self::EpochBegun { epoch, serials, reason } => {
+                out.extend(epoch.0.to_be_bytes());
+                out.extend(serials.to_be_bytes());
+                put_text(out, "reason", reason)?;
+            }
+            Self::RequestSeen => {}
             Self::AuthorityOpened { authority, name } => {
                 out.push(authority.0);
                 put_text(out, "authority's name", name)?;
@@ -242,7 +247,11 @@ impl Event {
     fn read(tag: u8, body: &mut Octets<'_>) -> Result<Self, CodecError> {
         Ok(match tag {
             event_tag::JOURNAL_BEGUN => Self::JournalBegun { journal_id: body.array()? },
-            event_tag::EPOCH_BEGUN => Self::EpochBegun,
+            event_tag::EPOCH_BEGUN => Self::EpochBegun {
+                epoch: Epoch(u32::from_be_bytes(body.array()?)),
+                serials: body.number()?,
+                reason: body.text()?,
+            },
             event_tag::AUTHORITY_OPENED => {
                 Self::AuthorityOpened { authority: AuthorityId(body.one()?), name: body.text()? }
             }
@@ -615,7 +624,9 @@ mod tests {
     fn event() -> impl Strategy<Value = Event> {
         prop_oneof![
             any::<[u8; 16]>().prop_map(|journal_id| Event::JournalBegun { journal_id }),
-            Just(Event::EpochBegun),
+            (any::<u32>(), any::<u64>(), "[a-z ]{1,40}").prop_map(|(epoch, serials, reason)| {
+                Event::EpochBegun { epoch: Epoch(epoch), serials, reason }
+            }),
             Just(Event::RequestSeen),
             (any::<u8>(), "[a-z]{1,20}")
                 .prop_map(|(id, name)| Event::AuthorityOpened { authority: AuthorityId(id), name }),

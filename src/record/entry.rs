@@ -1,8 +1,8 @@
 //! One entry of the journal.
 
 use super::{
-    ArchivePlace, CardApplied, CardId, CardStatus, CertificateRef, HolderId, HolderStatus, Movement, Origin,
-    Position,
+    ArchivePlace, CardApplied, CardId, CardStatus, CertificateRef, Epoch, HolderId, HolderStatus, Movement,
+    Origin, Position,
 };
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, CertStatus, CertificateKind, Partition, Revocation, SerialNumber};
@@ -37,8 +37,17 @@ pub enum Event {
         /// Random; names this journal in snapshots, markers and copies.
         journal_id: [u8; 16],
     },
-    /// A restore or promotion began a new epoch.
-    EpochBegun,
+    /// A new life of the journal began: its end was accepted as it is, or it was restored. What was
+    /// written behind this place before is given up.
+    EpochBegun {
+        /// Higher than the one before.
+        epoch: Epoch,
+        /// Serial numbers of every authority that are passed over: they may have been issued by what was
+        /// given up.
+        serials: u64,
+        /// Why, in somebody's words.
+        reason: String,
+    },
     /// An authority was set up.
     AuthorityOpened {
         /// Its number from now on.

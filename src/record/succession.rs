@@ -30,7 +30,7 @@
 
 use std::fmt;
 
-use super::{CardId, CertificateRef, HolderId, Position, Refusal};
+use super::{CardId, CertificateRef, Epoch, HolderId, Position, Refusal};
 use crate::pki::{CertStatus, Generation, RevocationReason};
 
 /// What became of an entry that was handed to a record.
@@ -194,6 +194,8 @@ pub enum Absent {
     CrlSet(Position),
     /// A verifier's certificate that was not registered, by its SHA-256.
     Verifier([u8; 32]),
+    /// An epoch that is no later than the one before.
+    Epoch(Epoch),
 }
 
 impl fmt::Display for Absent {
@@ -211,6 +213,7 @@ impl fmt::Display for Absent {
             }
             Self::Card(card) => write!(f, "{card}, which nobody applied for"),
             Self::Holder(holder) => write!(f, "{holder}, of whom nothing is on record"),
+            Self::Epoch(epoch) => write!(f, "epoch {}, which is no later than the one before", epoch.0),
             Self::CrlSet(begun) => write!(f, "the CRL set begun at entry {begun}, which is not open"),
             Self::Verifier(sha256) => {
                 f.write_str("the verifier's certificate with SHA-256 ")?;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::acknowledged;
 use super::disk::Disk;
+use super::ending::{self, Cut};
 use super::error::{Damage, DiskFault, OpenError, StoreError};
 use super::facts::CrlSet;
 use super::frame::{Frame, Head, Magic};
@@ -53,6 +55,8 @@ pub struct CheckReport {
     pub published: Vec<CrlSet>,
     /// What a power loss left of a frame: the next start cuts it.
     pub torn: Option<Torn>,
+    /// What was cut off the journal's end, may have been acknowledged, and nobody has seen to.
+    pub unseen: Vec<Cut>,
     /// Rows of the projection that agree with the journal; only a deep check counts them.
     pub rows: Option<u64>,
 }
@@ -63,7 +67,7 @@ pub enum CheckError {
     /// A file is not what was written.
     #[error(transparent)]
     Damaged(#[from] Damage),
-    /// The store is open; a deep check needs it closed.
+    /// The store is open, and a deep check needs it closed; or the journal does not end where it should.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// Something cannot be read.
@@ -154,6 +158,8 @@ struct Checked {
 }
 
 fn check_all(disk: &Disk, dir: &Path, folds: &[Fold], with_records: bool) -> Result<Checked, CheckError> {
+    // Before the journal: a running service writes it behind it.
+    let found = acknowledged::find(disk, dir)?;
     let journal = Journal::new(disk, &dir.join("journal"));
     let marker_path = marker_path(dir);
     let marker = match find_marker(disk, &marker_path)? {
@@ -167,6 +173,7 @@ fn check_all(disk: &Disk, dir: &Path, folds: &[Fold], with_records: bool) -> Res
     }
     let end = walked?;
     walk.check_snapshots()?;
+    ending::judge(&journal, &end, dir, &found, acknowledged::boot_id(disk))?;
     let clean_stop = match marker {
         Some(held) if held.position.0 + 1 != end.next || held.head != end.head => {
             return Err(journal.damage_at(&end, "the marker of the last stop names another end").into());
@@ -196,6 +203,7 @@ fn check_all(disk: &Disk, dir: &Path, folds: &[Fold], with_records: bool) -> Res
         breaches: std::mem::take(&mut records.breaches),
         published: published(&tip),
         torn: end.torn,
+        unseen: ending::unseen(disk, dir)?,
         rows: None,
     };
     Ok(Checked { report, tip, records: records.rows })

@@ -38,6 +38,8 @@ pub struct Committer {
     pub(super) shared: Arc<Shared>,
     /// The end of what is durable.
     pub(super) tip: Tip,
+    /// Of this run of the machine.
+    pub(super) boot_id: [u8; 16],
     /// Position of the newest snapshot.
     pub(super) snapshot_at: Position,
     pub(super) rebuild: Option<Rebuild>,
@@ -113,8 +115,12 @@ impl Committer {
             return;
         }
         let Group { payload, entries, mut overlay, mut tip, submissions } = group;
-        match self.append(&entries, &payload) {
-            Ok(head) => tip.head = head,
+        let appended = self.append(&entries, &payload).and_then(|head| {
+            tip.head = head;
+            self.acknowledge(&tip)
+        });
+        match appended {
+            Ok(()) => {}
             Err(error) => {
                 submissions.into_iter().for_each(|(submission, _)| (submission.done)(Err(error.clone())));
                 return;
@@ -196,6 +202,14 @@ impl Committer {
         })
     }
 
+    /// Says in the slots that a frame stands; poisons when that fails.
+    fn acknowledge(&self, tip: &Tip) -> Result<(), SubmitError> {
+        self.shared.slots.write(&self.acknowledged(tip)).map_err(|fault| {
+            self.shared.set_poison(fault.clone());
+            SubmitError::Unavailable { fault }
+        })
+    }
+
     /// Tells the folds what is durable. What one cannot fold is logged: the journal has it.
     pub(super) fn tell(&self, entries: &[Numbered]) {
         for fold in &self.shared.folds {
@@ -259,6 +273,7 @@ impl Committer {
         self.shared.set_closing();
         self.shared.projection.end(StoreError::Closed);
         while self.shared.projection.turn() {}
+        self.shared.slots.sync()?;
         let held = self.tip.held();
         if self.snapshot_at < self.tip.position {
             self.snapshot()?;

@@ -69,6 +69,38 @@ pub enum OpenError {
     /// The journal is not what was written.
     #[error(transparent)]
     Damaged(#[from] Damage),
+    /// The journal does not end where it should. Nothing has been modified.
+    #[error(
+        "the journal in {} ends at entry {last}, and {what}: nothing was changed; keep a copy, then restore from a \
+         backup or a follower, or take this end with `sekisho journal accept-end`, which gives up what followed",
+        .dir.display()
+    )]
+    End {
+        /// The store's directory.
+        dir: PathBuf,
+        /// The last entry that can be read.
+        last: Position,
+        /// What is wrong with that.
+        what: String,
+    },
+    /// There is no journal, and none is to be begun.
+    #[error(
+        "there is no journal in {}: restore it from a backup or a follower; `sekisho init` makes a new one, in \
+         another directory", .0.display()
+    )]
+    NoJournal(PathBuf),
+}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Disk(fault) => Self::Disk(fault),
+            StoreError::Damaged(damage) => Self::Damaged(damage),
+            other => {
+                Self::Disk(DiskFault::at("read", Path::new("journal"))(io::Error::other(other.to_string())))
+            }
+        }
+    }
 }
 
 /// Why something could not be read or kept.

@@ -83,7 +83,9 @@ pub enum CrlSetKind {
 /// A CRL set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CrlSet {
-    /// Of its [`Event::CrlSetBegun`]: the CRL number.
+    /// The epoch that it was begun in, and the position of its [`Event::CrlSetBegun`]: the CRL number.
+    pub epoch: Epoch,
+    /// See `epoch`.
     pub position: Position,
     /// When it was begun.
     pub recorded_at: UnixTime,
@@ -144,7 +146,15 @@ impl Facts {
         let unknown = |what| FoldError::Unknown { position: *position, what };
         match &entry.event {
             Event::JournalBegun { journal_id } => self.journal_id = *journal_id,
-            Event::EpochBegun => self.epoch.0 += 1,
+            Event::EpochBegun { epoch, serials, .. } => {
+                if *epoch <= self.epoch {
+                    return Err(unknown(Absent::Epoch(*epoch)));
+                }
+                self.epoch = *epoch;
+                for reserved in self.reserved.values_mut() {
+                    *reserved = reserved.saturating_add(*serials);
+                }
+            }
             Event::AuthorityOpened { authority, name } => {
                 self.authorities.insert(*authority, name.clone());
             }
@@ -169,7 +179,7 @@ impl Facts {
             }
             Event::CrlSetBegun { authorities, scheduled } => {
                 let kind = if *scheduled { CrlSetKind::Scheduled } else { CrlSetKind::OnDemand };
-                let set = CrlSet::begun(numbered, kind);
+                let set = CrlSet::begun(self.epoch, numbered, kind);
                 for authority in authorities {
                     self.crl_sets.entry(*authority).or_default().begun = Some(set);
                 }
@@ -177,7 +187,7 @@ impl Facts {
             }
             Event::CrlDeltasBegun { bases } => {
                 let authorities = bases.iter().map(|(authority, _)| *authority).collect();
-                let set = CrlSet::begun(numbered, CrlSetKind::Deltas);
+                let set = CrlSet::begun(self.epoch, numbered, CrlSetKind::Deltas);
                 self.open_crl_sets.insert(*position, (set, authorities));
             }
             // What became of it is said by the entry that follows.
@@ -359,12 +369,14 @@ impl Facts {
 }
 
 impl CrlSet {
-    const fn begun(numbered: &Numbered, kind: CrlSetKind) -> Self {
+    const fn begun(epoch: Epoch, numbered: &Numbered, kind: CrlSetKind) -> Self {
         let Numbered { position, entry } = numbered;
-        Self { position: *position, recorded_at: entry.recorded_at, kind, catalogue_sha256: [0; 32] }
+        let (position, recorded_at) = (*position, entry.recorded_at);
+        Self { epoch, position, recorded_at, kind, catalogue_sha256: [0; 32] }
     }
 
     fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.epoch.0.to_be_bytes());
         out.extend(self.position.0.to_be_bytes());
         out.extend(self.recorded_at.seconds().to_be_bytes());
         out.push(match self.kind {
@@ -377,6 +389,7 @@ impl CrlSet {
 
     fn read(octets: &mut Octets<'_>) -> Option<Self> {
         Some(Self {
+            epoch: Epoch(octets.u32()?),
             position: Position(octets.u64()?),
             recorded_at: UnixTime::from_seconds(octets.array().map(i64::from_be_bytes)?),
             kind: match octets.one()? {
@@ -488,7 +501,7 @@ mod tests {
             published(11),
             Event::CrlDeltasBegun { bases: vec![(authority, Position(4))] },
             Event::CrlSetAbandoned { begun: Position(13) },
-            Event::EpochBegun,
+            Event::EpochBegun { epoch: Epoch(2), serials: 4_096, reason: "restored".to_owned() },
             Event::VerifierRegistered { name: "kiosk".to_owned(), certificate: vec![1; 1000] },
             Event::VerifierRegistered { name: "clinic".to_owned(), certificate: vec![2; 10] },
             Event::VerifierSuspended { certificate_sha256: sha256(&[2; 10]) },

@@ -81,6 +81,23 @@ impl Journal {
         Ok(())
     }
 
+    /// Cuts a file at an octet, and moves the files behind it away: what is in them is given up.
+    pub(super) fn give_up_behind(&self, file: &Path, offset: u64, into: &Path) -> Result<(), DiskFault> {
+        let Segments { disk, dir, .. } = &self.segments;
+        for first in self.segments.list()?.into_iter().rev() {
+            let path = self.segments.path(first);
+            if path == file {
+                break;
+            }
+            disk.rename(&path, &into.join(path.file_name().unwrap_or_default()))?;
+        }
+        disk.sync_dir(into)?;
+        disk.sync_dir(dir)?;
+        let cut = disk.open(file, false)?;
+        cut.truncate(offset)?;
+        cut.sync_data()
+    }
+
     /// Appends a frame behind the head that the caller knows, and makes it durable; its head. After an
     /// error no call may follow: what became of the frame is unknown.
     pub(super) fn append(&self, expected: &Head, draft: Draft<'_>) -> Result<Head, DiskFault> {

@@ -8,6 +8,8 @@
 //! Knows records; knows no status index (it has a list of [`Fold`]s), no key, no certificate beyond
 //! its octets.
 
+mod accept;
+mod acknowledged;
 mod archive;
 #[cfg(test)]
 mod batches;
@@ -15,6 +17,7 @@ mod check;
 mod clock;
 mod committer;
 mod disk;
+mod ending;
 mod error;
 mod facts;
 mod frame;
@@ -42,11 +45,13 @@ mod submission;
 mod threads;
 mod tip;
 
+pub use accept::{Accepted, accept_end};
 pub use archive::{ARCHIVE_RECORD_OCTETS_MAX, ArchiveWriter};
 pub use check::{CheckError, CheckReport, check, check_deep, check_on};
 pub use clock::{Clock, Distrust, Frozen, Hands, STEP_MAX};
 pub use committer::Committer;
 pub use disk::Disk;
+pub use ending::Cut;
 pub use error::{Damage, DiskFault, NotReady, OpenError, Progress, StoreError, SubmitError};
 pub use facts::{CrlSet, CrlSetKind, CrlSets, Facts};
 pub use frame::Head;

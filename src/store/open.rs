@@ -7,6 +7,8 @@
 //! | `lock` | empty; locked by the process that writes | nothing |
 //! | `journal/` | the truth: see [`super::frame`], [`super::segments`] | everything |
 //! | `archive/` | certificates: see [`super::archive`] | the certificates; statuses go on |
+//! | `acknowledged` | how far the journal was acknowledged: see [`super::acknowledged`] | that a journal which lost its end is found |
+//! | `cut/` | what was cut off the journal's end: see [`super::ending`] | what could be learned from it |
 //! | `projection/` | sled: see [`super::rows`] | the time to fold the journal |
 //! | `projection.new/` | rows being made anew beside them | nothing |
 //! | `projection.damaged/` | rows that were found wrong | what could be learned from them |
@@ -19,9 +21,11 @@ use std::time::{Duration, Instant};
 
 use ring::rand::{SecureRandom, SystemRandom};
 
+use super::acknowledged::{self, Acknowledged, Found, Slots};
 use super::archive::{ArchiveReader, ArchiveWriter};
 use super::committer::Committer;
 use super::disk::{Disk, TEMPORARY};
+use super::ending::{self, Behind, Cut};
 use super::error::{Damage, DiskFault, OpenError, StoreError};
 use super::frame::{Head, NO_HEAD};
 use super::held::Held;
@@ -30,11 +34,11 @@ use super::options::{Fold, Options};
 use super::rebuild::{Rebuild, remove_dir};
 use super::remake::NEW;
 use super::rows::{Rows, RowsKind};
-use super::segments::{End, Torn};
+use super::segments::End;
 use super::shared::Shared;
 use super::snapshot::{Marker, Snapshot, find_marker, remove_unreadable};
 use super::tip::{NotFolded, Tip};
-use crate::record::{Entry, Event, Numbered, Origin, Position};
+use crate::record::{Entry, Epoch, Event, Numbered, Origin, Position};
 
 /// Entries that are folded into a projection before the store is open: they take no longer
 /// than what else a start does.
@@ -57,8 +61,8 @@ pub struct Opened {
     pub head: Head,
     /// True when the last stop left its marker: nothing had to be rebuilt.
     pub clean_stop: bool,
-    /// A frame that was being written when the power failed: nobody was told of it, it was cut.
-    pub cut: Option<Torn>,
+    /// A frame that was being written when the process or the machine stopped: it was cut.
+    pub cut: Option<Cut>,
     /// Entries folded since the snapshot.
     pub replayed: u64,
 }
@@ -77,6 +81,9 @@ impl Committer {
         let disk = options.disk.clone();
         let dir = options.dir.clone();
         let lock = lock(&disk, &dir)?;
+        // Before the journal: it is never ahead of it.
+        let found = acknowledged::find(&disk, &dir)?;
+        let boot_id = acknowledged::boot_id(&disk);
         let journal = Journal::new(&disk, &dir.join("journal"));
         for dir in [&dir, &dir.join("journal"), &dir.join("archive"), &dir.join("snapshot")] {
             disk.create_dir(dir)?;
@@ -86,22 +93,31 @@ impl Committer {
             tracing::warn!("the marker of the last stop cannot be read: the records are made anew");
         }
         let marker = marker.held();
-        let found = Snapshot::find_all(&disk, &dir.join("snapshot"))?;
-        let newest = found.iter().map(|found| found.position).max();
-        let named =
-            newest.max(marker.map(|held| held.position)).unwrap_or_default().max(options.known_position);
-        let unreadable = found.iter().filter(|found| found.snapshot.is_none());
+        let snapshots = Snapshot::find_all(&disk, &dir.join("snapshot"))?;
+        let newest = snapshots.iter().map(|found| found.position).max();
+        let named = newest.max(marker.map(|held| held.position)).unwrap_or_default();
+        let unreadable = snapshots.iter().filter(|found| found.snapshot.is_none());
         let unreadable: Vec<Position> = unreadable.map(|found| found.position).collect();
-        let snapshots = found.into_iter().filter_map(|found| found.snapshot);
+        let snapshots = snapshots.into_iter().filter_map(|found| found.snapshot);
         let (snapshot_at, end, tip) = fold_from(&journal, snapshots, &folds)?;
-        check_named(&journal, &end, &tip, marker.as_ref(), named)?;
+        check_named(&journal, &end, &tip, marker.as_ref(), named, options.known)?;
+        let behind = ending::judge(&journal, &end, &dir, &found, boot_id)?;
         let archive = ArchiveReader::new(&disk, &dir.join("archive"));
         if end.next == FIRST && !archive.is_empty()? {
             return Err(journal.damage_at(&end, "it is missing, and the archive is not").into());
         }
+        if end.next == FIRST && !options.begins {
+            return Err(OpenError::NoJournal(dir));
+        }
+        if let Found::Slot(slot) = &found
+            && slot.journal_id != tip.facts.journal_id
+        {
+            return Err(journal.damage_at(&end, "what was acknowledged is of another journal").into());
+        }
 
         let clean_stop = marker.is_some_and(|held| held.position.0 + 1 == end.next && held.head == end.head);
-        let cut = end.torn.clone();
+        let slots = Slots::open(&disk, &dir, &found)?;
+        let cut = cut_off(&disk, &dir, &end, behind)?;
         // The marker was written after everything it names.
         journal.take_up(&end, options.journal_segment_octets, clean_stop)?;
         if journal.head() != tip.head {
@@ -113,11 +129,12 @@ impl Committer {
             remove_dir(&dir.join(NEW)).map_err(OpenError::from)?;
         }
         let replayed = tip.position.0 - snapshot_at.0;
-        let shared = Arc::new(Shared::new(journal, archive, folds, tip.clone()));
-        let mut committer = Self { shared, tip, snapshot_at, rebuild: None, lock, options };
+        let shared = Arc::new(Shared::new(journal, archive, slots, folds, tip.clone()));
+        let mut committer = Self { shared, tip, boot_id, snapshot_at, rebuild: None, lock, options };
         if committer.tip.position == Position(0) {
             committer.begin_journal()?;
         }
+        committer.acknowledge_start(&found)?;
         committer.open_rows(clean_stop);
         let opened = Opened {
             journal_id: committer.tip.facts.journal_id,
@@ -128,6 +145,34 @@ impl Committer {
             replayed,
         };
         Ok((committer, opened))
+    }
+
+    /// Says in the slots, durably, that all that is there stands: it was read, and made durable.
+    fn acknowledge_start(&self, found: &Found) -> Result<(), DiskFault> {
+        match found {
+            Found::Missing if self.tip.position.0 > FIRST => {
+                tracing::info!("how far the journal was acknowledged was not on record: it is from now on");
+            }
+            Found::Unreadable => {
+                tracing::warn!("how far the journal was acknowledged could not be read: it stands as it is");
+            }
+            _ => {}
+        }
+        // Also where a slot says so already: a sync that failed may have left it in the page cache alone.
+        self.shared.slots.write(&self.acknowledged(&self.tip))?;
+        self.shared.slots.sync()
+    }
+
+    /// What a slot says of this end.
+    pub(super) fn acknowledged(&self, tip: &Tip) -> Acknowledged {
+        let Tip { position, head, ref facts, .. } = *tip;
+        Acknowledged {
+            journal_id: facts.journal_id,
+            epoch: facts.epoch,
+            position,
+            head,
+            boot_id: self.boot_id,
+        }
     }
 
     /// Rebuilds the projection, when it has to be. Meanwhile submissions are answered with
@@ -167,6 +212,8 @@ impl Committer {
         let damage = |error: NotFolded| self.shared.journal.damage_at(&End::none(), error.sentence());
         self.tip.fold(&numbered).map_err(damage)?;
         self.tip.head = head;
+        self.shared.slots.write(&self.acknowledged(&self.tip))?;
+        self.shared.slots.sync()?;
         self.tell(std::slice::from_ref(&numbered));
         self.shared.set_tip(self.tip.clone());
         Ok(())
@@ -220,6 +267,25 @@ impl Committer {
 
 pub(super) fn marker_path(dir: &Path) -> PathBuf {
     dir.join("stopped")
+}
+
+/// Keeps what is to be cut off the journal's end, and says so.
+fn cut_off(disk: &Disk, dir: &Path, end: &End, behind: Behind) -> Result<Option<Cut>, DiskFault> {
+    let Some(torn) = &end.torn else { return Ok(None) };
+    let cut = ending::keep(disk, dir, torn, Position(end.next), behind == Behind::PerhapsAcknowledged)?;
+    let (first, octets, kept) = (cut.first.0, cut.octets, cut.kept.display());
+    if cut.is_unseen {
+        tracing::warn!(
+            first,
+            octets,
+            %kept,
+            "the journal's last frame was torn by a power loss, and is cut off: what it held may have been acknowledged \
+             within the last second; have its requests repeated, then run `sekisho journal seen`"
+        );
+    } else {
+        tracing::info!(first, octets, %kept, "a frame was being written when the service ended: it is cut off");
+    }
+    Ok(Some(cut))
 }
 
 /// Keeps other processes out while it lives.
@@ -278,7 +344,7 @@ fn fold_from(
 
 /// Reads the journal from the snapshot on. `is_unfounded` when a fold refuses an entry about something
 /// that nobody made: without a snapshot that is damage.
-fn fold_tail(
+pub(super) fn fold_tail(
     journal: &Journal,
     start: Option<Snapshot>,
     folds: &[Fold],
@@ -310,9 +376,16 @@ fn check_named(
     tip: &Tip,
     marker: Option<&Held>,
     named: Position,
+    known: Option<(Epoch, Position)>,
 ) -> Result<(), Damage> {
     let damage = |what| Err(journal.damage_at(end, what));
-    if end.next <= named.0 {
+    let known = known.filter(|(epoch, _)| *epoch >= tip.facts.epoch);
+    if known.is_some_and(|(epoch, _)| epoch > tip.facts.epoch) {
+        return damage(
+            "a CRL or a follower names a later epoch: this is the journal of before an end was accepted",
+        );
+    }
+    if end.next <= named.max(known.map(|(_, position)| position).unwrap_or_default()).0 {
         return damage("it ends before an entry that a snapshot, a marker, a CRL or a follower names");
     }
     let Some(marker) = marker else { return Ok(()) };

@@ -9,7 +9,7 @@ use super::disk::Disk;
 use super::reading::Reading;
 use super::rebuild::BATCH_ENTRIES;
 use super::rows::RowsKind;
-use crate::record::{FoldError, Numbered, Position};
+use crate::record::{Epoch, FoldError, Numbered, Position};
 
 /// Octets after which a journal file ends. One file is read at once when the service starts or
 /// an old entry is asked for; ten million entries are 200 files.
@@ -39,6 +39,8 @@ const EXCHANGE_PATIENCE: Duration = Duration::from_secs(10);
 pub struct Options {
     /// The directory; made when absent.
     pub dir: PathBuf,
+    /// Begins a journal where there is none. A service does not: its journal is lost then.
+    pub begins: bool,
     /// The disk it is on.
     pub disk: Disk,
     /// Where the projection is kept.
@@ -53,9 +55,10 @@ pub struct Options {
     pub archive_segment_octets: u64,
     /// Entries between snapshots.
     pub snapshot_entries: u64,
-    /// An entry that somebody outside has seen: the highest CRL number published, what a
-    /// follower holds. A journal that ends before it is damaged, not torn.
-    pub known_position: Position,
+    /// An entry that somebody outside has seen, and in which epoch: the highest CRL number published, what a
+    /// follower holds. A journal of that epoch that ends before it is damaged, not torn; one of an
+    /// earlier epoch is an old copy.
+    pub known: Option<(Epoch, Position)>,
     /// Entries that are folded before they are written into rows, when those are made anew.
     pub rebuild_entries: u64,
     /// Entries that came while the records were made anew, at most, to be compared by themselves.
@@ -70,6 +73,7 @@ impl Options {
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
+            begins: true,
             disk: Disk::File,
             rows: RowsKind::Sled,
             clock: Clock::system(),
@@ -77,7 +81,7 @@ impl Options {
             journal_segment_octets: JOURNAL_SEGMENT_OCTETS,
             archive_segment_octets: ARCHIVE_SEGMENT_OCTETS,
             snapshot_entries: SNAPSHOT_ENTRIES,
-            known_position: Position(0),
+            known: None,
             rebuild_entries: BATCH_ENTRIES,
             remade_since_max: REMADE_SINCE_MAX,
             exchange_patience: EXCHANGE_PATIENCE,

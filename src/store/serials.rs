@@ -14,7 +14,7 @@ use crate::pki::{AuthorityId, SerialNumber};
 use crate::record::Event;
 
 /// Serials in a block: at the rate of an RSA key, one entry every second.
-const BLOCK_SERIALS: u64 = 1024;
+pub(super) const BLOCK_SERIALS: u64 = 1024;
 
 /// The blocks in use, one for each authority.
 #[derive(Debug, Default)]

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
+use super::acknowledged::Slots;
 use super::archive::ArchiveReader;
 use super::error::{DiskFault, NotReady, StoreError, SubmitError};
 use super::frame::Head;
@@ -24,6 +25,7 @@ pub(super) struct Shared {
     pub(super) journal: Journal,
     pub(super) archive: ArchiveReader,
     pub(super) projection: Projection,
+    pub(super) slots: Slots,
     /// What hears of every entry, beside the records.
     pub(super) folds: Vec<Fold>,
     /// The end of what is durable.
@@ -36,10 +38,17 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(journal: Journal, archive: ArchiveReader, folds: Vec<Fold>, tip: Tip) -> Self {
+    pub(super) fn new(
+        journal: Journal,
+        archive: ArchiveReader,
+        slots: Slots,
+        folds: Vec<Fold>,
+        tip: Tip,
+    ) -> Self {
         Self {
             journal,
             archive,
+            slots,
             projection: Projection::new(tip.position),
             folds,
             tip: ArcSwap::from_pointee(tip),

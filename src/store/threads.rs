@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use super::archive::ArchiveWriter;
 use super::committer::Committer;
+use super::ending::{self, Cut};
 use super::error::{DiskFault, NotReady, OpenError, StoreError, SubmitError};
 use super::facts::Facts;
 use super::frame::Head;
@@ -35,6 +36,8 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     options: Options,
+    /// What was cut off, as [`Store::unseen_cuts`] tells.
+    unseen: Mutex<Vec<Cut>>,
     serials: Serials,
     submissions: Sender<Command>,
     archiving: Sender<ArchiveCommand>,
@@ -81,13 +84,20 @@ impl Store {
             Some(rebuild) => Some(spawn("rebuild", move || rebuild.run())?),
             None => None,
         };
+        let syncing = Arc::clone(&shared);
+        threads.push(spawn("acknowledged", move || {
+            if let Err(fault) = syncing.slots.run() {
+                syncing.set_poison(fault);
+            }
+        })?);
         let projecting = Arc::clone(&shared);
         threads.push(spawn("projection", move || projecting.projection.run())?);
         threads.push(spawn("commit", move || commit_all(committer, &submitted, rebuilder))?);
         threads.push(spawn("archive", move || archive_all(archive, &to_archive))?);
         let serials = Serials::default();
-        let inner =
-            Inner { shared, options: kept, serials, submissions, archiving, threads: Mutex::new(threads) };
+        let unseen = Mutex::new(ending::unseen(&kept.disk, &kept.dir)?);
+        let threads = Mutex::new(threads);
+        let inner = Inner { shared, options: kept, unseen, serials, submissions, archiving, threads };
         Ok((Self(Arc::new(inner)), opened))
     }
 
@@ -236,6 +246,25 @@ impl Store {
         kept::breaches(&*self.0.shared.projection.rows_at(Position(FIRST))?)
     }
 
+    /// What was cut off the journal's end, may have been acknowledged, and nobody has seen to; in the order
+    /// of the journal.
+    #[must_use]
+    pub fn unseen_cuts(&self) -> Vec<Cut> {
+        self.0.unseen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Marks it as seen; what there was.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn see_cuts(&self) -> Result<Vec<Cut>, StoreError> {
+        let Options { disk, dir, .. } = &self.0.options;
+        let mut unseen = self.0.unseen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = ending::see(disk, dir)?;
+        unseen.clear();
+        Ok(seen)
+    }
+
     /// One entry; none behind the last and before the first.
     ///
     /// # Errors
@@ -347,6 +376,7 @@ impl Store {
         let result = closed.recv().unwrap_or(Err(StoreError::Closed));
         // Also when the thread that commits has ended without it.
         self.0.shared.projection.end(StoreError::Closed);
+        self.0.shared.slots.end();
         self.0.join();
         result
     }
@@ -374,6 +404,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.shared.set_closing();
         self.shared.projection.end(StoreError::Closed);
+        self.shared.slots.end();
         let _stopped_before = self.submissions.send(Command::Stop);
         let _stopped_before = self.archiving.send(ArchiveCommand::Stop);
         self.join();

@@ -1,0 +1,40 @@
+//! The journal's end: what was cut off it, and taking it as it is.
+
+use super::catalogues::published_entry;
+use super::data::DataDir;
+use super::start::Machine;
+use super::{Office, OfficeError};
+use crate::record::{Actor, Origin};
+use crate::store::{self, Accepted, Clock, Cut, Disk};
+
+/// Octets of a reason: it stands in the journal.
+const REASON_OCTETS_MAX: usize = 200;
+
+/// Takes the journal of a directory that no service runs on up to its last good entry, gives up what
+/// followed, and begins a new epoch: CRL and serial numbers go on above all that may have been given.
+///
+/// # Errors
+/// Without a reason; when nothing of the journal can be read, or the disk refuses.
+pub fn accept_end(data: &DataDir, reason: &str) -> Result<Accepted, OfficeError> {
+    if reason.trim().is_empty() || reason.len() > REASON_OCTETS_MAX {
+        return Err(OfficeError::AcceptReason(REASON_OCTETS_MAX));
+    }
+    data.check()?;
+    let mut options = Machine::real().options(data, &Clock::system())?;
+    // CRLs of sets that are given up were seen too.
+    options.known = published_entry(&Disk::File, data)?;
+    let user = rustix::process::getuid().as_raw();
+    let actor = Actor::new(format!("uid:{user}")).unwrap_or_else(|_| Actor::service());
+    let origin = Origin { actor, request: None };
+    Ok(store::accept_end(&options, origin, reason)?)
+}
+
+impl Office {
+    /// Marks what was cut off the journal's end as seen to; what there was.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn see_cuts(&self) -> Result<Vec<Cut>, OfficeError> {
+        Ok(self.store.see_cuts()?)
+    }
+}

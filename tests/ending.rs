@@ -1,0 +1,92 @@
+//! The journal's end as an operator meets it: the binary, a kill, a disk that lost the end, and what to do.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a failed step must stop the test"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use service::{SEKISHO, Service};
+
+mod service;
+
+/// A person must look: no supervisor starts it again.
+const PERSON: i32 = 7;
+
+/// The last file of the journal, and where its last frame begins.
+fn last_frame(data: &Path) -> (PathBuf, usize) {
+    let files = fs::read_dir(data.join("store/journal")).unwrap();
+    let path = files.map(|file| file.unwrap().path()).max().unwrap();
+    let octets = fs::read(&path).unwrap();
+    // Of 64 octets of header, the length of the payload stands at 24.
+    let (mut at, mut last) = (0, 0);
+    while at < octets.len() {
+        last = at;
+        let length = u32::from_be_bytes(octets[at + 24..at + 28].try_into().unwrap());
+        at += 64 + usize::try_from(length).unwrap();
+    }
+    (path, last)
+}
+
+fn refused(data: &Path, arguments: &[&str]) -> Output {
+    Command::new(SEKISHO).args(arguments).arg("--data").arg(data).output().unwrap()
+}
+
+#[test]
+fn a_1_a_journal_that_lost_its_end_needs_a_person_and_is_taken_as_it_is_at_that_persons_word() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let mut service = Service::start(&data, 100);
+    let spare = service.manifest["certificates"].as_array().unwrap();
+    let good = spare.iter().find(|one| one["status"] == "good" && one["authority"] == "sign").unwrap();
+    let serial = good["serial"].as_str().unwrap().to_owned();
+    let revoke = ["revoke", "--authority", "sign", "--serial", &serial, "--reason", "superseded"];
+    assert_eq!(service.sekisho(&revoke).code, Some(0));
+    service.kill();
+    let (path, at) = last_frame(&data);
+    let mut octets = fs::read(&path).unwrap();
+    octets.truncate(at);
+    fs::write(&path, octets).unwrap();
+
+    for arguments in [&["serve"][..], &["check"]] {
+        let output = refused(&data, arguments);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(PERSON), "{arguments:?}: {told}");
+        assert!(told.contains("was acknowledged") && told.contains("accept-end"), "{told}");
+        assert_eq!(told.trim().lines().count(), 1, "{told}");
+    }
+    let output = refused(&data, &["journal", "accept-end", "--reason", " "]);
+    assert_eq!(output.status.code(), Some(2));
+    let output = refused(&data, &["journal", "accept-end", "--reason", "disk 3 lost its last minute"]);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(told.contains("begins epoch") && told.contains("repeated"), "{told}");
+
+    let service = Service::start(&data, 100);
+    let named = ["--authority", "sign", "--serial", &serial];
+    let status = service.sekisho(&[&["status", "--json"][..], &named].concat());
+    assert_eq!(status.json()["status"], "good", "what followed is given up");
+    assert_eq!(service.sekisho(&revoke).code, Some(0), "and repeated");
+    let output = refused(&data, &["journal", "accept-end", "--reason", "again"]);
+    assert_eq!(output.status.code(), Some(2), "not beside a service");
+    let seen = service.sekisho(&["journal", "seen"]);
+    assert_eq!((seen.code, seen.stdout.contains("nothing")), (Some(0), true), "{}", seen.stdout);
+    let published = service.sekisho(&["crl", "publish"]);
+    assert_eq!(published.code, Some(0), "{}", published.stderr);
+    let state = service.sekisho(&["check", "--json"]).json();
+    assert_eq!(state["findings"].as_array().unwrap().len(), 0, "{state}");
+}
+
+/// The unit does not try again what trying again does not mend.
+#[test]
+fn a_1_the_unit_starts_no_damaged_journal_over_and_over() {
+    let unit = include_str!("../deploy/sekisho.service");
+    let line = unit.lines().find(|line| line.starts_with("RestartPreventExitStatus=")).unwrap();
+    assert_eq!(line, "RestartPreventExitStatus=2 7");
+}
