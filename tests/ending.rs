@@ -90,3 +90,83 @@ fn a_1_the_unit_starts_no_damaged_journal_over_and_over() {
     let line = unit.lines().find(|line| line.starts_with("RestartPreventExitStatus=")).unwrap();
     assert_eq!(line, "RestartPreventExitStatus=2 7");
 }
+
+/// What becomes of the journal's last file, or of all of it, under the running service.
+type Fate = fn(&Path, &Path);
+
+/// Copies the journal's open file out of the process.
+fn rescue(pid: u32, to: &Path) {
+    let fds = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let is_journal = |fd: &PathBuf| {
+        fs::read_link(fd).is_ok_and(|target| target.to_string_lossy().contains("/store/journal"))
+    };
+    let open: Vec<PathBuf> = fds.map(|fd| fd.unwrap().path()).filter(is_journal).collect();
+    assert_eq!(open.len(), 1, "{open:?}");
+    fs::copy(&open[0], to).unwrap();
+}
+
+#[test]
+fn a_3_a_journal_taken_away_under_the_service_ends_acknowledging_and_can_be_copied_back() {
+    let fates: [(&str, Fate); 5] = [
+        ("removed", |_, file| fs::remove_file(file).unwrap()),
+        ("replaced by a copy", |_, file| {
+            let copy = file.with_extension("copy");
+            fs::copy(file, &copy).unwrap();
+            fs::rename(&copy, file).unwrap();
+        }),
+        ("renamed", |_, file| fs::rename(file, file.with_extension("away")).unwrap()),
+        ("cut", |_, file| fs::File::options().write(true).open(file).unwrap().set_len(64).unwrap()),
+        ("journal/ renamed", |dir, _| fs::rename(dir, dir.with_extension("away")).unwrap()),
+    ];
+    for (what, fate) in fates {
+        let home = tempfile::tempdir().unwrap();
+        let data = home.path().join("data");
+        let mut service = Service::start(&data, 100);
+        let good = service.certificates("sign", "good");
+        let revoke = |service: &Service, at: usize| {
+            let serial = good[at]["serial"].as_str().unwrap();
+            service.sekisho(&["revoke", "--authority", "sign", "--serial", serial])
+        };
+        assert_eq!(revoke(&service, 0).code, Some(0), "{what}");
+        let (file, _) = last_frame(&data);
+        fate(&data.join("store/journal"), &file);
+        let unknown = revoke(&service, 1);
+        unknown.refused(3, &["removed, replaced, renamed or cut", "/proc/"]);
+        assert_ne!(revoke(&service, 2).code, Some(0), "{what}: nor is anything later");
+        // It lives on, and answers.
+        let status = service.sekisho(&[
+            "explain",
+            "--authority",
+            "sign",
+            "--serial",
+            good[0]["serial"].as_str().unwrap(),
+        ]);
+        assert_eq!(status.code, Some(0), "{what}: {}", status.stderr);
+        assert!(status.stdout.contains("revoked"), "{what}: {}", status.stdout);
+        if what == "cut" {
+            service.kill();
+            let checked = refused(&data, &["check"]);
+            let told = String::from_utf8_lossy(&checked.stderr);
+            assert_eq!(checked.status.code(), Some(PERSON), "{what}: {told}");
+            continue;
+        }
+        let rescued = home.path().join("rescued");
+        rescue(service.pid(), &rescued);
+        service.kill();
+        if what == "journal/ renamed" {
+            let journal = data.join("store/journal");
+            fs::rename(journal.with_extension("away"), journal).unwrap();
+        }
+        fs::rename(&rescued, &file).unwrap();
+        let away = file.with_extension("away");
+        if away.exists() {
+            fs::remove_file(away).unwrap();
+        }
+        let service = Service::start(&data, 100);
+        let named =
+            ["status", "--json", "--authority", "sign", "--serial", good[0]["serial"].as_str().unwrap()];
+        let told = service.sekisho(&named);
+        assert!(told.stdout.contains(r#""status":"revoked""#), "{what}: {}", told.text());
+        assert_eq!(revoke(&service, 1).code, Some(0), "{what}");
+    }
+}

@@ -172,8 +172,8 @@ fn check_all(disk: &Disk, dir: &Path, folds: &[Fold], with_records: bool) -> Res
         return Err(error.into());
     }
     let end = walked?;
-    walk.check_snapshots()?;
     ending::judge(&journal, &end, dir, &found, acknowledged::boot_id(disk))?;
+    walk.check_snapshots()?;
     let clean_stop = match marker {
         Some(held) if held.position.0 + 1 != end.next || held.head != end.head => {
             return Err(journal.damage_at(&end, "the marker of the last stop names another end").into());

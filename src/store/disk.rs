@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::error::DiskFault;
@@ -320,6 +320,30 @@ impl DiskFile {
             Kind::Simulated(file) => file.truncate(len),
         };
         truncated.map_err(DiskFault::at("cut", &self.path))
+    }
+
+    /// Fails unless the file that is open is the one of its name, and has this length: what is written into
+    /// one that was removed, replaced, renamed or cut is in no file that a start finds.
+    pub(super) fn check_place(&self, len: u64) -> Result<(), DiskFault> {
+        let is_in_place = match &self.kind {
+            Kind::File(file) => file.metadata().and_then(|open| {
+                let named = match fs::symlink_metadata(&self.path) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+                    named => named?,
+                };
+                let same = (open.dev(), open.ino()) == (named.dev(), named.ino());
+                Ok(same && open.nlink() > 0 && open.len() == len)
+            }),
+            Kind::Simulated(file) => file.is_in_place(&self.path, len),
+        };
+        match is_in_place {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(DiskFault::at("go on with", &self.path)(io::Error::other(
+                "it was removed, replaced, renamed or cut while the service had it open; this process still has what it \
+                 wrote: copy it from /proc/PID/fd before you stop it",
+            ))),
+            Err(error) => Err(DiskFault::at("look at", &self.path)(error)),
+        }
     }
 
     /// Makes the contents and the length durable. After an error nothing may be concluded

@@ -285,9 +285,12 @@ impl Tail {
             disk.sync_dir(dir)?;
         }
         let Some((file, octets)) = &mut self.last else { return Ok(full) };
+        // One that was cut would have its length again after the write, and a hole before it.
+        file.check_place(*octets)?;
         file.write_at(frame, *octets)?;
         file.sync_data()?;
         *octets += offset(frame.len());
+        file.check_place(*octets)?;
         Ok(full)
     }
 }

@@ -348,6 +348,11 @@ impl SimFile {
         Ok(())
     }
 
+    pub(super) fn is_in_place(&self, path: &Path, len: u64) -> io::Result<bool> {
+        let is_named = self.disk.reading()?.names.get(path) == Some(&Node::File(self.inode));
+        Ok(is_named && self.len()? == len)
+    }
+
     pub(super) fn len(&self) -> io::Result<u64> {
         let mut state = self.disk.reading()?;
         Ok(super::octets::offset(state.inode(self.inode)?.cached.len()))
