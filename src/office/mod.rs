@@ -26,6 +26,7 @@ mod inquiry;
 mod issue;
 mod manifest;
 mod movements;
+mod orphans;
 mod presign;
 mod publish;
 mod rebuild;

@@ -176,7 +176,7 @@ impl Office {
             public_url,
         };
         office.watch_clock();
-        match office.make_ready() {
+        match office.make_ready(&opened) {
             Ok(()) => Ok((Arc::new(office), opened)),
             Err(error) => {
                 // A start that is refused costs the next one no rebuilding.
@@ -186,8 +186,10 @@ impl Office {
         }
     }
 
-    fn make_ready(&self) -> Result<(), OfficeError> {
+    fn make_ready(&self, opened: &Opened) -> Result<(), OfficeError> {
         self.load_authorities(self.clock.now())?;
+        self.pass_orphans(&opened.orphans)?;
+        self.check_reservations()?;
         self.read_given_signers()?;
         self.sweep_unfinished_sets();
         self.install_verifiers();

@@ -143,6 +143,12 @@ impl StatusIndex {
         numbered.chain(sparse.filter(|(_, word)| word.is_issued()))
     }
 
+    /// The highest serial of `authority` that was issued out of its counter: none above 64 bits.
+    #[must_use]
+    pub fn highest(&self, authority: AuthorityId) -> Option<u64> {
+        self.each(authority).filter_map(|(serial, _)| serial.to_u64()).max()
+    }
+
     /// Puts words in the place of what the entries made of certificates: the severer ones, while this
     /// index and the records disagree. Entries after this are folded into them. A word that is no longer
     /// the one seen was changed by an entry: it stays, unless the new word is a final revocation and it

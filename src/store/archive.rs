@@ -1,6 +1,15 @@
 //! The archive: what was issued, with what links a holder to a person.
 //!
-//! Frames in `archive/`, whose `first` counts the octets of all frames before. The payload:
+//! Frames in `archive/`, whose `first` counts the octets of all frames before. The payload begins with
+//! where the journal ended, durably, when the frame was written (40 octets; frames of version 1 have none),
+//! in the epoch of the frame's header:
+//!
+//! | field | octets | |
+//! |---|---|---|
+//! | position | 8 | of its last entry |
+//! | head | 32 | of its last frame |
+//!
+//! A journal of that epoch which ends before, or has another head there, has lost its end. Then:
 //!
 //! | each record | octets | |
 //! |---|---|---|
@@ -19,17 +28,64 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::disk::Disk;
 use super::error::{DiskFault, StoreError};
-use super::frame::{self, HEADER_OCTETS, Head, Magic};
+use super::frame::{self, Frame, HEADER_OCTETS, Head, Magic};
 use super::octets::{Octets, offset};
 use super::segments::{End, Segments, Tail};
 use super::shared::Shared;
-use crate::record::ArchivePlace;
+use crate::record::{ArchivePlace, Epoch, Position};
 
 /// Octets of one record: a certificate has one to three thousand, the personal data beside it
 /// fewer; a larger one is a mistake.
 pub const ARCHIVE_RECORD_OCTETS_MAX: usize = 64 << 10;
 
 const RECORD_HEADER_OCTETS: usize = 8;
+
+/// Where the journal ended when a frame was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Beside {
+    pub(super) epoch: Epoch,
+    pub(super) position: Position,
+    pub(super) head: Head,
+}
+
+/// What is to be known of an archive's end before a journal is believed.
+#[derive(Debug, Default)]
+pub(super) struct Examined {
+    /// Of each frame that says so.
+    pub(super) beside: Vec<Beside>,
+    /// Records that no entry names.
+    pub(super) orphans: Vec<Vec<u8>>,
+}
+
+/// Records by their places.
+pub(super) type Records<'a> = Vec<(ArchivePlace, &'a [u8])>;
+
+/// Where the journal ended when a frame was written, if it says so, and its records by their places.
+pub(super) fn parts<'a>(frame: &Frame<'a>) -> Result<(Option<Beside>, Records<'a>), &'static str> {
+    const SHORT: &str = "an archived certificate is cut short";
+    let mut rest = Octets(frame.payload);
+    let beside = if frame.version < 2 {
+        None
+    } else {
+        let mut fields = || Some((Position(rest.u64()?), rest.array()?));
+        let (position, head) = fields().ok_or(SHORT)?;
+        Some(Beside { epoch: Epoch(frame.epoch), position, head })
+    };
+    let mut records = Vec::new();
+    while !rest.0.is_empty() {
+        let place = ArchivePlace(frame.first + offset(frame.octets() - rest.0.len()));
+        let mut record = || {
+            let (len, checksum) = (rest.u32()?, rest.u32()?);
+            Some((rest.take(usize::try_from(len).ok()?)?, checksum))
+        };
+        let (octets, checksum) = record().ok_or(SHORT)?;
+        if crc32fast::hash(octets) != checksum {
+            return Err("an archived certificate does not match its checksum");
+        }
+        records.push((place, octets));
+    }
+    Ok((beside, records))
+}
 
 /// The writing end.
 #[derive(Debug)]
@@ -90,6 +146,20 @@ impl ArchiveReader {
         self.end.load(Ordering::Acquire)
     }
 
+    /// Reads from the highest place that an entry names on: `named` is one more. Reads only.
+    pub(super) fn examine(&self, named: u64) -> Result<Examined, StoreError> {
+        let last = self.segments.list()?.last().copied().unwrap_or(0);
+        let mut examined = Examined::default();
+        self.segments.walk(0, last.min(named.saturating_sub(1)), None, &mut |frame| {
+            let (beside, records) = parts(frame)?;
+            examined.beside.extend(beside);
+            let orphans = records.into_iter().filter(|(place, _)| place.0 >= named);
+            examined.orphans.extend(orphans.map(|(_, octets)| octets.to_vec()));
+            Ok(())
+        })?;
+        Ok(examined)
+    }
+
     /// Reads the last segments, and takes up writing. `named` is one more than the highest
     /// place that an entry names. With an error nothing has been modified, and what is there
     /// can still be read.
@@ -123,9 +193,10 @@ impl Archive {
         &mut self,
         reader: &ArchiveReader,
         records: &[Vec<u8>],
+        beside: &Beside,
     ) -> Result<Vec<ArchivePlace>, DiskFault> {
         let first = reader.end();
-        let mut payload = Vec::new();
+        let mut payload = [&beside.position.0.to_be_bytes()[..], &beside.head].concat();
         let mut places = Vec::with_capacity(records.len());
         for record in records {
             places.push(ArchivePlace(first + offset(HEADER_OCTETS + payload.len())));
@@ -134,7 +205,7 @@ impl Archive {
             payload.extend(record);
         }
         let count = u32::try_from(records.len()).unwrap_or(u32::MAX);
-        let (octets, head) = frame::write(Magic::Archive, 0, first, count, &self.head, &payload);
+        let (octets, head) = frame::write(Magic::Archive, beside.epoch.0, first, count, &self.head, &payload);
         if self.tail.append(first, &octets)? {
             reader.firsts.write().unwrap_or_else(PoisonError::into_inner).push(first);
         }
@@ -164,7 +235,9 @@ impl ArchiveWriter {
         if let Some(large) = records.iter().find(|record| record.len() > ARCHIVE_RECORD_OCTETS_MAX) {
             return Err(StoreError::Archive(format!("{} octets are no certificate", large.len())));
         }
-        archive.append(&self.shared.archive, records).map_err(|fault| {
+        let tip = self.shared.tip();
+        let beside = Beside { epoch: tip.facts.epoch, position: tip.position, head: tip.head };
+        archive.append(&self.shared.archive, records, &beside).map_err(|fault| {
             self.archive = None;
             self.shared.set_archive_fault(fault.clone().into());
             StoreError::Archive(fault.to_string())

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::acknowledged;
+use super::archive::{Beside, parts};
 use super::disk::Disk;
 use super::ending::{self, Cut};
 use super::error::{Damage, DiskFault, OpenError, StoreError};
 use super::facts::CrlSet;
 use super::frame::{Frame, Head, Magic};
 use super::journal::{FIRST, Journal};
-use super::octets::{Octets, offset};
+use super::octets::offset;
 use super::open::{lock, marker_path};
 use super::options::Fold;
 use super::reading::Reading;
@@ -20,7 +21,7 @@ use super::segments::{Segments, Torn, WalkError};
 use super::snapshot::{self, Marker, Snapshot, find_marker};
 use super::tip::Tip;
 use crate::der::UnixTime;
-use crate::record::{Breach, Epoch, Event, Numbered, Position};
+use crate::record::{ArchivePlace, Breach, Epoch, Event, Numbered, Position};
 
 /// What a check found, all of it right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,7 +187,8 @@ fn check_all(disk: &Disk, dir: &Path, folds: &[Fold], with_records: bool) -> Res
         let reading = Reading::of_rows(&records.rows, tip.position);
         folds.iter().for_each(|fold| (fold.rebuilt)(&reading));
     }
-    let archived = check_archive(disk, dir, &mut places)?;
+    let (archived, beside) = check_archive(disk, dir, &mut places)?;
+    ending::judge_archive(&journal, &end, dir, tip.facts.epoch, &beside)?;
     let report = CheckReport {
         journal_id: tip.facts.journal_id,
         epoch: tip.facts.epoch,
@@ -307,26 +309,17 @@ impl<'a> Walk<'a> {
 }
 
 /// Reads every archived certificate; all `named` places must be among them. Sorts them, and
-/// leaves each once. Returns how many certificates there are.
-fn check_archive(disk: &Disk, dir: &Path, named: &mut Vec<u64>) -> Result<u64, CheckError> {
+/// leaves each once. Returns how many certificates there are, and what its frames say of the journal.
+fn check_archive(disk: &Disk, dir: &Path, named: &mut Vec<u64>) -> Result<(u64, Vec<Beside>), CheckError> {
     named.sort_unstable();
     named.dedup();
     let segments = Segments { disk: disk.clone(), dir: dir.join("archive"), magic: Magic::Archive };
     let mut wanted = named.iter().copied().peekable();
-    let mut archived = 0;
+    let (mut archived, mut beside) = (0, Vec::new());
     let end = segments.walk(0, 0, None, &mut |frame| {
-        let mut rest = Octets(frame.payload);
-        while !rest.0.is_empty() {
-            let before = frame.octets() - rest.0.len();
-            let place = frame.first + offset(before);
-            let mut record = || {
-                let (len, checksum) = (rest.u32()?, rest.u32()?);
-                Some((rest.take(usize::try_from(len).ok()?)?, checksum))
-            };
-            let (octets, checksum) = record().ok_or("an archived certificate is cut short")?;
-            if crc32fast::hash(octets) != checksum {
-                return Err("an archived certificate does not match its checksum");
-            }
+        let (said, records) = parts(frame)?;
+        beside.extend(said);
+        for (ArchivePlace(place), _) in records {
             archived += 1;
             if wanted.peek().is_some_and(|wanted| *wanted < place) {
                 return Err("an entry names a place where no certificate begins");
@@ -340,7 +333,7 @@ fn check_archive(disk: &Disk, dir: &Path, named: &mut Vec<u64>) -> Result<u64, C
         let what = "it ends before a certificate that the journal names";
         return Err(segments.damage(&path, place, what, end.next).into());
     }
-    Ok(archived)
+    Ok((archived, beside))
 }
 
 /// Compares two projections; how many rows they have.

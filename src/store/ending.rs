@@ -18,15 +18,18 @@
 //!
 //! What is cut is kept in `cut/`, as `<first entry>-<octets>.cut`, or `.unseen` until somebody has seen it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::acknowledged::{Acknowledged, Found, NAME};
+use super::archive::Beside;
 use super::disk::Disk;
 use super::error::{DiskFault, OpenError, StoreError};
+use super::frame::Head;
 use super::journal::{FIRST, Journal};
 use super::segments::{End, Torn};
-use crate::record::Position;
+use crate::record::{Epoch, Position};
 
 /// The run of a machine that does not say which it is.
 const UNKNOWN: [u8; 16] = [0; 16];
@@ -132,6 +135,44 @@ fn is_in(journal: &Journal, end: &End, slot: &Acknowledged) -> Result<bool, Stor
         Ok(())
     })?;
     Ok(is_in)
+}
+
+/// Holds the journal against what frames of the archive say of it: each was written when the journal had
+/// that end already. Those of an earlier epoch may name what was given up since.
+pub(super) fn judge_archive(
+    journal: &Journal,
+    end: &End,
+    dir: &Path,
+    epoch: Epoch,
+    beside: &[Beside],
+) -> Result<(), OpenError> {
+    let last = Position(end.next - 1);
+    let refused = |what: String| Err(OpenError::End { dir: dir.to_owned(), last, what });
+    let of_now = || beside.iter().filter(|one| one.epoch >= epoch);
+    if let Some(later) = of_now().find(|one| one.epoch > epoch || one.position > last) {
+        return refused(format!(
+            "the archive holds certificates that were signed when it had reached entry {}",
+            later.position
+        ));
+    }
+    let mut said: BTreeMap<Position, Head> = of_now().map(|one| (one.position, one.head)).collect();
+    if said.get(&last).is_some_and(|head| *head == end.head) {
+        said.remove(&last);
+    }
+    let Some(first) = said.keys().next().copied() else { return Ok(()) };
+    journal.read_from(first, None, &mut |frame| {
+        let ends = Position(frame.first + u64::from(frame.count) - 1);
+        if said.get(&ends) == Some(&frame.head) {
+            said.remove(&ends);
+        }
+        Ok(())
+    })?;
+    match said.keys().next() {
+        None => Ok(()),
+        Some(position) => {
+            refused(format!("entry {position} is another than when certificates of the archive were signed"))
+        }
+    }
 }
 
 /// Keeps what is about to be cut off, durably.

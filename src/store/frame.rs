@@ -3,7 +3,7 @@
 //! | field | offset | octets | |
 //! |---|---|---|---|
 //! | magic | 0 | 4 | `SKJF` in the journal, `SKAF` in the archive |
-//! | version | 4 | 4 | 1 |
+//! | version | 4 | 4 | 1; 2 in the archive, whose frames say where the journal ended; it reads 1 too |
 //! | epoch | 8 | 4 | of the journal when the frame was written |
 //! | first | 12 | 8 | journal: position of its first entry; archive: octets before the frame |
 //! | count | 20 | 4 | entries or certificates in it, from 1 |
@@ -42,7 +42,8 @@ const COVERED_OCTETS: usize = 60;
 /// and still fit in memory many times over.
 pub(super) const PAYLOAD_OCTETS_MAX: usize = 32 << 20;
 
-const VERSION: u32 = 1;
+const JOURNAL_VERSION: u32 = 1;
+const ARCHIVE_VERSION: u32 = 2;
 
 /// Whose frame it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,11 +59,19 @@ impl Magic {
             Self::Archive => b"SKAF",
         }
     }
+
+    const fn version(self) -> u32 {
+        match self {
+            Self::Journal => JOURNAL_VERSION,
+            Self::Archive => ARCHIVE_VERSION,
+        }
+    }
 }
 
 /// A frame whose checksum is right. That it follows the one before is for the reader to see.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame<'a> {
+    pub(super) version: u32,
     pub(super) epoch: u32,
     pub(super) first: u64,
     pub(super) count: u32,
@@ -82,6 +91,7 @@ impl<'a> Frame<'a> {
             return Err("the checksum of a frame does not match");
         }
         Ok(Self {
+            version: fields.version,
             epoch: fields.epoch,
             first: fields.first,
             count: fields.count,
@@ -114,7 +124,7 @@ pub(super) fn write(
 ) -> (Vec<u8>, Head) {
     let mut out = Vec::with_capacity(HEADER_OCTETS + payload.len());
     out.extend(magic.octets());
-    out.extend(VERSION.to_be_bytes());
+    out.extend(magic.version().to_be_bytes());
     out.extend(epoch.to_be_bytes());
     out.extend(first.to_be_bytes());
     out.extend(count.to_be_bytes());
@@ -136,6 +146,7 @@ pub(super) fn find_good(magic: Magic, octets: &[u8]) -> Option<u64> {
 }
 
 struct Fields {
+    version: u32,
     epoch: u32,
     first: u64,
     count: u32,
@@ -152,11 +163,13 @@ impl Fields {
         if octets.take(4).ok_or(SHORT)? != magic.octets() {
             return Err("no frame begins here");
         }
-        if octets.u32().ok_or(SHORT)? != VERSION {
+        let version = octets.u32().ok_or(SHORT)?;
+        if !(1..=magic.version()).contains(&version) {
             return Err("a frame of another version begins here");
         }
         let mut fields = || {
             Some(Self {
+                version,
                 epoch: octets.u32()?,
                 first: octets.u64()?,
                 count: octets.u32()?,

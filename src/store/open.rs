@@ -65,6 +65,9 @@ pub struct Opened {
     pub cut: Option<Cut>,
     /// Entries folded since the snapshot.
     pub replayed: u64,
+    /// What the archive holds behind the last place that an entry names: it was signed and never handed
+    /// out, as far as the journal knows. Its serials must not be given again.
+    pub orphans: Vec<Vec<u8>>,
 }
 
 /// A store is open by this file, until it is dropped.
@@ -116,6 +119,9 @@ impl Committer {
         }
 
         let clean_stop = marker.is_some_and(|held| held.position.0 + 1 == end.next && held.head == end.head);
+        // An archive that cannot be read stops issuing, and nothing else.
+        let examined = archive.examine(tip.archived).unwrap_or_default();
+        ending::judge_archive(&journal, &end, &dir, tip.facts.epoch, &examined.beside)?;
         let slots = Slots::open(&disk, &dir, &found)?;
         let cut = cut_off(&disk, &dir, &end, behind)?;
         // The marker was written after everything it names.
@@ -143,6 +149,7 @@ impl Committer {
             clean_stop,
             cut,
             replayed,
+            orphans: examined.orphans,
         };
         Ok((committer, opened))
     }

@@ -24,6 +24,8 @@ pub struct Serials(Mutex<BTreeMap<AuthorityId, Arc<Counter>>>);
 #[derive(Debug)]
 pub(super) struct Counter {
     block: ArcSwap<Block>,
+    /// The next block begins above this: it may have been given, though no entry says so.
+    passed: AtomicU64,
     /// Held by who reserves the next block.
     pub(super) reserving: Mutex<()>,
 }
@@ -56,12 +58,22 @@ impl Serials {
         let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(counters.entry(authority).or_insert_with(|| {
             let spent = Block { next: AtomicU64::new(1), last: 0 };
-            Arc::new(Counter { block: ArcSwap::from_pointee(spent), reserving: Mutex::default() })
+            let (block, passed) = (ArcSwap::from_pointee(spent), AtomicU64::new(0));
+            Arc::new(Counter { block, passed, reserving: Mutex::default() })
         }))
     }
 }
 
 impl Counter {
+    /// Lets the next block begin above a serial.
+    pub(super) fn pass(&self, serial: u64) {
+        self.passed.fetch_max(serial, Ordering::Relaxed);
+    }
+
+    pub(super) fn passed(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
+    }
+
     /// What [`Self::take`] would give; none when the block is spent.
     pub(super) fn peek(&self) -> Option<u64> {
         let block = self.block.load();
@@ -75,12 +87,12 @@ impl Counter {
     }
 }
 
-/// Reserves the next block.
+/// Reserves the next block; it begins above `passed`.
 #[must_use]
-pub fn reservation(authority: AuthorityId) -> Decide {
+pub fn reservation(authority: AuthorityId, passed: u64) -> Decide {
     Box::new(move |records, _| {
         // The facts are folded from all of the journal: who is not there has reserved nothing.
-        let reserved = records.facts().reserved.get(&authority).copied().unwrap_or(0);
+        let reserved = records.facts().reserved.get(&authority).copied().unwrap_or(0).max(passed);
         Ok(vec![Event::SerialsReserved { authority, up_to: reserved.saturating_add(BLOCK_SERIALS) }])
     })
 }

@@ -307,6 +307,12 @@ impl Store {
         self.0.shared.tip().facts.epoch
     }
 
+    /// Serials up to and including this one are not given again, before the next block of their authority is
+    /// reserved: a certificate bears it, and no entry says so.
+    pub fn pass_serial(&self, authority: AuthorityId, serial: u64) {
+        self.0.serials.counter(authority).pass(serial);
+    }
+
     /// A serial number that was never given before and never will be again, used or not. Waits
     /// for the disk once in 1,024 times.
     ///
@@ -322,7 +328,9 @@ impl Store {
             if let Some(serial) = counter.take() {
                 return Ok(serial);
             }
-            self.0.serials.adopt(&self.submit_wait(Origin::service(), reservation(authority))?);
+            self.0
+                .serials
+                .adopt(&self.submit_wait(Origin::service(), reservation(authority, counter.passed()))?);
         }
     }
 

@@ -233,6 +233,63 @@ fn a_1_a_service_begins_no_journal() {
     assert!(matches!(refused, Err(OpenError::NoJournal(_))), "{refused:?}");
 }
 
+/// Changes a time in the frame at a place, and makes checksums and chain right again up to the end.
+fn forge(octets: &mut [u8], places: &[usize]) {
+    let mut previous: Option<Vec<u8>> = None;
+    for (at, end) in places.iter().zip(places.iter().skip(1).copied().chain([octets.len()])) {
+        let frame = &mut octets[*at..end];
+        match &previous {
+            // The last octet of the first entry's time.
+            None => frame[64 + 1 + 7] ^= 1,
+            Some(head) => frame[28..60].copy_from_slice(head),
+        }
+        let covered = [&frame[..60], &frame[64..]].concat();
+        let checksum = crc32fast::hash(&covered);
+        frame[60..64].copy_from_slice(&checksum.to_be_bytes());
+        previous = Some(ring::digest::digest(&ring::digest::SHA256, &covered).as_ref().to_vec());
+    }
+}
+
+#[test]
+fn a_2_a_journal_that_lost_what_the_archive_saw_is_refused() {
+    // Nothing but the archive tells.
+    let killed = Killed::new();
+    let (path, mut octets, places) = killed.end();
+    fs::remove_file(killed.acknowledged()).unwrap();
+    octets.truncate(places[places.len() - 5]);
+    fs::write(&path, &octets).unwrap();
+    killed.assert_refused("shorter");
+    let asked = options(killed.dir(), RowsKind::Memory);
+    accept_end(&asked, Origin::service(), "shorter").unwrap();
+    let (store, opened) = killed.open().unwrap();
+    assert!(!opened.orphans.is_empty(), "what was signed is known, and its serials are passed over");
+    drop(store);
+
+    let killed = Killed::new();
+    let (path, mut octets, places) = killed.end();
+    fs::remove_file(killed.acknowledged()).unwrap();
+    forge(&mut octets, &places[places.len() - 5..]);
+    fs::write(&path, &octets).unwrap();
+    killed.assert_refused("forged");
+
+    // What was archived and never named is told, and is no fault.
+    let killed = Killed::new();
+    let (store, opened) = killed.open().unwrap();
+    assert_eq!(opened.orphans, Vec::<Vec<u8>>::new());
+    store.archive_append_wait(b"an orphan".to_vec()).unwrap();
+    drop(store);
+    assert_eq!(killed.open().unwrap().1.orphans, [b"an orphan".to_vec()]);
+}
+
+#[test]
+fn a_1_a_forged_end_is_not_the_one_that_was_acknowledged() {
+    let killed = Killed::new();
+    let (path, mut octets, places) = killed.end();
+    forge(&mut octets, &places[places.len() - 1..]);
+    fs::write(&path, &octets).unwrap();
+    killed.assert_refused("forged");
+}
+
 /// The remedy: a person says that what followed is given up. CRL and serial numbers go on above all that
 /// may have been given.
 #[test]
@@ -245,7 +302,7 @@ fn a_1_an_end_that_is_accepted_begins_an_epoch_above_all_that_was_given() {
     for (what, damage) in damages {
         let killed = Killed::new();
         let (store, _) = killed.open().unwrap();
-        store.submit_wait(Origin::service(), reservation(AUTHORITY)).unwrap();
+        store.submit_wait(Origin::service(), reservation(AUTHORITY, 0)).unwrap();
         let (reserved, epoch) = (store.facts().reserved[&AUTHORITY], store.epoch());
         let last = store.head().0;
         for number in 1..=4 {

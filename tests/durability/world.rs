@@ -299,7 +299,7 @@ impl World {
             let tell = Arc::clone(&told);
             life.committer.commit([Submission {
                 origin: Origin::service(),
-                decide: reservation(AUTHORITY),
+                decide: reservation(AUTHORITY, 0),
                 done: Box::new(move |outcome| *tell.lock().unwrap() = outcome.ok()),
             }]);
             let outcome = told.lock().unwrap().take()?;
