@@ -520,7 +520,7 @@ mod tests {
         );
         assert_eq!(position(sets.published_deltas), 11);
         assert_eq!(facts.open_crl_sets.keys().copied().collect::<Vec<_>>(), [Position(10)]);
-        assert_eq!((facts.epoch, facts.reserved[&authority]), (Epoch(2), 1024));
+        assert_eq!((facts.epoch, facts.reserved[&authority]), (Epoch(2), 1024 + 4096));
         let states: Vec<_> = facts.verifiers.iter().map(|(_, one)| (one.name.as_str(), one.state)).collect();
         assert!(
             states.contains(&("kiosk", State::Registered)) && states.contains(&("clinic", State::Suspended))
