@@ -1,7 +1,9 @@
 //! The catalogues on disk: of what is served, and of each set that is kept.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::before::last_sets;
 use super::data::DataDir;
 use super::{Office, OfficeError};
 use crate::crl::{Catalogue, CrlKind, CrlNumber, Row};
@@ -9,6 +11,9 @@ use crate::der::UnixTime;
 use crate::pki::AuthorityId;
 use crate::record::{Epoch, Position};
 use crate::store::Disk;
+
+/// Extension of a file that was set aside because it is not what was written.
+const DAMAGED: &str = "json.damaged";
 
 /// Name of a catalogue file.
 pub(super) const CATALOGUE: &str = "index.json";
@@ -68,15 +73,71 @@ impl Office {
         Ok(self.served_catalogue()?.or_else(|| self.catalogue_made_again()))
     }
 
-    /// Puts the catalogue of what is served back where it is lost.
+    /// Puts the catalogue of what is served back where it is lost; one that does not say what the
+    /// catalogues of its sets say is set aside first. It costs nothing: all of it follows from those.
     pub(super) fn restore_served_catalogue(&self) -> Result<(), OfficeError> {
         let path = self.data.crl().join(CATALOGUE);
-        if self.disk.len_of(&path)?.is_some() {
-            return Ok(());
+        if let Some(octets) = self.disk.read(&path)? {
+            let Err(what) = self.check_served_catalogue(&path, &octets) else { return Ok(()) };
+            let aside = path.with_extension(DAMAGED);
+            self.disk.rename(&path, &aside)?;
+            self.disk.sync_dir(&self.data.crl())?;
+            tracing::warn!(
+                what,
+                aside = %aside.display(),
+                "the catalogue of what is served is damaged: it is set aside"
+            );
         }
         let Some(again) = self.catalogue_made_again() else { return Ok(()) };
-        tracing::warn!(set = again.set, "the catalogue of what is served was lost, and is made again");
+        tracing::warn!(set = again.set, "the catalogue of what is served is made again");
         Ok(self.disk.replace(&path, &to_json(&again)?)?)
+    }
+
+    /// Each row must be one of the set that it names, and what is said of all must be said by the catalogue
+    /// of that set. What the sets' own catalogues no longer tell is believed.
+    fn check_served_catalogue(&self, path: &Path, octets: &[u8]) -> Result<(), String> {
+        let served = parse_catalogue(path, octets).map_err(|error| error.to_string())?;
+        let own = |set: &str| self.set_catalogue(set).ok().flatten();
+        let is_like = |own: &Catalogue| {
+            let of = |all: &Catalogue| {
+                let Catalogue { set, position, head, this_update, next_update, number, .. } = all.clone();
+                (set, position, head, this_update, next_update, number)
+            };
+            of(own) == of(&served)
+        };
+        let named = served.crls.iter().map(|row| row.set.as_str()).chain([served.set.as_str()]);
+        let names: BTreeSet<&str> = named.collect();
+        let sets: BTreeMap<&str, Catalogue> =
+            names.iter().filter_map(|set| Some((*set, own(set)?))).collect();
+        if let Some(own) = sets.get(served.set.as_str())
+            && !is_like(own)
+        {
+            return Err(format!("it says of set {} what that does not say of itself", served.set));
+        }
+        for row in &served.crls {
+            let is_known = match sets.get(row.set.as_str()) {
+                Some(own) => own.crls.contains(row),
+                // Its set is lost, or it names one that never was.
+                None => {
+                    kept_sets(&self.disk, &self.data).is_ok_and(|kept| kept.is_empty()) || {
+                        let lost =
+                            |number: &CrlNumber| number.to_string() == row.set && *number == row.number;
+                        row.set.parse().is_ok_and(|number| lost(&number)) && self.was_published(row)
+                    }
+                }
+            };
+            if !is_known {
+                return Err(format!("{}: set {} has no such CRL", row.url, row.set));
+            }
+        }
+        Ok(())
+    }
+
+    /// True when the journal says that the set of a row was published last for an authority.
+    fn was_published(&self, row: &Row) -> bool {
+        let facts = self.store.facts();
+        let last = facts.crl_sets.values().flat_map(last_sets);
+        last.into_iter().any(|set| CrlNumber::new(set.epoch, set.position) == row.number)
     }
 
     /// True when there is no file of a CRL; an error when that cannot be told.
@@ -124,10 +185,9 @@ impl Office {
 /// The entry that began the newest CRL that is served or kept, and its epoch; none before the first, and
 /// where all of `crl/` was removed: there is nothing then to hold the journal against.
 pub(super) fn published_entry(disk: &Disk, data: &DataDir) -> Result<Option<(Epoch, Position)>, OfficeError> {
-    let served = read_catalogue(disk, &data.crl().join(CATALOGUE))?;
-    let served = served.iter().flat_map(|served| &served.crls).map(|row| row.number);
-    // A set is begun in the journal before anything of it is on the disk.
-    let newest = served.chain(kept_sets(disk, data)?).max();
+    // A set is begun in the journal before anything of it is on the disk. What is served is kept: the
+    // catalogue of it, which costs nothing to lose, is not asked.
+    let newest = kept_sets(disk, data)?.into_iter().max();
     Ok(newest.and_then(CrlNumber::parts))
 }
 
@@ -154,4 +214,88 @@ pub(super) fn parse_catalogue(path: &Path, octets: &[u8]) -> Result<Catalogue, O
     serde_json::from_slice(octets).map_err(|error| {
         OfficeError::Damaged(format!("{}: {error}; remove it: it is made again", path.display()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::office::init;
+    use crate::pki::AuthorityId;
+    use crate::store::Clock;
+
+    const SIGN: AuthorityId = AuthorityId(1);
+    const AUTH: AuthorityId = AuthorityId(2);
+
+    fn start(data: &DataDir) -> Arc<Office> {
+        let config = Config::read(&data.config()).unwrap();
+        let url = "http://127.0.0.1:8080".to_owned();
+        Office::start(data.clone(), config, Clock::system(), url).unwrap().0
+    }
+
+    /// Every octet of it in turn, and worse: it is set aside, made again as it was, and nothing else
+    /// happens.
+    #[test]
+    fn a_6_a_damaged_catalogue_of_what_is_served_costs_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let data = DataDir::new(&home.path().join("data"));
+        init(&data, "SEKISHO-TEST").unwrap();
+        let office = start(&data);
+        office.publish(&[AUTH], true).unwrap();
+        office.publish(&[SIGN], true).unwrap();
+        let index = data.crl().join(CATALOGUE);
+        let right = fs::read(&index).unwrap();
+        let catalogue = parse_catalogue(&index, &right).unwrap();
+        let mend = |office: &Office, wrong: &[u8], what: &str| {
+            fs::write(&index, wrong).unwrap();
+            office.restore_served_catalogue().unwrap();
+            let mended = parse_catalogue(&index, &fs::read(&index).unwrap()).unwrap();
+            assert_eq!(mended, catalogue, "{what}");
+        };
+        let (mut aside, mut harmless) = (0, 0);
+        for at in (0..right.len()).step_by(3) {
+            let mut wrong = right.clone();
+            wrong[at] ^= 1 << (at % 7);
+            let damaged = index.with_extension(DAMAGED);
+            drop(fs::remove_file(&damaged));
+            fs::write(&index, &wrong).unwrap();
+            office.restore_served_catalogue().unwrap();
+            let mended = parse_catalogue(&index, &fs::read(&index).unwrap()).unwrap();
+            if damaged.exists() {
+                aside += 1;
+                assert_eq!(fs::read(&damaged).unwrap(), wrong);
+                assert_eq!(mended, catalogue, "octet {at}");
+            } else {
+                // Between the words, or what only tells when the next deltas are due.
+                harmless += 1;
+                assert_eq!(mended.crls, catalogue.crls, "octet {at}");
+                assert_eq!(mended.number, catalogue.number, "octet {at}");
+            }
+        }
+        assert!(aside > 5 * harmless, "{aside} set aside, {harmless} not");
+        for (wrong, what) in
+            [(&b""[..], "empty"), (b"{}", "no catalogue"), (&right[..right.len() / 2], "half")]
+        {
+            mend(&office, wrong, what);
+        }
+        // A start is not held up by it, whatever number it names, nor is the next set.
+        let number = catalogue.number.to_string();
+        let later = String::from_utf8(right.clone()).unwrap().replace(&number, &format!("9{number}"));
+        office.stop().unwrap();
+        drop(office);
+        for wrong in [later.as_bytes(), b"\0", b"[1, 2"] {
+            fs::write(&index, wrong).unwrap();
+            let office = start(&data);
+            assert_eq!(office.served_catalogue().unwrap().unwrap(), catalogue);
+            office.stop().unwrap();
+        }
+        let office = start(&data);
+        fs::write(&index, b"{").unwrap();
+        let next = office.publish(&[SIGN, AUTH], true).unwrap();
+        assert_eq!(office.served_catalogue().unwrap().unwrap().number, next.number);
+        office.stop().unwrap();
+    }
 }

@@ -154,6 +154,7 @@ impl Office {
         let publish = || {
             lower_priority(NICE);
             self.agreed()?;
+            self.restore_served_catalogue()?;
             let begun = self.begin_set(kind, authorities)?;
             let made = self.make_set(&begun);
             let made = made.inspect_err(|_| self.give_up(&begun))?;
