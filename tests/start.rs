@@ -35,6 +35,10 @@ fn after_a_crash_ocsp_answers_while_the_records_are_rebuilt() {
     let data = DataDir::new(&home.path().join("data"));
     office::init(&data, "SEKISHO-TEST").unwrap();
     let crashed = open(&data);
+    let up_to = FIRST_SERIAL + CERTIFICATES;
+    let reserve =
+        move |_: &sekisho::store::Records<'_>, _| Ok(vec![Event::SerialsReserved { authority: SIGN, up_to }]);
+    crashed.store().submit_wait(Origin::service(), Box::new(reserve)).unwrap();
     let place = crashed.store().archive_append_wait(b"a certificate".to_vec()).unwrap();
     for first in (0..CERTIFICATES).step_by(500) {
         let issued = move |number: u64, now: sekisho::der::UnixTime| {

@@ -419,7 +419,7 @@ pub enum Journal {
     /// Take the journal up to its last good entry, give up what followed, and begin a new epoch; of a
     /// directory that no service runs on
     AcceptEnd {
-        /// Why, for the journal: at most 200 characters, and no names of persons
+        /// Why, for the journal: at most 200 octets, and no names of persons
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },

@@ -109,7 +109,7 @@ impl Office {
         }
         let (served, name) = (self.served_catalogue()?, self.authority_name(authority));
         for row in served.iter().flat_map(|served| &served.crls).filter(|row| row.authority == name) {
-            // Positions go on through epochs.
+            // Of an epoch before: at a place that may have been given up, and taken again.
             let begun = row.number.parts().map(|(_, position)| position);
             let counts = released < begun;
             seen.push((row.number, counts.then(|| time_of(row)).transpose()?));

@@ -1,8 +1,11 @@
 //! The journal's end: what was cut off it, and taking it as it is.
 
+use std::sync::Arc;
+
 use super::catalogues::published_entry;
 use super::data::DataDir;
 use super::start::Machine;
+use super::witnesses::Witnesses;
 use super::{Office, OfficeError};
 use crate::record::{Actor, Origin};
 use crate::store::{self, Accepted, Clock, Cut, Disk};
@@ -26,7 +29,8 @@ pub fn accept_end(data: &DataDir, reason: &str) -> Result<Accepted, OfficeError>
     let user = rustix::process::getuid().as_raw();
     let actor = Actor::new(format!("uid:{user}")).unwrap_or_else(|_| Actor::service());
     let origin = Origin { actor, request: None };
-    Ok(store::accept_end(&options, origin, reason)?)
+    let witnesses = Arc::new(Witnesses::new(Arc::default()));
+    Ok(store::accept_end(&options, &[witnesses.fold()], origin, reason)?)
 }
 
 impl Office {

@@ -182,6 +182,9 @@ pub enum OfficeError {
     /// There is no set of that name any more.
     #[error("there is no CRL set {0} here: look at `sekisho crl list`; sets are kept for crl.keep_days")]
     NoSet(String),
+    /// The journal or the archive lacks something, and trying again changes nothing.
+    #[error("{0}; restore it from a backup or a follower")]
+    Lacks(String),
     /// What stands in the archive or catalogue is not what was put there.
     #[error("{0}")]
     Damaged(String),
@@ -263,7 +266,8 @@ impl OfficeError {
             | Self::Store(StoreError::Rebuilding(_) | StoreError::Closed | StoreError::Archive(_)) => {
                 Blame::Moment
             }
-            Self::Open(OpenError::Damaged(_) | OpenError::End { .. } | OpenError::NoJournal(_))
+            Self::Lacks(_)
+            | Self::Open(OpenError::Damaged(_) | OpenError::End { .. } | OpenError::NoJournal(_))
             | Self::Check(CheckError::Damaged(_) | CheckError::Open(OpenError::End { .. })) => Blame::Damage,
             Self::Store(_)
             | Self::Open(_)

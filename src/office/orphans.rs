@@ -11,7 +11,9 @@ impl Office {
     /// they were signed, and a crash came before their entry; or their entry was lost.
     pub(super) fn pass_orphans(&self, orphans: &[Vec<u8>]) -> Result<(), OfficeError> {
         for orphan in orphans {
-            let damaged = || OfficeError::Damaged("a record behind the archive's last named one".to_owned());
+            let damaged = || {
+                OfficeError::Lacks("a record behind the archive's last named one cannot be read".to_owned())
+            };
             let archived = Archived::from_der(orphan).map_err(|_| damaged())?;
             X509Certificate::from_der(&archived.certificate).map_err(|_| damaged())?;
             // One of a key that is not here any more: its authority is another's, or gone with its serials.
@@ -36,9 +38,9 @@ impl Office {
             let issued = self.status.highest(authority.id).unwrap_or(0);
             let reserved = facts.reserved.get(&authority.id).copied().unwrap_or(0);
             if issued > reserved {
-                return Err(OfficeError::Damaged(format!(
+                return Err(OfficeError::Lacks(format!(
                     "serials of {} are reserved up to {reserved:#x} and given up to {issued:#x}: the journal lacks a \
-                     reservation; restore it from a backup or a follower",
+                     reservation",
                     authority.name
                 )));
             }
@@ -136,10 +138,7 @@ mod tests {
         office.stop().unwrap();
         drop(office);
         let refused = start(&data).map(drop);
-        assert!(
-            matches!(&refused, Err(OfficeError::Damaged(what)) if what.contains("reserv")),
-            "{refused:?}"
-        );
+        assert!(matches!(&refused, Err(OfficeError::Lacks(what)) if what.contains("reserv")), "{refused:?}");
     }
 
     fn copy_dir(from: &std::path::Path, to: &std::path::Path) {

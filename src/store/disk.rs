@@ -189,6 +189,20 @@ impl Disk {
         renamed.map_err(DiskFault::at("rename", from))
     }
 
+    /// A name like this that no file has: this one, or with a number behind it.
+    pub(super) fn free_name(&self, path: &Path) -> Result<PathBuf, DiskFault> {
+        let mut free = path.to_owned();
+        for number in 1.. {
+            if self.len_of(&free)?.is_none() {
+                break;
+            }
+            let mut name = path.as_os_str().to_owned();
+            name.push(format!(".{number}"));
+            free = PathBuf::from(name);
+        }
+        Ok(free)
+    }
+
     /// Removes a file, if it is there.
     pub(super) fn remove(&self, path: &Path) -> Result<(), DiskFault> {
         let removed = match self {

@@ -16,7 +16,8 @@
 //! power loss leads to a row that is refused: a frame is written only after the sync of the one before
 //! returned, so at most one is torn; and A is written after the sync of its frame.
 //!
-//! What is cut is kept in `cut/`, as `<first entry>-<octets>.cut`, or `.unseen` until somebody has seen it.
+//! What is cut is kept in `cut/`, as `<first entry>-<octets>.cut`, or `.unseen` until somebody has seen it; what
+//! was given up at a person's word as `.given-up`, and files behind it under their own names.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,6 +39,7 @@ const UNKNOWN: [u8; 16] = [0; 16];
 pub(super) const CUT: &str = "cut";
 const SEEN: &str = "cut";
 const UNSEEN: &str = "unseen";
+const GIVEN_UP: &str = "given-up";
 
 /// Pieces that are kept when somebody has seen them, or nobody was told of them.
 const SEEN_MAX: usize = 16;
@@ -185,16 +187,7 @@ pub(super) fn keep(
 ) -> Result<Cut, DiskFault> {
     let octets = disk.read(&torn.file)?.unwrap_or_default();
     let from = usize::try_from(torn.offset).unwrap_or(usize::MAX);
-    keep_octets(disk, dir, first, octets.get(from..).unwrap_or_default(), is_unseen)
-}
-
-pub(super) fn keep_octets(
-    disk: &Disk,
-    dir: &Path,
-    first: Position,
-    octets: &[u8],
-    is_unseen: bool,
-) -> Result<Cut, DiskFault> {
+    let octets = octets.get(from..).unwrap_or_default();
     let cut = dir.join(CUT);
     disk.create_dir(&cut)?;
     let extension = if is_unseen { UNSEEN } else { SEEN };
@@ -207,6 +200,16 @@ pub(super) fn keep_octets(
     }
     let octets = super::octets::offset(octets.len());
     Ok(Cut { kept, first, octets, is_unseen })
+}
+
+/// Keeps what is given up at a person's word: it is never removed, nor written over.
+pub(super) fn give_up(disk: &Disk, dir: &Path, first: Position, octets: &[u8]) -> Result<Cut, DiskFault> {
+    let cut = dir.join(CUT);
+    disk.create_dir(&cut)?;
+    let name = format!("{:020}-{}.{GIVEN_UP}", first.0, octets.len());
+    let kept = disk.free_name(&cut.join(name))?;
+    disk.replace(&kept, octets)?;
+    Ok(Cut { kept, first, octets: super::octets::offset(octets.len()), is_unseen: false })
 }
 
 /// All that was cut off and is kept, in the order of the journal.

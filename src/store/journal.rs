@@ -81,18 +81,26 @@ impl Journal {
         Ok(())
     }
 
-    /// Cuts a file at an octet, and moves the files behind it away: what is in them is given up.
+    /// Cuts a file at an octet, and moves the files behind it away, and itself when nothing of it is left:
+    /// what is in them is given up. Nothing is written over in `into`.
     pub(super) fn give_up_behind(&self, file: &Path, offset: u64, into: &Path) -> Result<(), DiskFault> {
         let Segments { disk, dir, .. } = &self.segments;
         for first in self.segments.list()?.into_iter().rev() {
             let path = self.segments.path(first);
+            if path == file && offset > 0 {
+                break;
+            }
+            let to = disk.free_name(&into.join(path.file_name().unwrap_or_default()))?;
+            disk.rename(&path, &to)?;
             if path == file {
                 break;
             }
-            disk.rename(&path, &into.join(path.file_name().unwrap_or_default()))?;
         }
         disk.sync_dir(into)?;
         disk.sync_dir(dir)?;
+        if offset == 0 {
+            return Ok(());
+        }
         let cut = disk.open(file, false)?;
         cut.truncate(offset)?;
         cut.sync_data()

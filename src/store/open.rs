@@ -15,6 +15,7 @@
 //! | `snapshot/`, `stopped` | see [`super::snapshot`] | the time to fold the journal |
 
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -120,7 +121,9 @@ impl Committer {
 
         let clean_stop = marker.is_some_and(|held| held.position.0 + 1 == end.next && held.head == end.head);
         // An archive that cannot be read stops issuing, and nothing else.
-        let examined = archive.examine(tip.archived).unwrap_or_default();
+        let examined = archive.examine(tip.archived);
+        let unread = examined.as_ref().err().cloned();
+        let examined = examined.unwrap_or_default();
         ending::judge_archive(&journal, &end, &dir, tip.facts.epoch, &examined.beside)?;
         let slots = Slots::open(&disk, &dir, &found)?;
         let cut = cut_off(&disk, &dir, &end, behind)?;
@@ -141,6 +144,9 @@ impl Committer {
             committer.begin_journal()?;
         }
         committer.acknowledge_start(&found)?;
+        if let Some(error) = unread {
+            committer.shared.set_archive_fault(error);
+        }
         committer.open_rows(clean_stop);
         let opened = Opened {
             journal_id: committer.tip.facts.journal_id,
@@ -157,11 +163,11 @@ impl Committer {
     /// Says in the slots, durably, that all that is there stands: it was read, and made durable.
     fn acknowledge_start(&self, found: &Found) -> Result<(), DiskFault> {
         match found {
-            Found::Missing if self.tip.position.0 > FIRST => {
-                tracing::info!("how far the journal was acknowledged was not on record: it is from now on");
-            }
-            Found::Unreadable => {
-                tracing::warn!("how far the journal was acknowledged could not be read: it stands as it is");
+            Found::Missing | Found::Unwritten | Found::Unreadable if self.tip.position.0 > FIRST => {
+                tracing::warn!(
+                    position = self.tip.position.0,
+                    "how far the journal was acknowledged is not on record: it is believed as it is, from now on"
+                );
             }
             _ => {}
         }
@@ -279,7 +285,15 @@ pub(super) fn marker_path(dir: &Path) -> PathBuf {
 /// Keeps what is to be cut off the journal's end, and says so.
 fn cut_off(disk: &Disk, dir: &Path, end: &End, behind: Behind) -> Result<Option<Cut>, DiskFault> {
     let Some(torn) = &end.torn else { return Ok(None) };
-    let cut = ending::keep(disk, dir, torn, Position(end.next), behind == Behind::PerhapsAcknowledged)?;
+    let kept = ending::keep(disk, dir, torn, Position(end.next), behind == Behind::PerhapsAcknowledged);
+    let cut = match kept {
+        Err(fault) if fault.error.kind() == ErrorKind::StorageFull => {
+            // It is the disk that tore it: to refuse the start would end the answers as well.
+            tracing::error!(%fault, first = end.next, "what is cut off the journal's end cannot be kept");
+            return Ok(None);
+        }
+        kept => kept?,
+    };
     let (first, octets, kept) = (cut.first.0, cut.octets, cut.kept.display());
     if cut.is_unseen {
         tracing::warn!(

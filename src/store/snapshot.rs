@@ -5,7 +5,7 @@
 //! | field | offset | octets | |
 //! |---|---|---|---|
 //! | magic | 0 | 4 | `SKSS` |
-//! | version | 4 | 4 | 5 |
+//! | version | 4 | 4 | 6 |
 //! | journal id | 8 | 16 | |
 //! | position | 24 | 8 | the last entry that it holds |
 //! | head | 32 | 32 | of the frame that ends there |

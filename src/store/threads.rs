@@ -74,6 +74,7 @@ impl Store {
     pub fn open(options: Options, folds: Vec<Fold>) -> Result<(Self, Opened), OpenError> {
         let kept = options.clone();
         let (mut committer, opened) = Committer::open(options, folds)?;
+        let unseen = Mutex::new(ending::unseen(&kept.disk, &kept.dir)?);
         let archive = committer.open_archive();
         let shared = committer.shared();
         let (submissions, submitted) = mpsc::channel();
@@ -95,7 +96,6 @@ impl Store {
         threads.push(spawn("commit", move || commit_all(committer, &submitted, rebuilder))?);
         threads.push(spawn("archive", move || archive_all(archive, &to_archive))?);
         let serials = Serials::default();
-        let unseen = Mutex::new(ending::unseen(&kept.disk, &kept.dir)?);
         let threads = Mutex::new(threads);
         let inner = Inner { shared, options: kept, unseen, serials, submissions, archiving, threads };
         Ok((Self(Arc::new(inner)), opened))

@@ -260,7 +260,7 @@ fn a_2_a_journal_that_lost_what_the_archive_saw_is_refused() {
     fs::write(&path, &octets).unwrap();
     killed.assert_refused("shorter");
     let asked = options(killed.dir(), RowsKind::Memory);
-    accept_end(&asked, Origin::service(), "shorter").unwrap();
+    accept_end(&asked, &[], Origin::service(), "shorter").unwrap();
     let (store, opened) = killed.open().unwrap();
     assert!(!opened.orphans.is_empty(), "what was signed is known, and its serials are passed over");
     drop(store);
@@ -318,7 +318,7 @@ fn a_1_an_end_that_is_accepted_begins_an_epoch_above_all_that_was_given() {
         let seen = Epoch(epoch.0 + 5);
         let asked =
             Options { known: Some((seen, Position(1 << 40))), ..options(killed.dir(), RowsKind::Memory) };
-        let accepted = accept_end(&asked, Origin::service(), "the disk lost its end").unwrap();
+        let accepted = accept_end(&asked, &[], Origin::service(), "the disk lost its end").unwrap();
         assert_eq!(
             (accepted.last, accepted.position),
             (Position(last.0 + 1), Position(last.0 + 2)),
@@ -346,10 +346,33 @@ fn a_1_an_end_that_is_accepted_begins_an_epoch_above_all_that_was_given() {
         let old = Options { known: later, ..options(killed.dir(), RowsKind::Memory) };
         assert!(matches!(Store::open(old, Vec::new()), Err(OpenError::Damaged(_))), "{what}");
     }
+    // A file in the middle that is gone, empty, or cut at a frame: what is behind it is kept, and given up.
+    for what in ["gone", "empty", "short"] {
+        let killed = Killed::new();
+        let (path, octets, places) = killed.end();
+        let second = u64::from_be_bytes(octets[places[4] + 12..places[4] + 20].try_into().unwrap());
+        let third = u64::from_be_bytes(octets[places[8] + 12..places[8] + 20].try_into().unwrap());
+        let of = |first: u64| killed.dir().join(format!("journal/{first:020}.journal"));
+        fs::write(of(third), &octets[places[8]..]).unwrap();
+        match what {
+            "empty" => fs::write(of(second), []).unwrap(),
+            "short" => fs::write(of(second), &octets[places[4]..places[6]]).unwrap(),
+            _ => {}
+        }
+        fs::write(&path, &octets[..places[4]]).unwrap();
+        killed.assert_refused(what);
+        let asked = options(killed.dir(), RowsKind::Memory);
+        let accepted = accept_end(&asked, &[], Origin::service(), what).unwrap();
+        assert!(accepted.last < Position(third), "{what}: {accepted:?}");
+        let mut kept =
+            fs::read_dir(killed.dir().join("cut")).unwrap().map(|file| fs::read(file.unwrap().path()));
+        assert!(kept.any(|kept| kept.unwrap() == octets[places[8]..]), "{what}: nothing is lost");
+        drop(killed.open().unwrap());
+    }
     // Nothing that could be accepted.
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("journal")).unwrap();
     let asked = Options { disk: Disk::File, ..options(dir.path(), RowsKind::Memory) };
-    let refused = accept_end(&asked, Origin::service(), "nothing");
+    let refused = accept_end(&asked, &[], Origin::service(), "nothing");
     assert!(matches!(refused, Err(OpenError::NoJournal(_))), "{refused:?}");
 }
