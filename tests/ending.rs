@@ -14,6 +14,8 @@ use std::process::{Command, Output};
 
 use service::{SEKISHO, Service};
 
+#[path = "ending/copies.rs"]
+mod copies;
 mod service;
 
 /// A person must look: no supervisor starts it again.

@@ -616,6 +616,8 @@ pub enum ProblemKind {
     Unavailable,
     /// A fault of the service.
     Internal,
+    /// Damage, or a copy that nobody has accepted: a person must look.
+    Person,
 }
 
 impl ProblemKind {
@@ -626,7 +628,7 @@ impl ProblemKind {
             Self::Refused | Self::KeyReused => 409,
             Self::Invalid => 400,
             Self::Unavailable => 503,
-            Self::Internal => 500,
+            Self::Internal | Self::Person => 500,
         }
     }
 }

@@ -273,7 +273,8 @@ impl From<OfficeError> for Problem {
             Blame::Key => ProblemKind::KeyReused,
             Blame::Request => ProblemKind::Invalid,
             Blame::Moment => ProblemKind::Unavailable,
-            Blame::Service | Blame::Damage => ProblemKind::Internal,
+            Blame::Service => ProblemKind::Internal,
+            Blame::Damage => ProblemKind::Person,
         };
         Self { error: error.to_string(), kind }
     }

@@ -22,8 +22,8 @@ pub struct Arguments {
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 the answer is no, 2 wrong use, 3 service not reached, 4 internal fault, 7 damage: a \
-     person must look.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 the answer is no, 2 wrong use, 3 service not reached, 4 internal fault, 7 damage or a \
+     copy: a person must look.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -54,6 +54,8 @@ pub enum Command {
     /// Say that a cut was seen to, or take a journal's end as it is
     #[command(subcommand)]
     Journal(Journal),
+    /// Tell whether the data directory is a copy, or let a copy go on alone
+    Restore(Restore),
     /// Show the clock, or vouch for it after it stepped
     Clock(Clock),
     /// Apply for a card, hand it over, show it
@@ -423,6 +425,21 @@ pub enum Journal {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// Let this copy go on alone, above all numbers that may have been given; of a directory that no service
+    /// runs on
+    #[arg(long, requires = "reason")]
+    pub accept: bool,
+    /// Why, for the journal: at most 200 octets, and no names of persons
+    #[arg(long, value_name = "TEXT", requires = "accept")]
+    pub reason: Option<String>,
+    /// Ask the public address of the service that it was made of what was published there last
+    #[arg(long, value_name = "http://HOST[:PORT]", requires = "accept")]
+    pub ask: Option<String>,
 }
 
 /// `clock …`.

@@ -70,7 +70,12 @@ impl Batch<'_> {
         request.key = Some(format!("{} line {number}", self.key));
         match self.service.ask(path::ISSUE, &request)? {
             Ok(issued) => self.tell(&issued),
-            Err(problem) if matches!(problem.kind, ProblemKind::Unavailable | ProblemKind::Internal) => {
+            Err(problem)
+                if matches!(
+                    problem.kind,
+                    ProblemKind::Unavailable | ProblemKind::Internal | ProblemKind::Person
+                ) =>
+            {
                 Err(problem.into())
             }
             Err(problem) => {

@@ -24,6 +24,7 @@ mod named;
 mod presign;
 mod progress;
 mod reload;
+mod restore;
 mod running;
 mod serve;
 mod simulate;
@@ -84,6 +85,7 @@ impl From<Problem> for Failure {
             ProblemKind::Invalid => exit::USE,
             ProblemKind::Unavailable => exit::UNREACHED,
             ProblemKind::Internal => exit::INTERNAL,
+            ProblemKind::Person => exit::PERSON,
         };
         Self { message: problem.error, code }
     }
@@ -155,6 +157,7 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
         Command::Reload => reload::run(&data, json),
         Command::Explain(explain) => explain::run(&data, explain, json),
         Command::Journal(journal) => journal::run(&data, journal, json),
+        Command::Restore(restore) => restore::run(&data, restore, json),
         Command::Clock(clock) => clock::run(&data, clock, json),
         Command::Verifier(verifier) => verifier::run(&data, verifier, json),
         Command::Card(card) => card::run(&data, card, json),

@@ -174,7 +174,10 @@ impl Import<'_> {
             }
             // The service is not well: no line after this one would fare better.
             Effect::Rejected(problem)
-                if matches!(problem.kind, ProblemKind::Unavailable | ProblemKind::Internal) =>
+                if matches!(
+                    problem.kind,
+                    ProblemKind::Unavailable | ProblemKind::Internal | ProblemKind::Person
+                ) =>
             {
                 return Err(Failure::from(problem.clone()));
             }

@@ -26,6 +26,8 @@ pub struct Options {
     pub without_nonce: bool,
     /// Who may ask.
     pub access: Access,
+    /// Only `revoked` is said; all else is `tryLater`: somewhere else may be known more.
+    pub fenced: bool,
     /// Memory for kept signatures of P-256 and Ed25519, in octets: 128 each.
     pub cache_bytes: usize,
     /// Memory for kept signatures of RSA and P-384, in octets: 320 each.
@@ -57,6 +59,7 @@ impl Default for Options {
             archive_retention: None,
             without_nonce: false,
             access: Access::Open,
+            fenced: false,
             cache_bytes: 192 << 20,
             cache_long_bytes: 64 << 20,
         }

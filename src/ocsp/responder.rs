@@ -86,6 +86,14 @@ pub(super) enum Age {
     Old,
 }
 
+impl Finding<'_> {
+    /// True when the certificate was issued by the key of who answers, and is revoked.
+    fn is_revoked_by(&self, identity: &Identity) -> bool {
+        self.word.generation() == Some(identity.generation)
+            && matches!(self.word.cert_status(), CertStatus::Revoked(_))
+    }
+}
+
 impl Responder {
     /// A responder without signers: it answers `unauthorized` until [`Self::install`].
     #[must_use]
@@ -287,6 +295,9 @@ impl Responder {
             };
             Finding { cert_id: *cert_id, form, word }
         });
+        if self.options.fenced && !findings.iter().all(|finding| finding.is_revoked_by(identity)) {
+            return Err(OcspError::TryLater);
+        }
         // After the statuses, so that none of them was recorded later than this.
         let now = now.max(self.status.last_recorded_at());
         Ok(Asked { nonce: request.extensions.nonce, one, identity, findings, now })

@@ -8,6 +8,7 @@ use super::authorities::sha256;
 use super::before::vouched_catalogue;
 use super::catalogues::{CATALOGUE, kept_sets, read_catalogue};
 use super::data::DataDir;
+use super::fence::fenced;
 use super::witnesses::Witnesses;
 use super::{Office, OfficeError};
 use crate::crl::Row;
@@ -44,7 +45,11 @@ impl Condition {
         let folds = [witnesses.fold()];
         let check = if deep { store::check_deep } else { store::check };
         let report = check(&data.store(), &folds)?;
-        let mut findings = published_files(data)?;
+        let mut findings = Vec::new();
+        if let Some(why) = fenced(data)? {
+            findings.push(OfficeError::Copy(why).to_string());
+        }
+        findings.extend(published_files(data)?);
         let last = report.published.iter().map(|set| vouched_catalogue(&Disk::File, data, set));
         findings.extend(last.filter_map(Result::err).map(|error| error.to_string()));
         findings.extend(witnesses.differing());

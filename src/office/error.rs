@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::SignerFileError;
 use super::data::DataError;
+use super::{Fenced, SignerFileError};
 use crate::config::ConfigError;
 use crate::issue::{GenerateError, IssueError, SubjectKeyError};
 use crate::pki::{PartitionError, ReasonError, SerialError};
@@ -11,7 +11,7 @@ use crate::profile::ProfileError;
 use crate::record::Refusal;
 use crate::registry::{CertificateError, NameError};
 use crate::signer::{KeyError, SignError};
-use crate::store::{CheckError, DiskFault, Distrust, OpenError, StoreError, SubmitError};
+use crate::store::{CheckError, DiskFault, Distrust, NotReady, OpenError, StoreError, SubmitError};
 
 /// What stands against a use case.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,15 @@ pub enum OfficeError {
     /// The end of a journal is not accepted without a reason.
     #[error("give a reason of 1 to {0} octets: it is recorded, so name no persons")]
     AcceptReason(usize),
+    /// A copy is not taken for the directory that it was made of.
+    #[error("this data directory is a copy ({0}): where it is to go on alone run `sekisho restore --accept`")]
+    Copy(Fenced),
+    /// What was made here is no copy.
+    #[error(
+        "this data directory was made here and is no copy: start it; if that is refused because of the journal's end, \
+         run `sekisho journal accept-end`"
+    )]
+    NoCopy,
     /// An event that no rule is about.
     #[error("no rule is about {0}: look at sekisho rules")]
     NoRule(String),
@@ -218,7 +227,7 @@ pub enum Blame {
     Moment,
     /// A fault here.
     Service,
-    /// Something is damaged or lost, and trying again changes nothing: a person must look.
+    /// Something is damaged or lost, or is a copy, and trying again changes nothing: a person must look.
     Damage,
 }
 
@@ -241,6 +250,7 @@ impl OfficeError {
             | Self::Kinds(_)
             | Self::EventId(_)
             | Self::AcceptReason(_)
+            | Self::NoCopy
             | Self::Subject
             | Self::NoSuchKey(..)
             | Self::NoRule(_)
@@ -261,6 +271,9 @@ impl OfficeError {
             | Self::Data(DataError::Absent(_) | DataError::Present(_) | DataError::TooOpen { .. }) => {
                 Blame::Request
             }
+            Self::Submit(SubmitError::NotReady(NotReady::Fenced(_)))
+            | Self::Copy(_)
+            | Self::Store(StoreError::Fenced(_)) => Blame::Damage,
             Self::Submit(_)
             | Self::Clock(_)
             | Self::Store(StoreError::Rebuilding(_) | StoreError::Closed | StoreError::Archive(_)) => {

@@ -21,6 +21,7 @@ mod documents;
 mod ending;
 mod error;
 mod explain;
+mod fence;
 mod held_back;
 mod inquiry;
 mod issue;
@@ -65,9 +66,10 @@ use documents::Served;
 pub use documents::{
     IMMUTABLE_MAX_AGE, PublicContent, PublicFile, PublicRow, PublicSet, Published, StoredFile, Watcher,
 };
-pub use ending::accept_end;
+pub use ending::{accept_copy, accept_end};
 pub use error::{Blame, OfficeError};
 pub use explain::{Explanation, KeptBy, Use};
+pub use fence::{Fenced, bind, fenced};
 pub use held_back::HeldBack;
 pub use inquiry::{CertificateState, Selector};
 pub use issue::{Application, IssuedCertificate, IssuedPair, Place, Spelling, SubjectKeySource};

@@ -140,6 +140,9 @@ impl Keeper {
 
     fn do_what_is_due(&mut self) {
         let office = &self.office;
+        if office.store.fenced().is_some() {
+            return;
+        }
         if !self.settled && !office.is_rebuilding() {
             self.settled = true;
             if let Err(error) = office.settle() {

@@ -12,6 +12,7 @@ use super::authorities::{self, LiveGenerations, open_authority, open_generation}
 use super::catalogues::published_entry;
 use super::data::DataDir;
 use super::documents::Served;
+use super::fence;
 use super::schedule::Heartbeat;
 use super::signers::Signers;
 use super::witnesses::Witnesses;
@@ -97,6 +98,7 @@ pub fn init_on(
     }
     authorities::load(data, &store, &profile, clock.now(), machine.device.as_ref())?;
     store.close()?;
+    fence::bind(data)?;
     // Last: from here on the directory counts as made.
     Ok(data.write(&data.config(), Config::template(organization).as_bytes())?)
 }
@@ -137,12 +139,15 @@ impl Office {
         options.known = published_entry(&machine.disk, &data)?;
         // What is missing is lost, and not to be begun anew.
         options.begins = false;
+        options.fenced = fence::fenced(&data)?.map(|why| why.to_string());
         public_url.parse::<OcspUrl>()?;
         let (store, opened) = Store::open(options, vec![witnesses.fold()])?;
         // The newest CRL's thisUpdate is an entry's time too: this is the latest there is.
         clock.hold_against(store.recorded_at());
         let closing = store.clone();
-        let responder = Arc::new(Responder::new(Arc::clone(&status), responder_options(&config)));
+        let fenced = store.fenced().is_some();
+        let answering = ocsp::Options { fenced, ..responder_options(&config) };
+        let responder = Arc::new(Responder::new(Arc::clone(&status), answering));
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let pool = Pool::start(Limits::for_threads(threads)).map_err(OfficeError::Threads)?;
         let office = Self {
@@ -191,10 +196,16 @@ impl Office {
         self.pass_orphans(&opened.orphans)?;
         self.check_reservations()?;
         self.read_given_signers()?;
-        self.sweep_unfinished_sets();
+        if self.store.fenced().is_none() {
+            self.sweep_unfinished_sets();
+        }
         self.install_verifiers();
         self.serve_files()?;
         let complete = self.install_signers_there();
+        if let Err(copy @ NotReady::Fenced(_)) = self.store.ready() {
+            tracing::error!("{copy}");
+            return Ok(());
+        }
         if complete && self.is_rebuilding() { Ok(()) } else { self.settle() }
     }
 
@@ -255,6 +266,7 @@ fn responder_options(config: &Config) -> ocsp::Options {
         archive_retention: (config.ocsp.archive_cutoff_days > 0)
             .then(|| minutes(config.ocsp.archive_cutoff_days * 24 * 60)),
         without_nonce: config.ocsp.nonce_fallback == NonceFallback::WithoutNonce,
+        fenced: false,
         access: match config.ocsp.access {
             config::Access::Open => Access::Open,
             config::Access::Registered => {

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::error::{StoreError, SubmitError};
+use super::error::{NotReady, StoreError, SubmitError};
 use super::frame;
 use super::journal::Draft;
 use super::open::Lock;
@@ -101,6 +101,9 @@ impl Committer {
     fn ready(&self) -> Result<(), SubmitError> {
         if let Some(fault) = self.shared.poison() {
             return Err(SubmitError::Unavailable { fault: fault.clone() });
+        }
+        if let Some(why) = &self.options.fenced {
+            return Err(NotReady::Fenced(why.clone()).into());
         }
         self.shared.projection.rows()?;
         Ok(())

@@ -141,6 +141,9 @@ pub enum StoreError {
     /// The archive takes nothing more.
     #[error("the archive failed ({0}): nothing is issued until it is repaired and the service restarted")]
     Archive(String),
+    /// It is a copy of another.
+    #[error("this data directory is a copy ({0}): nothing is written to it")]
+    Fenced(String),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -167,6 +170,12 @@ pub enum NotReady {
     /// Certificates cannot be archived: none are issued, revoking goes on.
     #[error(transparent)]
     Archive(StoreError),
+    /// It is a copy of another.
+    #[error(
+        "this data directory is a copy ({0}): nothing is issued, changed or published, and OCSP says only what is \
+         revoked; stop the service, and where this copy is to go on alone run `sekisho restore --accept`"
+    )]
+    Fenced(String),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

@@ -59,6 +59,8 @@ pub struct Options {
     /// follower holds. A journal of that epoch that ends before it is damaged, not torn; one of an
     /// earlier epoch is an old copy.
     pub known: Option<(Epoch, Position)>,
+    /// Why this store is not the one that goes on, when it is not: nothing can be submitted then.
+    pub fenced: Option<String>,
     /// Entries that are folded before they are written into rows, when those are made anew.
     pub rebuild_entries: u64,
     /// Entries that came while the records were made anew, at most, to be compared by themselves.
@@ -82,6 +84,7 @@ impl Options {
             archive_segment_octets: ARCHIVE_SEGMENT_OCTETS,
             snapshot_entries: SNAPSHOT_ENTRIES,
             known: None,
+            fenced: None,
             rebuild_entries: BATCH_ENTRIES,
             remade_since_max: REMADE_SINCE_MAX,
             exchange_patience: EXCHANGE_PATIENCE,

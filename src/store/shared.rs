@@ -174,6 +174,7 @@ impl From<NotReady> for StoreError {
             NotReady::Poisoned(fault) => Self::Disk(fault),
             NotReady::Rebuilding(progress) => Self::Rebuilding(progress),
             NotReady::Projection(error) | NotReady::Archive(error) => error,
+            NotReady::Fenced(why) => Self::Fenced(why),
             NotReady::Closed => Self::Closed,
         }
     }

@@ -368,7 +368,16 @@ impl Store {
     /// # Errors
     /// [`NotReady`]: why not. Answers go on all the same.
     pub fn ready(&self) -> Result<(), NotReady> {
-        self.0.shared.ready()
+        match self.fenced() {
+            Some(why) => Err(NotReady::Fenced(why.to_owned())),
+            None => self.0.shared.ready(),
+        }
+    }
+
+    /// Why nothing can be submitted, where this is a copy of the store that goes on.
+    #[must_use]
+    pub fn fenced(&self) -> Option<&str> {
+        self.0.options.fenced.as_deref()
     }
 
     /// Finishes what was submitted before, then stops: snapshot, projection flushed, marker. A

@@ -132,6 +132,7 @@ impl World {
     fn of(template: &(tempfile::TempDir, Vec<Certificate>), start: UnixTime, off: i64) -> Self {
         let home = tempfile::tempdir().unwrap();
         copy(&template.0.path().join("data"), &home.path().join("data"));
+        sekisho::office::bind(&DataDir::new(&home.path().join("data"))).unwrap();
         let hands = Hands::new(start);
         hands.step(off);
         let clock = Clock::by_hand(Arc::clone(&hands));

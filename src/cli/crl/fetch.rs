@@ -51,7 +51,8 @@ pub(super) fn der(source: &str, label: &str) -> Result<Vec<u8>, Failure> {
     }
 }
 
-fn octets(source: &str) -> Result<Vec<u8>, Failure> {
+/// The octets named by `source`, as they are.
+pub(in crate::cli) fn octets(source: &str) -> Result<Vec<u8>, Failure> {
     let unread = |error: std::io::Error| Failure::wrong_use(format!("{source}: {error}"));
     if source.starts_with("http://") {
         return get(source);

@@ -2,7 +2,7 @@
 
 mod diff;
 mod entry;
-mod fetch;
+pub(super) mod fetch;
 mod read;
 mod scope;
 mod show;
