@@ -123,6 +123,7 @@ impl Stage {
             responder: Arc::clone(office.responder()),
             clock: office.clock().clone(),
             documents: ArcSwap::from_pointee(Documents::default()),
+            checkpoint: arc_swap::ArcSwapOption::empty(),
             readiness: Box::new(Readiness::default),
             max_age: Duration::from_secs(60),
         });

@@ -171,7 +171,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            let wrong = self.office.examine().unwrap().findings;
+            let wrong = self.office.examine(None).unwrap().findings;
             assert_eq!(wrong, self.office.unready(), "records, OCSP and every CRL that is kept agree");
         }
         drop(self.office.stop());
@@ -417,7 +417,7 @@ fn a_set_after_one_that_is_lost_waits_for_an_operator() {
             fs::remove_file(world.index()).unwrap();
         }
         world.restart();
-        let findings = world.office.examine().unwrap().findings;
+        let findings = world.office.examine(None).unwrap().findings;
         let told = format!("CRL set {last}: it was published, and its directory is missing");
         assert!(findings.contains(&told), "{findings:?}");
         let overdue = world.office.overdue();
@@ -451,7 +451,7 @@ fn check_of_a_stopped_service_tells_what_it_cannot_look_at() {
     world.office.stop().unwrap();
     // The clock of this world is ahead.
     let findings = |world: &World| -> Vec<String> {
-        let found = Condition::of(&world.data, false).unwrap().findings;
+        let found = Condition::of(&world.data, false, None).unwrap().findings;
         found.into_iter().filter(|finding| !finding.contains("yet to come")).collect()
     };
     assert_eq!(findings(&world), Vec::<String>::new(), "nothing was published");
@@ -587,7 +587,7 @@ fn a_past_set_is_made_again_octet_for_octet() {
         let mut bad = good.clone();
         bad[at] ^= 1;
         fs::write(&file, bad).unwrap();
-        let findings = world.office.examine().unwrap().findings;
+        let findings = world.office.examine(None).unwrap().findings;
         assert!(
             findings.iter().any(|finding| finding.contains("auth/1/13221.crl: the file is not")),
             "{findings:?}"

@@ -16,6 +16,8 @@ use service::{SEKISHO, Service};
 
 #[path = "ending/copies.rs"]
 mod copies;
+#[path = "ending/rewritten.rs"]
+mod rewritten;
 mod service;
 
 /// A person must look: no supervisor starts it again.

@@ -97,7 +97,7 @@ impl World {
 
     /// Records, OCSP and the CRLs being served agree on every serial.
     fn assert_agreement(&self) {
-        assert_eq!(self.office.examine().unwrap().findings, Vec::<String>::new());
+        assert_eq!(self.office.examine(None).unwrap().findings, Vec::<String>::new());
     }
 }
 
@@ -402,10 +402,10 @@ fn a_damaged_or_missing_crl_file_is_found_by_check() {
     let last = broken.len() - 1;
     broken[last] ^= 1;
     fs::write(&file, broken).unwrap();
-    let findings = world.office.examine().unwrap().findings;
+    let findings = world.office.examine(None).unwrap().findings;
     assert!(findings.len() == 1 && findings[0].contains("auth/1/13221.crl"), "{findings:?}");
     fs::remove_file(&file).unwrap();
-    let findings = world.office.examine().unwrap().findings;
+    let findings = world.office.examine(None).unwrap().findings;
     assert!(findings.len() == 1 && findings[0].contains("missing"), "{findings:?}");
     fs::write(&file, octets).unwrap();
     world.assert_agreement();

@@ -189,7 +189,7 @@ impl World {
         self.assert_no_doubt();
         self.restart_as_after_a_kill();
         self.assert_no_doubt();
-        assert_eq!(Condition::of(&self.data, false).unwrap().findings, Vec::<String>::new());
+        assert_eq!(Condition::of(&self.data, false, None).unwrap().findings, Vec::<String>::new());
     }
 }
 
@@ -232,10 +232,10 @@ fn nothing_is_doubted_in_an_ordinary_life() {
     world.assert_no_doubt();
     world.live(10);
     world.assert_no_doubt();
-    assert_eq!(world.office.examine().unwrap().findings, Vec::<String>::new());
+    assert_eq!(world.office.examine(None).unwrap().findings, Vec::<String>::new());
     world.stop();
     for deep in [false, true] {
-        assert_eq!(Condition::of(&world.data, deep).unwrap().findings, Vec::<String>::new());
+        assert_eq!(Condition::of(&world.data, deep, None).unwrap().findings, Vec::<String>::new());
     }
     world.start();
 }
@@ -257,7 +257,7 @@ fn a_wrong_word_of_the_index_is_found_and_made_right() {
         let place = (0..octets.len() - 8).find(|at| word(octets, *at) >> 18 == right >> 18).unwrap();
         octets[place..place + 8].copy_from_slice(&wrong.to_be_bytes());
     });
-    assert!(Condition::of(&world.data, false).is_err(), "check compares snapshots with the journal");
+    assert!(Condition::of(&world.data, false, None).is_err(), "check compares snapshots with the journal");
     world.start();
     world.assert_doubted_and_settled(0, 1);
     assert!(!world.data.store().join("projection.damaged").exists(), "the rows were right");
@@ -313,7 +313,7 @@ fn changes_lost_from_the_records_are_found_and_made_right() {
         assert_eq!(changes.len(), 1);
         rows.remove(&changes[0]).unwrap();
     });
-    assert!(Condition::of(&world.data, true).is_err(), "check compares rows with the journal");
+    assert!(Condition::of(&world.data, true, None).is_err(), "check compares rows with the journal");
     world.start();
     let revoked = world.serials[1];
     // Before anybody compared all: what is asked for is compared.
@@ -413,7 +413,7 @@ fn a_stop_in_doubt_hands_nothing_on() {
     assert!(matches!(refused, Err(OfficeError::Doubt(_))), "{refused:?}");
     world.stop();
     assert!(
-        Condition::of(&world.data, false).is_ok(),
+        Condition::of(&world.data, false, None).is_ok(),
         "its snapshot in doubt says nothing, and is not wrong"
     );
     world.start();
@@ -516,17 +516,17 @@ fn decisions_taken_on_wrong_records_undo_no_revocation() {
     let ended = (before[2].0, RevocationReason::CessationOfOperation);
     assert_eq!(revocation(world.status(serials[2])), ended, "since the hold");
     world.assert_no_doubt();
-    let told = world.office.examine().unwrap().remarks;
+    let told = world.office.examine(None).unwrap().remarks;
     assert_eq!(told.len(), 4, "{told:?}");
     for (line, words) in told.iter().zip(["passed over", "passed over", "passed over", "it counts"]) {
         assert!(line.contains(words), "{line}");
     }
     world.restart();
-    assert_eq!(world.office.examine().unwrap().remarks, told, "also when the records are taken up");
+    assert_eq!(world.office.examine(None).unwrap().remarks, told, "also when the records are taken up");
     world.office.remake_folds().unwrap();
-    assert_eq!(world.office.examine().unwrap().remarks, told, "and when they were made anew");
+    assert_eq!(world.office.examine(None).unwrap().remarks, told, "and when they were made anew");
     world.stop();
-    let condition = Condition::of(&world.data, false).unwrap();
+    let condition = Condition::of(&world.data, false, None).unwrap();
     assert_eq!((condition.findings, condition.remarks), (Vec::new(), told));
     world.start();
 }
@@ -548,7 +548,7 @@ fn an_entry_about_what_nobody_issued_stops_the_start() {
     let url = "http://127.0.0.1:8080".to_owned();
     let refused = Office::start(world.data.clone(), config, clock, url).map(drop);
     assert!(matches!(refused, Err(OfficeError::Open(OpenError::Damaged(_)))), "{refused:?}");
-    assert!(Condition::of(&world.data, false).is_err(), "check says so too");
+    assert!(Condition::of(&world.data, false, None).is_err(), "check says so too");
 }
 
 fn revocation(status: CertStatus) -> (UnixTime, RevocationReason) {

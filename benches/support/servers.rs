@@ -164,6 +164,7 @@ fn ours(signs_with: SignsWith, kept: u64) {
         responder: Arc::clone(&world.responder),
         clock: Clock::system(),
         documents: ArcSwap::from_pointee(Documents::default()),
+        checkpoint: arc_swap::ArcSwapOption::empty(),
         readiness: Box::new(Readiness::default),
         max_age: Duration::from_secs(60),
     });

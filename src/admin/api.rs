@@ -44,7 +44,7 @@ pub mod path {
     pub const VERIFIER_SUSPEND: &str = "/v1/verifier/suspend";
     /// `{}` → [`Verifiers`](super::Verifiers).
     pub const VERIFIER_LIST: &str = "/v1/verifier/list";
-    /// `{}` → [`Condition`](super::Condition).
+    /// [`Check`](super::Check) → [`Condition`](super::Condition).
     pub const CHECK: &str = "/v1/check";
     /// `{}` → [`ClockState`](super::ClockState).
     pub const CLOCK: &str = "/v1/clock";
@@ -442,6 +442,30 @@ pub struct Verifier {
     pub not_after: String,
     /// SHA-256 of its octets, hex.
     pub sha256: String,
+}
+
+/// What to examine beside all that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// A checkpoint whose signature the asker has checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// How far a journal had come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The journal's name, hex.
+    pub journal: String,
+    /// Its epoch.
+    pub epoch: u32,
+    /// The last entry.
+    pub position: u64,
+    /// Head of the chain there, hex.
+    pub head: String,
+    /// When it was signed.
+    pub time: String,
 }
 
 /// The state of a data directory.

@@ -1,5 +1,6 @@
 //! One request: its address, its body parsed into the office's words, the outcome in the API's.
 
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -8,9 +9,11 @@ use super::cards;
 use super::explain;
 use super::verifiers;
 use crate::der::UnixTime;
-use crate::office::{self, Application, Asked, Blame, Office, OfficeError, Selector, Wish};
+use crate::office::{
+    self, Application, Asked, Blame, Checkpoint, CheckpointError, Office, OfficeError, Selector, Wish,
+};
 use crate::pki::{AuthorityId, CertStatus, CertificateKind};
-use crate::record::{Actor, Origin, RequestId};
+use crate::record::{Actor, Epoch, Origin, Position, RequestId};
 
 /// Carries out the request `body` sent to `address` by `actor`.
 pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) -> Result<Vec<u8>, Problem> {
@@ -46,7 +49,7 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
         path::VERIFIER_ADD => reply(&verifiers::register(office, &parse(body)?, actor)?),
         path::VERIFIER_SUSPEND => reply(&verifiers::suspend(office, parse(body)?, actor)?),
         path::VERIFIER_LIST => reply(&verifiers::list(office)),
-        path::CHECK => reply(&check(office)?),
+        path::CHECK => reply(&check(office, &parse(body)?)?),
         path::CLOCK => reply(&api::ClockState::from(office.clock_state())),
         path::CLOCK_RELEASE => {
             reply(&api::ClockRelease::from(office.release_clock(origin(actor, None, address, body))?))
@@ -226,8 +229,36 @@ fn reload(office: &Office) -> Result<api::Reloaded, Problem> {
     Ok(api::Reloaded { signers: signers.collect() })
 }
 
-fn check(office: &Office) -> Result<api::Condition, Problem> {
-    Ok(api::Condition::from(office.examine()?))
+fn check(office: &Office, asked: &api::Check) -> Result<api::Condition, Problem> {
+    let checkpoint = asked.checkpoint.as_ref().map(Checkpoint::try_from).transpose()?;
+    Ok(api::Condition::from(office.examine(checkpoint.as_ref())?))
+}
+
+impl From<&Checkpoint> for api::Checkpoint {
+    fn from(checkpoint: &Checkpoint) -> Self {
+        Self {
+            journal: HEXLOWER.encode(&checkpoint.journal_id),
+            epoch: checkpoint.epoch.0,
+            position: checkpoint.position.0,
+            head: HEXLOWER.encode(&checkpoint.head),
+            time: checkpoint.time.to_string(),
+        }
+    }
+}
+
+impl TryFrom<&api::Checkpoint> for Checkpoint {
+    type Error = OfficeError;
+
+    fn try_from(asked: &api::Checkpoint) -> Result<Self, OfficeError> {
+        let hex = |text: &str| HEXLOWER.decode(text.as_bytes()).map_err(|_| CheckpointError::Form);
+        Ok(Self {
+            journal_id: hex(&asked.journal)?.try_into().map_err(|_| CheckpointError::Form)?,
+            epoch: Epoch(asked.epoch),
+            position: Position(asked.position),
+            head: hex(&asked.head)?.try_into().map_err(|_| CheckpointError::Form)?,
+            time: asked.time.parse()?,
+        })
+    }
 }
 
 impl From<office::Condition> for api::Condition {

@@ -499,6 +499,12 @@ pub struct Check {
     /// Fold the journal anew and compare every row
     #[arg(long)]
     pub deep: bool,
+    /// Hold the journal against a checkpoint kept elsewhere, as the log or /crl/checkpoint gave it
+    #[arg(long, value_name = "FILE|URL")]
+    pub checkpoint: Option<String>,
+    /// What signs checkpoints, as init printed it [default: checkpoint.pub in the data directory]
+    #[arg(long, value_name = "KEY", requires = "checkpoint")]
+    pub checkpoint_key: Option<String>,
 }
 
 /// `load`.

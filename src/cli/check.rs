@@ -2,17 +2,22 @@
 
 use super::args::Check;
 use super::client::Client;
+use super::crl::fetch;
 use super::{DataDir, Failure, print};
 use crate::admin::api::{self, path};
-use crate::office::Condition;
+use crate::office::{Checkpoint, CheckpointError, CheckpointKey, Condition, OfficeError};
 
 pub(super) fn run(data: &DataDir, asked: &Check, json: bool) -> Result<(), Failure> {
+    let checkpoint = asked.checkpoint.as_deref().map(|source| read(data, source, asked)).transpose()?;
     let condition = match Client::of(data) {
         Ok(_) if asked.deep => {
             return Err(Failure::wrong_use("--deep folds the whole journal anew: stop the service first"));
         }
-        Ok(mut service) => service.post(path::CHECK, &serde_json::json!({}))?,
-        Err(_) => api::Condition::from(Condition::of(data, asked.deep)?),
+        Ok(mut service) => {
+            let checkpoint = checkpoint.as_ref().map(api::Checkpoint::from);
+            service.post(path::CHECK, &api::Check { checkpoint })?
+        }
+        Err(_) => api::Condition::from(Condition::of(data, asked.deep, checkpoint.as_ref())?),
     };
     print(json, &condition, || in_words(&condition))?;
     match condition.findings.len() {
@@ -20,6 +25,23 @@ pub(super) fn run(data: &DataDir, asked: &Check, json: bool) -> Result<(), Failu
         1 => Err(Failure::refused("1 finding")),
         many => Err(Failure::refused(format!("{many} findings"))),
     }
+}
+
+/// A checkpoint, by the key that is named or that the directory has.
+fn read(data: &DataDir, source: &str, asked: &Check) -> Result<Checkpoint, Failure> {
+    let note = String::from_utf8(fetch::octets(source)?);
+    let note = note.map_err(|_| OfficeError::from(CheckpointError::Form))?;
+    let key = match &asked.checkpoint_key {
+        Some(key) => key.clone(),
+        None => {
+            let path = data.checkpoint_public_key();
+            let unread =
+                |error| Failure::wrong_use(format!("{}: {error}; give --checkpoint-key", path.display()));
+            std::fs::read_to_string(&path).map_err(unread)?
+        }
+    };
+    let key = CheckpointKey::from_text(&key).map_err(OfficeError::from)?;
+    Ok(Checkpoint::from_note(&note, &key).map_err(OfficeError::from)?)
 }
 
 fn in_words(condition: &api::Condition) -> String {

@@ -141,10 +141,13 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.command {
         Command::Demo(demo) => demo::run(&data, demo, json),
         Command::Init(init) => {
-            office::init(&data, &init.organization)?;
+            let key = office::init(&data, &init.organization)?.to_string();
             let path = data.path().display().to_string();
-            print(json, &serde_json::json!({ "data": path }), || {
-                format!("{path}: new keys and authorities, test only. Next: sekisho serve --data {path}")
+            print(json, &serde_json::json!({ "data": path, "checkpoint_key": key }), || {
+                format!(
+                    "{path}: new keys and authorities, test only. Next: sekisho serve --data {path}\n\
+                     keep elsewhere, for sekisho check --checkpoint: {key}"
+                )
             })
         }
         Command::Serve(serve) => serve::run(&data, serve),

@@ -10,7 +10,7 @@ use super::Failure;
 use super::args::Presign;
 use super::progress::progress_bar;
 use super::running::ToldToStop;
-use crate::office::{Office, Presigning, Progress, Stage, Tell};
+use crate::office::{Office, OfficeError, Presigning, Progress, Stage, Tell};
 use crate::pki::{AuthorityId, HashAlgorithm};
 
 /// Between two lines of the log that tell how far it is.
@@ -23,9 +23,15 @@ pub(super) fn until_told_to_stop(
     told: ToldToStop,
 ) -> Result<(), Failure> {
     let presigning = start(office, asked)?;
-    told.wait();
+    let ended = told.wait(|| match office.contradicted() {
+        // What it answers rests on that journal.
+        Some(contradicted) if contradicted.since_start => {
+            Err(OfficeError::Contradicted(contradicted.to_string()))
+        }
+        _ => Ok(()),
+    });
     drop(presigning);
-    Ok(())
+    ended
 }
 
 fn start(office: &Arc<Office>, asked: &Presign) -> Result<Option<Presigning>, Failure> {

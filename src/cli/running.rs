@@ -15,14 +15,20 @@ use super::hangup::Hangup;
 use super::{DataDir, Failure};
 use crate::config::Config;
 use crate::office::{
-    IMMUTABLE_MAX_AGE, Office, PublicContent, PublicFile, PublicRow, PublicSet, Published, Schedule,
-    StoredFile,
+    IMMUTABLE_MAX_AGE, Office, OfficeError, PublicContent, PublicFile, PublicRow, PublicSet, Published,
+    Schedule, SignedCheckpoint, StoredFile,
 };
 use crate::store::Clock;
 use crate::{admin, http};
 
 /// Longest wait for requests in flight when stopping.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long a cache may keep a checkpoint: there is one a minute.
+const CHECKPOINT_MAX_AGE: Duration = Duration::from_secs(10);
+
+/// Between two looks whether the service must end by itself.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A running service.
 pub(super) struct Running {
@@ -73,6 +79,7 @@ impl Running {
         let site = Arc::new(http::Site {
             responder: Arc::clone(office.responder()),
             documents: ArcSwap::from_pointee(http::Documents::default()),
+            checkpoint: arc_swap::ArcSwapOption::empty(),
             clock: office.clock().clone(),
             readiness: Box::new(move || http::Readiness {
                 reasons: readiness.unready(),
@@ -85,6 +92,10 @@ impl Running {
         office.watch_files(Box::new(move |published| {
             served.documents.store(Arc::new(shelves.documents(published)));
         }))?;
+        let kept = Arc::clone(&site);
+        office.watch_checkpoints(Box::new(move |signed| {
+            kept.checkpoint.store(Some(Arc::new(checkpoint(signed))));
+        }));
         let http = http::Server::start(listener, site, options)
             .map_err(|error| Failure::internal(format!("public listener: {error}")))?;
         let gauged = Arc::clone(&office);
@@ -151,13 +162,20 @@ impl ToldToStop {
     }
 
     /// Returns when one has come.
-    pub(super) fn wait(mut self) {
+    ///
+    /// # Errors
+    /// What `must_end` says, which is asked now and then.
+    pub(super) fn wait(mut self, must_end: impl Fn() -> Result<(), OfficeError>) -> Result<(), Failure> {
         self.runtime.block_on(async {
-            tokio::select! {
-                _ = self.terminate.recv() => {}
-                _ = self.interrupt.recv() => {}
+            let mut looks = tokio::time::interval(LOOK);
+            loop {
+                tokio::select! {
+                    _ = self.terminate.recv() => return Ok(()),
+                    _ = self.interrupt.recv() => return Ok(()),
+                    _ = looks.tick() => must_end()?,
+                }
             }
-        });
+        })
     }
 }
 
@@ -230,6 +248,13 @@ fn document(file: &PublicFile) -> http::Document {
             document
         }
     }
+}
+
+/// A checkpoint, to be asked for as often as there is one.
+fn checkpoint(signed: &SignedCheckpoint) -> http::Document {
+    let freshness = http::Freshness { expires: None, max_age: CHECKPOINT_MAX_AGE, immutable: false };
+    let note = signed.note.as_bytes().to_vec();
+    http::Document::in_memory(note, "text/plain; charset=utf-8", signed.time, freshness)
 }
 
 fn shelf(set: &PublicSet) -> http::Shelf {

@@ -34,5 +34,5 @@ pub use number::CrlNumber;
 pub use plan::SetPlan;
 pub use scope::{Scope, file_name};
 pub use selection::Selection;
-pub use signed_catalogue::sign_catalogue;
+pub use signed_catalogue::{sign_catalogue, signer_of_catalogue};
 pub use tbs_cert_list::{SignedCrl, TbsCertList, tbs_cert_list};

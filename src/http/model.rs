@@ -76,6 +76,7 @@ impl World {
         let site = Arc::new(Site {
             responder: Arc::clone(&responder),
             documents: ArcSwap::from_pointee(Documents::default()),
+            checkpoint: arc_swap::ArcSwapOption::empty(),
             readiness: Box::new(Readiness::default),
             max_age: Duration::from_secs(60),
             clock: Clock::system(),

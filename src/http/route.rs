@@ -27,6 +27,9 @@ pub(super) struct Routes {
     core: Arc<Core>,
 }
 
+/// Where the last checkpoint is.
+const CHECKPOINT: &str = "/crl/checkpoint";
+
 /// What a path stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
@@ -162,7 +165,10 @@ impl Routes {
 
     fn download(&self, request: &Request<Incoming>) -> Response<Body> {
         let now = self.core.site.clock.now();
-        let found = self.core.site.documents.load().find(request.uri().path());
+        let found = match request.uri().path() {
+            CHECKPOINT => self.core.site.checkpoint.load_full(),
+            path => self.core.site.documents.load().find(path),
+        };
         let Some(document) = found else { return status(StatusCode::NOT_FOUND) };
         document.respond(request.method(), request.headers(), now).unwrap_or_else(|error| {
             tracing::error!(path = request.uri().path(), %error, "a published file cannot be read");

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
-use super::Documents;
+use super::{Document, Documents};
 use crate::ocsp::Responder;
 use crate::store::Clock;
 
@@ -17,6 +17,8 @@ pub struct Site {
     pub clock: Clock,
     /// What is there to download; replaced as a whole when a set is published.
     pub documents: ArcSwap<Documents>,
+    /// The last checkpoint, at `/crl/checkpoint`.
+    pub checkpoint: ArcSwapOption<Document>,
     /// Asked at each `/readyz`.
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
     /// How long an HTTP cache may keep an OCSP answer without asking again.

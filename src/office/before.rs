@@ -276,7 +276,7 @@ mod tests {
         // Nor does a check of the directory take what is gone for never published.
         fs::remove_dir_all(office.data.crl()).unwrap();
         fs::create_dir(office.data.crl()).unwrap();
-        let mut findings = Condition::of(&office.data, false).unwrap().findings;
+        let mut findings = Condition::of(&office.data, false, None).unwrap().findings;
         findings.retain(|finding| finding.contains("catalogue"));
         assert_eq!(findings.len(), 2, "{findings:?}");
         for (finding, set) in findings.iter().zip([set.number, deltas.number]) {

@@ -4,16 +4,20 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 
+use super::archived::Archived;
 use super::authorities::sha256;
 use super::before::vouched_catalogue;
 use super::catalogues::{CATALOGUE, kept_sets, read_catalogue};
+use super::checkpoint::Checkpoint;
 use super::data::DataDir;
+use super::examiner::Testimony;
 use super::fence::fenced;
 use super::witnesses::Witnesses;
 use super::{Office, OfficeError};
 use crate::crl::Row;
-use crate::record::Position;
-use crate::store::{self, Clock, Disk};
+use crate::pki::Issuer;
+use crate::record::{CertificateRef, Issued, Position};
+use crate::store::{self, CheckReport, Clock, Disk};
 
 /// The condition of a data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +38,12 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// Examines a directory that no service runs on. Reads only.
+    /// Examines a directory that no service runs on, and holds it against a checkpoint if one is given. Reads
+    /// only.
     ///
     /// # Errors
     /// The journal is damaged, keys are open to others, or files cannot be read.
-    pub fn of(data: &DataDir, deep: bool) -> Result<Self, OfficeError> {
+    pub fn of(data: &DataDir, deep: bool, checkpoint: Option<&Checkpoint>) -> Result<Self, OfficeError> {
         data.check()?;
         crate::config::Config::read(&data.config())?;
         let witnesses = Arc::new(Witnesses::new(Arc::default()));
@@ -53,6 +58,16 @@ impl Condition {
         let last = report.published.iter().map(|set| vouched_catalogue(&Disk::File, data, set));
         findings.extend(last.filter_map(Result::err).map(|error| error.to_string()));
         findings.extend(witnesses.differing());
+        let issuers = issuers(&report)?;
+        let testimony = Testimony::of(&Disk::File, data, &issuers, &report.facts)?;
+        let heads = |said: &_| store::contradicted(&Disk::File, &data.store(), said);
+        let examined = testimony.hold_against(heads)?;
+        findings.extend(examined.contradictions);
+        findings.extend(examined.findings);
+        if let Some(checkpoint) = checkpoint {
+            let has_head = |position, head| Ok(heads(&[(position, head)].into())?.is_empty());
+            findings.extend(checkpoint.contradicts(&report.facts, report.position, has_head)?);
+        }
         findings.extend(report.unseen.iter().map(ToString::to_string));
         if report.recorded_at > Clock::system().now() {
             let ahead = report.recorded_at;
@@ -71,22 +86,41 @@ impl Condition {
 }
 
 impl Office {
-    /// Examines the running service: every record against the status index, and every CRL
-    /// that is kept against what the journal makes. Reads only.
+    /// Examines the running service: every record against the status index, every CRL that is kept
+    /// against what the journal makes, and the journal against what was signed of it, a checkpoint too if one
+    /// is given. Reads only.
     ///
     /// # Errors
     /// When something cannot be read at all.
-    pub fn examine(&self) -> Result<Condition, OfficeError> {
+    pub fn examine(&self, checkpoint: Option<&Checkpoint>) -> Result<Condition, OfficeError> {
         let mut findings = self.unready();
         findings.extend(self.store.unseen_cuts().iter().map(ToString::to_string));
         let (position, head) = self.store.head();
         let (certificates, differing) = self.compare_now()?;
         findings.extend(differing);
         findings.extend(self.examine_sets()?);
+        let examined = self.examine_journal()?;
+        findings.extend(examined.contradictions);
+        findings.extend(examined.findings);
+        if let Some(checkpoint) = checkpoint {
+            findings.extend(self.contradicted_by(checkpoint)?);
+        }
         let head = HEXLOWER.encode(&head);
         let remarks = self.store.breaches()?;
         Ok(Condition { position, head, epoch: self.store.epoch().0, certificates, findings, remarks })
     }
+}
+
+/// The keys of all CA certificates on record.
+fn issuers(report: &CheckReport) -> Result<Vec<Arc<Issuer>>, OfficeError> {
+    let issuer = |(issued, archived): &(Issued, Vec<u8>)| {
+        let damaged = |why: String| OfficeError::Damaged(format!("a CA certificate in the archive: {why}"));
+        let archived = Archived::from_der(archived).map_err(|error| damaged(error.to_string()))?;
+        let CertificateRef { authority, generation, .. } = issued.certificate;
+        let issuer = Issuer::from_certificate(authority, generation, &archived.certificate);
+        issuer.map(Arc::new).map_err(|error| damaged(error.to_string()))
+    };
+    report.authorities.iter().map(issuer).collect()
 }
 
 /// CRLs of the catalogue whose files are missing or others, a catalogue that is lost, and CA

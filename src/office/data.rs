@@ -187,11 +187,14 @@ impl DataDir {
     /// # Errors
     /// When the system refuses.
     pub fn write_key(&self, key_id: &[u8], pkcs8: &[u8]) -> Result<(), DataError> {
-        let path = self.key(key_id);
+        self.write_key_file(&self.key(key_id), pkcs8)
+    }
+
+    fn write_key_file(&self, path: &Path, pkcs8: &[u8]) -> Result<(), DataError> {
         let text = Zeroizing::new(pem::encode(&pem::Pem::new("PRIVATE KEY", pkcs8)));
         let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(at(&path))?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(at(&path))?;
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at(path))?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(at(path))?;
         sync_directory(&self.keys())
     }
 
@@ -200,16 +203,35 @@ impl DataDir {
     /// # Errors
     /// When it cannot be read.
     pub fn read_key(&self, key_id: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, DataError> {
-        let path = self.key(key_id);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => Zeroizing::new(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(DataError::Io { path, error }),
-        };
-        match pem::parse(text.as_bytes()) {
-            Ok(pem) if pem.tag() == "PRIVATE KEY" => Ok(Some(Zeroizing::new(pem.into_contents()))),
-            _ => Err(DataError::Io { path, error: io::Error::other("not a PEM private key") }),
-        }
+        read_key_file(self.key(key_id))
+    }
+
+    /// Where the key lies that signs checkpoints, and nothing else.
+    #[must_use]
+    pub fn checkpoint_key(&self) -> PathBuf {
+        self.keys().join("checkpoint.key")
+    }
+
+    /// Where its public half lies, for whoever asks `check --checkpoint`.
+    #[must_use]
+    pub fn checkpoint_public_key(&self) -> PathBuf {
+        self.0.join("checkpoint.pub")
+    }
+
+    /// Writes the key that signs checkpoints, as [`Self::write_key`] writes others.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write_checkpoint_key(&self, pkcs8: &[u8]) -> Result<(), DataError> {
+        self.write_key_file(&self.checkpoint_key(), pkcs8)
+    }
+
+    /// Reads the key that signs checkpoints, PKCS#8 DER; none when there is no such file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_checkpoint_key(&self) -> Result<Option<Zeroizing<Vec<u8>>>, DataError> {
+        read_key_file(self.checkpoint_key())
     }
 
     /// Removes a private key that is not needed any more.
@@ -267,6 +289,18 @@ impl DataDir {
 
     fn keys(&self) -> PathBuf {
         self.0.join("keys")
+    }
+}
+
+fn read_key_file(path: PathBuf) -> Result<Option<Zeroizing<Vec<u8>>>, DataError> {
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => Zeroizing::new(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(DataError::Io { path, error }),
+    };
+    match pem::parse(text.as_bytes()) {
+        Ok(pem) if pem.tag() == "PRIVATE KEY" => Ok(Some(Zeroizing::new(pem.into_contents()))),
+        _ => Err(DataError::Io { path, error: io::Error::other("not a PEM private key") }),
     }
 }
 

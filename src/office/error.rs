@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::data::DataError;
-use super::{Fenced, SignerFileError};
+use super::{CheckpointError, Fenced, SignerFileError};
 use crate::config::ConfigError;
 use crate::issue::{GenerateError, IssueError, SubjectKeyError};
 use crate::pki::{PartitionError, ReasonError, SerialError};
@@ -49,6 +49,12 @@ pub enum OfficeError {
          run `sekisho journal accept-end`"
     )]
     NoCopy,
+    /// The journal is not the one that was signed.
+    #[error("{0}")]
+    Contradicted(String),
+    /// A text that is no checkpoint, or no key of one.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// An event that no rule is about.
     #[error("no rule is about {0}: look at sekisho rules")]
     NoRule(String),
@@ -251,6 +257,7 @@ impl OfficeError {
             | Self::EventId(_)
             | Self::AcceptReason(_)
             | Self::NoCopy
+            | Self::Checkpoint(_)
             | Self::Subject
             | Self::NoSuchKey(..)
             | Self::NoRule(_)
@@ -273,6 +280,7 @@ impl OfficeError {
             }
             Self::Submit(SubmitError::NotReady(NotReady::Fenced(_)))
             | Self::Copy(_)
+            | Self::Contradicted(_)
             | Self::Store(StoreError::Fenced(_)) => Blame::Damage,
             Self::Submit(_)
             | Self::Clock(_)

@@ -12,6 +12,7 @@ mod cards;
 mod catalogues;
 mod change;
 mod check;
+mod checkpoint;
 mod clock;
 mod comparison;
 mod compromise;
@@ -20,6 +21,7 @@ pub mod decisions;
 mod documents;
 mod ending;
 mod error;
+mod examiner;
 mod explain;
 mod fence;
 mod held_back;
@@ -59,6 +61,7 @@ pub use behind::Behind;
 pub use cards::{CardApplication, CardChange, CardState};
 pub use change::{Asked, Changed, Wish};
 pub use check::Condition;
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKey, CheckpointWatcher, SignedCheckpoint};
 pub use clock::{ClockRelease, ClockState};
 pub use comparison::{Compared, DifferingCertificate, compare};
 use data::DataDir;
@@ -68,6 +71,7 @@ pub use documents::{
 };
 pub use ending::{accept_copy, accept_end};
 pub use error::{Blame, OfficeError};
+pub use examiner::Contradicted;
 pub use explain::{Explanation, KeptBy, Use};
 pub use fence::{Fenced, bind, fenced};
 pub use held_back::HeldBack;
@@ -105,8 +109,11 @@ pub mod reason {
     /// Something was cut off the journal's end that may have been acknowledged.
     pub const CUT: &str = "journal-cut";
 
+    /// The journal is not the one that CRL sets were made from.
+    pub const CONTRADICTED: &str = "journal-contradicted";
+
     /// All of them.
-    pub const ALL: [&str; 2] = [FOLDS, CUT];
+    pub const ALL: [&str; 3] = [FOLDS, CUT, CONTRADICTED];
 }
 
 use crate::config::Config;
@@ -132,6 +139,10 @@ pub struct Office {
     /// The records and the index, held against each other.
     witnesses: Arc<Witnesses>,
     responder: Arc<Responder>,
+    /// The journal, held against what was signed of it.
+    examiner: examiner::Examiner,
+    /// How far the journal has come, signed for the outside.
+    checkpoints: checkpoint::Checkpoints,
     /// The threads that sign for it and, with the authorities' keys, for this office.
     pool: Arc<Pool>,
     /// The keys that may still sign, oldest generation first.
@@ -235,7 +246,9 @@ impl Office {
         let of = |reason| move |text| Attention { reason, text };
         let folds = self.agreement().remark().into_iter().map(of(reason::FOLDS));
         let cuts = self.store.unseen_cuts();
-        folds.chain(cuts.iter().map(ToString::to_string).map(of(reason::CUT))).collect()
+        let cuts = cuts.iter().map(ToString::to_string).map(of(reason::CUT));
+        let contradicted = self.contradicted().map(|what| what.to_string()).map(of(reason::CONTRADICTED));
+        folds.chain(cuts).chain(contradicted).collect()
     }
 
     /// The same, a line each.

@@ -107,6 +107,7 @@ impl Office {
 
     fn publish_kind(&self, kind: Kind, authorities: &[AuthorityId]) -> Result<PublishedSet, OfficeError> {
         self.believed_clock()?;
+        self.examined_journal()?;
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let published = self.publish_set(kind, authorities);
         drop(publishing);

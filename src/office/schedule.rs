@@ -59,8 +59,8 @@ pub struct Schedule {
 
 impl Schedule {
     /// Starts it on threads of its own: one cuts CRLs and renews signers, one watches the clock, one holds
-    /// records and index against each other, one compares cards with certificates by night, one keeps
-    /// warm what is asked.
+    /// records and index against each other, one compares cards with certificates by night, one signs
+    /// checkpoints, one keeps warm what is asked.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -73,6 +73,8 @@ impl Schedule {
         schedule.spawn("witnesses", move |stopped| watch_folds(witnessing, stopped))?;
         let comparing = Arc::clone(&office);
         schedule.spawn("reconcile", move |stopped| reconcile(comparing, stopped))?;
+        let signing = Arc::clone(&office);
+        schedule.spawn("checkpoint", move |stopped| sign_checkpoints(&signing, stopped))?;
         schedule.spawn("refresh", move |stopped| refresh::run(&office, stopped))?;
         Ok(schedule)
     }
@@ -197,6 +199,15 @@ fn keep(office: &Arc<Office>, stopped: &Receiver<()>) {
 fn watch_clock(office: &Office, stopped: &Receiver<()>) {
     while wait(stopped, LOOK) {
         office.watch_clock();
+    }
+}
+
+fn sign_checkpoints(office: &Office, stopped: &Receiver<()>) {
+    loop {
+        office.sign_checkpoint_if_due();
+        if !wait(stopped, TICK) {
+            return;
+        }
     }
 }
 

@@ -10,8 +10,10 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::authorities::{self, LiveGenerations, open_authority, open_generation};
 use super::catalogues::published_entry;
+use super::checkpoint::{CheckpointKey, Checkpoints};
 use super::data::DataDir;
 use super::documents::Served;
+use super::examiner::Examiner;
 use super::fence;
 use super::schedule::Heartbeat;
 use super::signers::Signers;
@@ -54,11 +56,11 @@ impl Machine {
 }
 
 /// Makes a data directory with fresh keys and authorities. One that was interrupted goes on
-/// where it stopped.
+/// where it stopped. What verifies its checkpoints, to be kept elsewhere.
 ///
 /// # Errors
 /// When there is one already, or the system refuses.
-pub fn init(data: &DataDir, organization: &str) -> Result<(), OfficeError> {
+pub fn init(data: &DataDir, organization: &str) -> Result<CheckpointKey, OfficeError> {
     init_at(data, organization, &Clock::system())
 }
 
@@ -66,7 +68,7 @@ pub fn init(data: &DataDir, organization: &str) -> Result<(), OfficeError> {
 ///
 /// # Errors
 /// As [`init`].
-pub fn init_at(data: &DataDir, organization: &str, clock: &Clock) -> Result<(), OfficeError> {
+pub fn init_at(data: &DataDir, organization: &str, clock: &Clock) -> Result<CheckpointKey, OfficeError> {
     init_on(data, organization, clock, &Machine::real())
 }
 
@@ -79,7 +81,7 @@ pub fn init_on(
     organization: &str,
     clock: &Clock,
     machine: &Machine,
-) -> Result<(), OfficeError> {
+) -> Result<CheckpointKey, OfficeError> {
     let config = Config {
         profile: crate::config::Profile { organization: organization.to_owned() },
         ..Config::default()
@@ -97,10 +99,12 @@ pub fn init_on(
         }
     }
     authorities::load(data, &store, &profile, clock.now(), machine.device.as_ref())?;
+    let (checkpoints, _) = Checkpoints::open(data, &store.facts().journal_id)?;
     store.close()?;
     fence::bind(data)?;
     // Last: from here on the directory counts as made.
-    Ok(data.write(&data.config(), Config::template(organization).as_bytes())?)
+    data.write(&data.config(), Config::template(organization).as_bytes())?;
+    Ok(checkpoints.public().clone())
 }
 
 impl Office {
@@ -145,6 +149,11 @@ impl Office {
         // The newest CRL's thisUpdate is an entry's time too: this is the latest there is.
         clock.hold_against(store.recorded_at());
         let closing = store.clone();
+        let (checkpoints, is_new) = Checkpoints::open(&data, &store.facts().journal_id)?;
+        if is_new {
+            let public = checkpoints.public().to_string();
+            tracing::warn!(public, "there was no key for checkpoints: a new one signs them");
+        }
         let fenced = store.fenced().is_some();
         let answering = ocsp::Options { fenced, ..responder_options(&config) };
         let responder = Arc::new(Responder::new(Arc::clone(&status), answering));
@@ -161,6 +170,8 @@ impl Office {
             status,
             witnesses,
             responder,
+            examiner: Examiner::default(),
+            checkpoints,
             pool: Arc::new(pool),
             generations: ArcSwap::from_pointee(LiveGenerations::new()),
             public_sets: Mutex::default(),
@@ -243,6 +254,12 @@ impl Office {
     /// # Errors
     /// When the marker of a clean stop could not be written: the next start takes longer.
     pub fn stop(&self) -> Result<(), OfficeError> {
+        // What was written since the last one is told too.
+        if self.store.fenced().is_none()
+            && let Err(error) = self.sign_checkpoint()
+        {
+            tracing::error!(%error, "no checkpoint was signed");
+        }
         self.pool.stop();
         Ok(self.store.close()?)
     }

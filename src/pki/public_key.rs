@@ -73,6 +73,12 @@ impl PublicKey {
         })
     }
 
+    /// Its bits, as they stand in a SubjectPublicKeyInfo.
+    #[must_use]
+    pub fn bits(&self) -> &[u8] {
+        &self.bits
+    }
+
     /// What it signs with.
     #[must_use]
     pub const fn algorithm(&self) -> SignatureAlgorithm {

@@ -254,7 +254,7 @@ impl Year {
             let (count, first) = (disagreements.len(), first.to_string());
             return Err(SimulateError::Disagree { day, count, first });
         }
-        let findings = self.service.office.examine()?.findings;
+        let findings = self.service.office.examine(None)?.findings;
         match findings.first().cloned() {
             Some(first) => Err(SimulateError::Findings { day, count: findings.len(), first }),
             None => Ok(()),

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::acknowledged;
 use super::archive::{Beside, parts};
 use super::disk::Disk;
 use super::ending::{self, Cut};
 use super::error::{Damage, DiskFault, OpenError, StoreError};
-use super::facts::CrlSet;
+use super::facts::{CrlSet, Facts};
 use super::frame::{Frame, Head, Magic};
 use super::journal::{FIRST, Journal};
 use super::octets::offset;
@@ -21,7 +22,8 @@ use super::segments::{Segments, Torn, WalkError};
 use super::snapshot::{self, Marker, Snapshot, find_marker};
 use super::tip::Tip;
 use crate::der::UnixTime;
-use crate::record::{ArchivePlace, Breach, Epoch, Event, Numbered, Position};
+use crate::pki::CertificateKind;
+use crate::record::{ArchivePlace, Breach, Epoch, Event, Issued, Numbered, Position};
 
 /// What a check found, all of it right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +56,10 @@ pub struct CheckReport {
     pub breaches: Vec<Breach>,
     /// The CRL sets that stand: the last complete one of each authority, and its last deltas.
     pub published: Vec<CrlSet>,
+    /// The facts at the last entry.
+    pub facts: Arc<Facts>,
+    /// What the archive holds of each CA certificate.
+    pub authorities: Vec<(Issued, Vec<u8>)>,
     /// What a power loss left of a frame: the next start cuts it.
     pub torn: Option<Torn>,
     /// What was cut off the journal's end, may have been acknowledged, and nobody has seen to.
@@ -187,7 +193,8 @@ fn check_all(disk: &Disk, dir: &Path, folds: &[Fold], with_records: bool) -> Res
         let reading = Reading::of_rows(&records.rows, tip.position);
         folds.iter().for_each(|fold| (fold.rebuilt)(&reading));
     }
-    let (archived, beside) = check_archive(disk, dir, &mut places)?;
+    let Archived { certificates: archived, authorities, beside } =
+        check_archive(disk, dir, &mut places, &tip.facts)?;
     ending::judge_archive(&journal, &end, dir, tip.facts.epoch, &beside)?;
     let report = CheckReport {
         journal_id: tip.facts.journal_id,
@@ -204,6 +211,8 @@ fn check_all(disk: &Disk, dir: &Path, folds: &[Fold], with_records: bool) -> Res
         clean_stop,
         breaches: std::mem::take(&mut records.breaches),
         published: published(&tip),
+        facts: Arc::clone(&tip.facts),
+        authorities,
         torn: end.torn,
         unseen: ending::unseen(disk, dir)?,
         rows: None,
@@ -308,19 +317,40 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// What an archive holds.
+#[derive(Default)]
+struct Archived {
+    certificates: u64,
+    authorities: Vec<(Issued, Vec<u8>)>,
+    /// What its frames say of the journal.
+    beside: Vec<Beside>,
+}
+
 /// Reads every archived certificate; all `named` places must be among them. Sorts them, and
-/// leaves each once. Returns how many certificates there are, and what its frames say of the journal.
-fn check_archive(disk: &Disk, dir: &Path, named: &mut Vec<u64>) -> Result<(u64, Vec<Beside>), CheckError> {
+/// leaves each once. Keeps those of the CAs in `facts`.
+fn check_archive(
+    disk: &Disk,
+    dir: &Path,
+    named: &mut Vec<u64>,
+    facts: &Facts,
+) -> Result<Archived, CheckError> {
     named.sort_unstable();
     named.dedup();
+    let issued = facts.issuers.iter().map(|record| &record.issued);
+    let authorities = issued.filter(|issued| issued.kind == CertificateKind::Ca);
+    let authorities: BTreeMap<ArchivePlace, &Issued> =
+        authorities.map(|issued| (issued.archive, issued)).collect();
     let segments = Segments { disk: disk.clone(), dir: dir.join("archive"), magic: Magic::Archive };
     let mut wanted = named.iter().copied().peekable();
-    let (mut archived, mut beside) = (0, Vec::new());
+    let mut found = Archived::default();
     let end = segments.walk(0, 0, None, &mut |frame| {
         let (said, records) = parts(frame)?;
-        beside.extend(said);
-        for (ArchivePlace(place), _) in records {
-            archived += 1;
+        found.beside.extend(said);
+        for (ArchivePlace(place), octets) in records {
+            found.certificates += 1;
+            if let Some(issued) = authorities.get(&ArchivePlace(place)) {
+                found.authorities.push(((*issued).clone(), octets.to_vec()));
+            }
             if wanted.peek().is_some_and(|wanted| *wanted < place) {
                 return Err("an entry names a place where no certificate begins");
             }
@@ -333,7 +363,7 @@ fn check_archive(disk: &Disk, dir: &Path, named: &mut Vec<u64>) -> Result<(u64, 
         let what = "it ends before a certificate that the journal names";
         return Err(segments.damage(&path, place, what, end.next).into());
     }
-    Ok((archived, beside))
+    Ok(found)
 }
 
 /// Compares two projections; how many rows they have.

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | journal id | 16 | |
 //! | epoch | 4 | |
+//! | epochs begun | 4 + n | count, then each: epoch 4, position 8 |
 //! | authorities | 1 + n | count, then each: id 1, length 1, name |
 //! | reserved | 1 + 9 n | count, then each: authority 1, last serial 8 |
 //! | issuers | 4 + n | count, then each: length 4, record |
@@ -35,6 +36,8 @@ pub struct Facts {
     pub journal_id: [u8; 16],
     /// Its life.
     pub epoch: Epoch,
+    /// Where each epoch but the first began, by [`Event::EpochBegun`].
+    pub epochs: BTreeMap<Epoch, Position>,
     /// The authorities and their names.
     pub authorities: BTreeMap<AuthorityId, String>,
     /// The last serial reserved for each authority.
@@ -100,6 +103,7 @@ impl Default for Facts {
         Self {
             journal_id: [0; 16],
             epoch: Epoch::FIRST,
+            epochs: BTreeMap::new(),
             authorities: BTreeMap::new(),
             reserved: BTreeMap::new(),
             issuers: Vec::new(),
@@ -151,6 +155,7 @@ impl Facts {
                     return Err(unknown(Absent::Epoch(*epoch)));
                 }
                 self.epoch = *epoch;
+                self.epochs.insert(*epoch, *position);
                 for reserved in self.reserved.values_mut() {
                     *reserved = reserved.saturating_add(*serials);
                 }
@@ -235,6 +240,14 @@ impl Facts {
         Ok(())
     }
 
+    /// Where an end of the journal was accepted that gave up the entry which had this position in this epoch;
+    /// none when it is still the one there.
+    #[must_use]
+    pub fn given_up_at(&self, epoch: Epoch, position: Position) -> Option<Position> {
+        let mut later = self.epochs.iter().filter(|(begun, _)| **begun > epoch);
+        later.find(|(_, at)| **at <= position).map(|(_, at)| *at)
+    }
+
     /// The CA or signer certificate that an event is about, by authority and serial.
     fn issuer(&mut self, event: &Event) -> Option<&mut Record> {
         self.issuers.iter_mut().find(|issuer| is_about(event, issuer))
@@ -262,6 +275,11 @@ impl Facts {
         let mut out = Vec::new();
         out.extend(self.journal_id);
         out.extend(self.epoch.0.to_be_bytes());
+        put_count(&mut out, "list of epochs", self.epochs.len())?;
+        for (epoch, position) in &self.epochs {
+            out.extend(epoch.0.to_be_bytes());
+            out.extend(position.0.to_be_bytes());
+        }
         self.write_authorities(&mut out)?;
         put_count(&mut out, "list of CA and signer certificates", self.issuers.len())?;
         for record in &self.issuers {
@@ -322,6 +340,9 @@ impl Facts {
     pub(super) fn read(octets: &[u8]) -> Option<Self> {
         let mut octets = Octets(octets);
         let mut facts = Self { journal_id: octets.array()?, epoch: Epoch(octets.u32()?), ..Self::default() };
+        for _ in 0..octets.u32()? {
+            facts.epochs.insert(Epoch(octets.u32()?), Position(octets.u64()?));
+        }
         for _ in 0..octets.one()? {
             let authority = AuthorityId(octets.one()?);
             let len = usize::from(octets.one()?);

@@ -370,7 +370,7 @@ impl World {
         // Whoever runs it sees to what a power loss cut off: here nothing of it was acknowledged.
         drop(office.see_cuts());
         let alarms = office.unready();
-        let findings = office.examine().unwrap().findings;
+        let findings = office.examine(None).unwrap().findings;
         let wrong: Vec<_> = findings.into_iter().filter(|finding| !alarms.contains(finding)).collect();
         assert_eq!(wrong, Vec::<String>::new());
     }

@@ -41,6 +41,7 @@ impl Served {
             responder: Arc::clone(&world.responder),
             clock: Clock::system(),
             documents: ArcSwap::from_pointee(Documents::default()),
+            checkpoint: arc_swap::ArcSwapOption::empty(),
             readiness: Box::new(move || Readiness {
                 reasons: told.lock().unwrap().clone(),
                 warnings: warned.lock().unwrap().clone(),

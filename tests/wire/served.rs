@@ -43,6 +43,7 @@ impl Served {
         let site = Arc::new(Site {
             responder: Arc::clone(&world.responder),
             documents: ArcSwap::from_pointee(Documents::default()),
+            checkpoint: arc_swap::ArcSwapOption::empty(),
             readiness: Box::new(Readiness::default),
             max_age: Duration::from_secs(60),
             clock: Clock::system(),
