@@ -114,6 +114,8 @@ pub struct Watch {
     since: Option<UnixTime>,
     /// When the journal was last held against what was signed of it.
     examined: Option<UnixTime>,
+    /// When that is tried again after it failed.
+    examine_at: Duration,
     /// When what failed is tried again, by the time the machine has run.
     retry_at: Duration,
 }
@@ -122,28 +124,14 @@ impl Watch {
     /// The first comparison is due as soon as there are records.
     #[must_use]
     pub fn new(office: Arc<Office>) -> Self {
-        Self { office, since: None, examined: None, retry_at: Duration::ZERO }
+        Self { office, since: None, examined: None, examine_at: Duration::ZERO, retry_at: Duration::ZERO }
     }
 
     /// Looks, and does what is due.
     pub fn look(&mut self) {
+        self.examine_if_due();
         let office = &self.office;
         let (now, running) = (office.clock.now(), office.clock.running());
-        if running >= self.retry_at && self.examined.is_none_or(|at| last_cut(now, NIGHTLY) > at) {
-            match office.examine_journal() {
-                Ok(examined) => {
-                    let (heads, findings) = (examined.confirmed, examined.findings.len());
-                    tracing::info!(heads, findings, "the journal has the heads that were signed");
-                    examined.findings.iter().for_each(|finding| tracing::warn!("{finding}"));
-                    self.examined = Some(now);
-                }
-                Err(error) => {
-                    tracing::error!(%error, "the journal cannot be held against what was signed of it");
-                    self.retry_at = running + RETRY;
-                }
-            }
-            return;
-        }
         if office.is_rebuilding() || running < self.retry_at {
             return;
         }
@@ -167,6 +155,28 @@ impl Watch {
             Err(error) => {
                 tracing::error!(%error, "records and status index cannot be compared");
                 self.retry_at = running + RETRY;
+            }
+        }
+    }
+
+    /// The journal is held against what was signed of it, also while the records are made anew.
+    fn examine_if_due(&mut self) {
+        let office = &self.office;
+        let (now, running) = (office.clock.now(), office.clock.running());
+        let is_due = self.examined.is_none_or(|at| last_cut(now, NIGHTLY) > at);
+        if !is_due || running < self.examine_at {
+            return;
+        }
+        match office.examine_journal() {
+            Ok(examined) => {
+                let (heads, findings) = (examined.confirmed, examined.findings.len());
+                tracing::info!(heads, findings, "the journal was held against what was signed of it");
+                examined.findings.iter().for_each(|finding| tracing::warn!("{finding}"));
+                self.examined = Some(now);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the journal cannot be held against what was signed of it");
+                self.examine_at = running + RETRY;
             }
         }
     }
