@@ -166,6 +166,7 @@ fn status(office: &Office, inquiry: &api::Inquiry) -> Result<api::CertificateSta
         }),
         crl_set: state.crl_set.map(|number| number.to_string()),
         doubt: state.doubt,
+        ca: matches!(state.ca_status, CertStatus::Revoked(_)).then(|| in_words(state.ca_status)),
     })
 }
 

@@ -36,9 +36,9 @@ pub enum Command {
     Serve(Serve),
     /// Issue a resident's certificates
     Issue(Box<Issue>),
-    /// Revoke a certificate, for ever
+    /// Revoke a resident's certificate, for ever
     Revoke(Revoke),
-    /// Put a certificate on hold
+    /// Put a resident's certificate on hold
     Hold(Hold),
     /// Lift a hold (phone authentication only)
     Release(Release),

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use super::SignerFileError;
+use super::authorities::NoIssuingKey;
 use super::data::DataError;
 use crate::config::ConfigError;
 use crate::issue::{GenerateError, IssueError, SubjectKeyError};
-use crate::pki::{PartitionError, ReasonError, SerialError};
+use crate::pki::{CertificateKind, PartitionError, ReasonError, SerialError};
 use crate::profile::ProfileError;
-use crate::record::Refusal;
+use crate::record::{CertificateRef, Refusal};
 use crate::registry::{CertificateError, NameError};
 use crate::signer::{KeyError, SignError};
 use crate::store::{CheckError, DiskFault, Distrust, OpenError, StoreError, SubmitError};
@@ -82,6 +83,16 @@ pub enum OfficeError {
     /// A rule stands against it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A CA's or signer's certificate, where a resident's is meant.
+    #[error("{}", of_an_issuer(authority, certificate, *kind))]
+    OfAnIssuer {
+        /// The authority's name.
+        authority: String,
+        /// Which certificate.
+        certificate: CertificateRef,
+        /// What it is.
+        kind: CertificateKind,
+    },
     /// The committer did not take it.
     #[error(transparent)]
     Submit(SubmitError),
@@ -137,6 +148,9 @@ pub enum OfficeError {
     /// An authority has no key that may still sign.
     #[error("authority {0} has no key that may still sign: its CA certificates have expired")]
     NoGeneration(String),
+    /// An authority has keys, and none of them issues.
+    #[error(transparent)]
+    NoIssuingKey(#[from] NoIssuingKey),
     /// The settings name another organization than the certificates.
     #[error("profile.organization is {configured}, but the authorities here are named {issued}: set it back")]
     Organization {
@@ -190,6 +204,23 @@ pub enum OfficeError {
     Damaged(String),
 }
 
+fn of_an_issuer(authority: &str, certificate: &CertificateRef, kind: CertificateKind) -> String {
+    let CertificateRef { serial, generation, .. } = certificate;
+    let (what, command) = match kind {
+        CertificateKind::OcspSigner => {
+            ("an OCSP signer", format!("sekisho signer revoke --authority {authority} --serial {serial}"))
+        }
+        _ => (
+            "the CA certificate",
+            format!("sekisho authority compromised --authority {authority} --generation {generation}"),
+        ),
+    };
+    format!(
+        "certificate {serial} of {authority} is {what} of generation {generation}, and no resident's: nothing was \
+         changed; if its key is compromised, run `{command}`"
+    )
+}
+
 impl From<SubjectKeyError> for OfficeError {
     fn from(error: SubjectKeyError) -> Self {
         Self::Issue(IssueError::Key(error))
@@ -225,11 +256,14 @@ pub enum Blame {
 impl OfficeError {
     /// Whose turn it is.
     #[must_use]
-    pub const fn blame(&self) -> Blame {
+    pub fn blame(&self) -> Blame {
         match self {
+            Self::NoIssuingKey(none) if none.may_come_back() => Blame::Moment,
+            Self::NoIssuingKey(_) => Blame::Refused,
             Self::Refused(Refusal::Records(_) | Refusal::Breaks(_) | Refusal::Unfounded(_)) => Blame::Service,
             Self::Refused(_)
             | Self::ForeignCertificate
+            | Self::OfAnIssuer { .. }
             | Self::Gate(_)
             | Self::HeldBack { .. }
             | Self::NotHeldBack(_)

@@ -52,6 +52,8 @@ pub struct CertificateState {
     pub crl_set: Option<CrlNumber>,
     /// Records and status index disagree on it: the status is the severer of both.
     pub doubt: Option<String>,
+    /// The status then of the CA certificate it was issued under.
+    pub ca_status: CertStatus,
 }
 
 impl Named {
@@ -96,7 +98,18 @@ impl Office {
         let served = self.served_set(named.authority).filter(|set| set.position >= position);
         let crl_set = served.map(|set| set.number);
         let authority = self.authority_name(named.authority);
-        Ok(CertificateState { authority, record, status, position, recorded_at, behind, crl_set, doubt })
+        let ca_status = self.ca_status(&record.issued, then);
+        Ok(CertificateState {
+            authority,
+            record,
+            status,
+            position,
+            recorded_at,
+            behind,
+            crl_set,
+            doubt,
+            ca_status,
+        })
     }
 
     /// Resolves a selector to an authority, a serial and, when known, a generation.

@@ -53,7 +53,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-pub use authorities::LiveGeneration;
+pub use authorities::{Idle, LiveGeneration, NoIssuingKey};
 pub use behind::Behind;
 pub use cards::{CardApplication, CardChange, CardState};
 pub use change::{Asked, Changed, Wish};
@@ -102,9 +102,11 @@ pub mod reason {
     pub const FOLDS: &str = "folds-disagree";
     /// Something was cut off the journal's end that may have been acknowledged.
     pub const CUT: &str = "journal-cut";
+    /// An authority has no key that issues.
+    pub const ISSUING: &str = "authority-issues-nothing";
 
     /// All of them.
-    pub const ALL: [&str; 2] = [FOLDS, CUT];
+    pub const ALL: [&str; 3] = [FOLDS, CUT, ISSUING];
 }
 
 use crate::config::Config;
@@ -233,7 +235,10 @@ impl Office {
         let of = |reason| move |text| Attention { reason, text };
         let folds = self.agreement().remark().into_iter().map(of(reason::FOLDS));
         let cuts = self.store.unseen_cuts();
-        folds.chain(cuts.iter().map(ToString::to_string).map(of(reason::CUT))).collect()
+        let cuts = cuts.iter().map(ToString::to_string).map(of(reason::CUT));
+        let idle = self.authorities_without_issuing_key();
+        let idle = idle.iter().map(ToString::to_string).map(of(reason::ISSUING));
+        folds.chain(cuts).chain(idle).collect()
     }
 
     /// The same, a line each.
