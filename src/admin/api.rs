@@ -76,12 +76,12 @@ pub enum Selector {
     Named {
         /// `sign`, `auth`, or a configured name.
         authority: String,
-        /// Decimal or `0x` hex.
+        /// `0x` hex, pairs with colons, or `dec:` and decimal digits; bare digits are refused.
         serial: String,
     },
     /// As a certificate states it.
     Certificate {
-        /// PEM.
+        /// PEM, of it alone or with its chain.
         certificate: String,
     },
 }

@@ -7,7 +7,7 @@ use super::{DataDir, Failure, print};
 use crate::admin::api::{CertificateState, Inquiry, path};
 
 pub(super) fn run(data: &DataDir, asked: &Status, json: bool) -> Result<(), Failure> {
-    let inquiry = Inquiry { certificate: selector(&asked.certificate)?, at: asked.at.clone() };
+    let inquiry = Inquiry { certificate: selector(data, &asked.certificate)?, at: asked.at.clone() };
     let state: CertificateState = Client::of(data)?.post(path::STATUS, &inquiry)?;
     print(json, &state, || in_words(&state))?;
     if state.status.status == "good" { Ok(()) } else { Err(not_good(&state)) }

@@ -7,7 +7,10 @@ use super::authorities::NoIssuingKey;
 use super::data::DataError;
 use crate::config::ConfigError;
 use crate::issue::{GenerateError, IssueError, SubjectKeyError};
-use crate::pki::{CertificateKind, PartitionError, ReasonError, SerialError};
+use crate::pki::{
+    BareSerial, BundleError, CertificateKind, PartitionError, ReasonError, SerialError, SerialNumber,
+    SerialTextError,
+};
 use crate::profile::ProfileError;
 use crate::record::{CertificateRef, Refusal};
 use crate::registry::{CertificateError, NameError};
@@ -26,6 +29,9 @@ pub enum OfficeError {
     /// Text that is no certificate.
     #[error("not a certificate: give PEM or DER of an X.509 certificate")]
     NotACertificate,
+    /// Text that does not tell which certificate is meant.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// Text that is no certificate kind.
     #[error(transparent)]
     Kind(#[from] crate::pki::UnknownKind),
@@ -35,6 +41,19 @@ pub enum OfficeError {
     /// No serial number.
     #[error(transparent)]
     Serial(#[from] SerialError),
+    /// No serial number, as text.
+    #[error(transparent)]
+    SerialText(#[from] SerialTextError),
+    /// A serial that does not say its base, and which of both its authority issued.
+    #[error("{}", .serial.advise(|read| issued_by(authority, issued.contains(read))))]
+    BareSerial {
+        /// As it was given.
+        serial: BareSerial,
+        /// The authority's name.
+        authority: String,
+        /// Those of both readings that were issued.
+        issued: Vec<SerialNumber>,
+    },
     /// An event without a usable id.
     #[error("give the event an id of 1 to {0} octets: by it a repetition is known")]
     EventId(usize),
@@ -204,6 +223,10 @@ pub enum OfficeError {
     Damaged(String),
 }
 
+fn issued_by(authority: &str, is_issued: bool) -> String {
+    if is_issued { format!("issued by {authority}") } else { format!("never issued by {authority}") }
+}
+
 fn of_an_issuer(authority: &str, certificate: &CertificateRef, kind: CertificateKind) -> String {
     let CertificateRef { serial, generation, .. } = certificate;
     let (what, command) = match kind {
@@ -280,6 +303,9 @@ impl OfficeError {
             | Self::NoRule(_)
             | Self::Id(_)
             | Self::Serial(_)
+            | Self::SerialText(_)
+            | Self::BareSerial { .. }
+            | Self::Bundle(_)
             | Self::Reason(_)
             | Self::Time(_)
             | Self::Partition(_)

@@ -6,7 +6,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::{Behind, Office, OfficeError};
 use crate::crl::CrlNumber;
 use crate::der::UnixTime;
-use crate::pki::{AuthorityId, CertStatus, Generation, SerialNumber};
+use crate::pki::{AuthorityId, BareSerial, CertStatus, Generation, SerialNumber};
 use crate::record::{Position, Record, Refusal};
 use crate::status::StatusWord;
 
@@ -110,6 +110,18 @@ impl Office {
             doubt,
             ca_status,
         })
+    }
+
+    /// What is said of digits that may be one serial or another: which of them there is.
+    #[must_use]
+    pub fn bare_serial(&self, authority: &str, serial: BareSerial) -> OfficeError {
+        let id = match self.authority(authority) {
+            Ok(id) => id,
+            Err(error) => return error,
+        };
+        let readings = [serial.hexadecimal, serial.decimal].into_iter().flatten();
+        let issued = readings.filter(|read| self.status.find(id, read).is_issued()).collect();
+        OfficeError::BareSerial { authority: authority.to_owned(), serial, issued }
     }
 
     /// Resolves a selector to an authority, a serial and, when known, a generation.
