@@ -8,6 +8,10 @@
     reason = "a failed step must stop the test"
 )]
 
+#[path = "cli/issuers.rs"]
+mod issuers;
+#[path = "cli/serials.rs"]
+mod serials;
 mod service;
 
 use std::fs;
@@ -299,12 +303,13 @@ fn a_certificate_that_is_not_ours_is_not_found() {
     let service = Service::demo(100);
     let revoke = |arguments: &[&str]| service.sekisho(&[&["revoke"][..], arguments].concat());
     revoke(&["--authority", "sign", "--serial", "0xfffffff"]).refused(1, &["never issued"]);
-    revoke(&["--authority", "root", "--serial", "1"]).refused(2, &["root", "sign or auth"]);
-    revoke(&["--authority", "sign", "--serial", "0"]).refused(2, &["serial number"]);
-    revoke(&["--authority", "sign", "--serial", "1", "--reason", "tired"]).refused(2, &["unknown reason"]);
-    revoke(&["--authority", "sign", "--serial", "1", "--reason", "certificateHold"]).refused(1, &["hold"]);
-    let future = ["--authority", "sign", "--serial", "1", "--invalid-since", "2999-01-01T00:00:00Z"];
-    revoke(&future).refused(1, &["2999", "passed"]);
+    revoke(&["--authority", "root", "--serial", "0x1"]).refused(2, &["root", "sign or auth"]);
+    let good = service.certificates("sign", "good");
+    let named = ["--authority", "sign", "--serial", serial(&good[0])];
+    let revoke_good = |more: &[&str]| revoke(&[&named[..], more].concat());
+    revoke_good(&["--reason", "tired"]).refused(2, &["unknown reason"]);
+    revoke_good(&["--reason", "certificateHold"]).refused(1, &["hold"]);
+    revoke_good(&["--invalid-since", "2999-01-01T00:00:00Z"]).refused(1, &["2999", "passed"]);
     let other = Service::demo(100);
     let foreign = other.certificates("sign", "good");
     revoke(&["--cert", foreign[0]["file"].as_str().unwrap()]).refused(1, &["not issued here"]);
@@ -316,7 +321,7 @@ fn a_certificate_that_is_not_ours_is_not_found() {
 fn without_a_service_commands_say_how_to_start_one() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
-    let status = ["status", "--authority", "sign", "--serial", "1"];
+    let status = ["status", "--authority", "sign", "--serial", "0x1"];
     sekisho(&data, &status).refused(3, &["no service", "sekisho serve"]);
     sekisho(&data, &["serve"]).refused(2, &["sekisho init"]);
     sekisho(&data, &["check"]).refused(2, &["sekisho init"]);

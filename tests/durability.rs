@@ -67,9 +67,7 @@ fn sim_nothing_acknowledged_is_lost_on_a_disk_that_loses_power() {
     });
     let counts = counts.into_inner().unwrap();
     println!("{seeds} seeds: {counts:#?}");
-    if seeds < SEEDS {
-        return;
-    }
+    assert!(seeds > 0, "SEEDS=0 tries nothing");
     for (what, count, least) in [
         ("power losses", counts.power_losses, 5000),
         ("kills", counts.kills, 1000),
@@ -83,6 +81,8 @@ fn sim_nothing_acknowledged_is_lost_on_a_disk_that_loses_power() {
         ("frames, some six in a file", counts.frames, 90_000),
         ("acknowledged entries", counts.acknowledged, 50_000),
     ] {
+        // Of few seeds half as much, since they differ: all of it is asked of the usual number.
+        let least = if seeds < SEEDS { least * seeds / SEEDS / 2 } else { least };
         assert!(count >= least, "only {count} {what}: the simulation does not try what it should");
     }
 }

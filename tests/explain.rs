@@ -227,5 +227,5 @@ fn the_commands_say_what_the_service_knows() {
     for part in ["good", "says entry", "kept for sha256, parameters NULL", "HTTP caches until", "usable"] {
         assert!(words.stdout.contains(part), "{part}: {}", words.stdout);
     }
-    service.sekisho(&["explain", "--authority", "nobody", "--serial", "1"]).refused(2, &["nobody", "sign"]);
+    service.sekisho(&["explain", "--authority", "nobody", "--serial", "0x1"]).refused(2, &["nobody", "sign"]);
 }

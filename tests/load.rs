@@ -135,7 +135,7 @@ fn serials_and_certificates_of_an_issuer_are_asked_about_without_a_manifest() {
     let (ca, file) = demo.one();
     let next = &demo.service.manifest["authorities"][0]["next_serial"].as_str().unwrap();
     let next = u64::from_str_radix(next.trim_start_matches("0x"), 16).unwrap();
-    let never_issued = format!("{next}-0x{:x},0xabcdef0123456789abcdef", next + 9);
+    let never_issued = format!("dec:{next}-0x{:x},ab:cd:ef:01:23:45:67:89:ab:cd:ef", next + 9);
     let url = demo.service.url();
     let asked = ["--target", &url, "--issuer", &ca];
     let report = load(&[&asked[..], &["--cert", &file]].concat()).json();
@@ -218,7 +218,7 @@ fn refusals_are_counted_by_their_kind_and_do_not_count_as_answers() {
 
     let (ca, _) = demo.one();
     let url = format!("{}elsewhere/", demo.service.url());
-    load(&["--target", &url, "--issuer", &ca, "--serials", "1"]).refused(3, &["HTTP 40", "OCSP responder"]);
+    load(&["--target", &url, "--issuer", &ca, "--serials", "0x1"]).refused(3, &["HTTP 40", "OCSP responder"]);
 }
 
 #[test]
@@ -227,12 +227,20 @@ fn wrong_use_and_an_unreachable_target_are_told_what_to_do() {
     let home = tempfile::tempdir().unwrap();
     let ca = own_ca(home.path());
     let (ca, url) = (ca.certificate.display().to_string(), format!("http://{nobody}/"));
-    let asked = ["--issuer", &ca, "--serials", "1-9"];
+    let asked = ["--issuer", &ca, "--serials", "0x1-0x9"];
     load(&[&asked[..], &["--target", &url]].concat())
         .refused(3, &["nobody listens", "connection refused", "start"]);
     load(&["--target", &url, "--issuer", &ca]).refused(2, &["--serials"]);
-    load(&["--target", "https://x/", "--issuer", &ca, "--serials", "1"]).refused(2, &["http://HOST"]);
-    load(&["--target", &url, "--issuer", &ca, "--serials", "9-1"]).refused(2, &["first"]);
+    load(&["--target", "https://x/", "--issuer", &ca, "--serials", "0x1"]).refused(2, &["http://HOST"]);
+    load(&["--target", &url, "--issuer", &ca, "--serials", "0x9-0x1"]).refused(2, &["first"]);
+    for bare in ["9", "1-9", "0x1-9", "dec:1-9", "0x1,17"] {
+        load(&["--target", &url, "--issuer", &ca, "--serials", bare])
+            .refused(2, &["hexadecimal or decimal", " or dec:"]);
+    }
+    let chain = home.path().join("chain.pem");
+    fs::write(&chain, fs::read_to_string(&ca).unwrap().repeat(2)).unwrap();
+    load(&["--target", &url, "--issuer", chain.to_str().unwrap(), "--serials", "0x1"])
+        .refused(2, &["2 PEM blocks", "one CERTIFICATE"]);
     load(&["--target", &url, "--requests", &ca]).refused(2, &["not a manifest", "demo --manifest"]);
     let both = load(&["--target", &url]);
     assert!(both.code == Some(2) && both.stderr.contains("--requests"), "{}", both.text());
@@ -294,7 +302,7 @@ fn openssl_ocsp_is_loaded_and_lives_on() {
     .unwrap();
     let mut responder = Openssl::start(&ca, &index);
     let issuer = ca.certificate.display().to_string();
-    let asked = ["--target", &responder.url, "--issuer", &issuer, "--serials", "42-44"];
+    let asked = ["--target", &responder.url, "--issuer", &issuer, "--serials", "0x2a-dec:44"];
     for more in [&["--nonce", "50"][..], &["--method", "get"]] {
         let report = load(&[&asked[..], more].concat()).json();
         assert_adds_up(&report);

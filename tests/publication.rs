@@ -17,18 +17,33 @@ use std::time::{Duration, Instant};
 
 use sekisho::config::Config;
 use sekisho::crl::{Catalogue, CrlKind};
+use sekisho::lifecycle::Revoke;
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, Asked, Office, OfficeError, Place, Schedule, Selector, Spelling, SubjectKeySource,
-    Wish,
+    self, Application, Asked, Blame, Office, OfficeError, Place, Schedule, Selector, Spelling,
+    SubjectKeySource, Wish, reason,
 };
-use sekisho::pki::{AuthorityId, CertificateKind, Partition, RevocationReason};
+use sekisho::pki::{AuthorityId, CertStatus, CertificateKind, Partition, RevocationReason};
 use sekisho::record::{Event, Origin};
 use sekisho::store::Clock;
 
 const DAY: i64 = 86_400;
 const SIGN: AuthorityId = AuthorityId(1);
 const AUTH: AuthorityId = AuthorityId(2);
+
+fn application(kind: CertificateKind) -> Application {
+    Application {
+        name: "関所 花子".to_owned(),
+        birth: "1982-02-17".to_owned(),
+        sex: "female".to_owned(),
+        address: "東京都清瀬市".to_owned(),
+        spelling: Spelling::default(),
+        municipality: Partition(13221),
+        kinds: vec![kind],
+        subject_key: SubjectKeySource::TestKey,
+        place: Place::New,
+    }
+}
 
 /// An office whose clock the test holds.
 struct World {
@@ -72,6 +87,13 @@ impl World {
         let pair = self.office.issue(&application, Origin::service()).unwrap();
         let one = &pair.certificates[0];
         Selector::Named { authority: one.authority.clone(), serial: one.issued.certificate.serial }
+    }
+
+    /// What somebody should look at about an authority.
+    fn warnings_of(&self, authority: AuthorityId) -> String {
+        let name = &self.office.profile().authority(authority).unwrap().name;
+        let ours = self.office.attention().into_iter().filter(|one| one.reason == reason::ISSUING);
+        ours.map(|one| one.text).filter(|text| text.contains(&format!("authority {name} "))).collect()
     }
 
     fn revoke(&self, certificate: &Selector) {
@@ -437,17 +459,50 @@ fn an_authority_without_a_valid_key_signs_nothing() {
     let refused = world.office.publish(&[SIGN], false).unwrap_err();
     assert!(matches!(refused, OfficeError::NoGeneration(_)), "{refused}");
     assert!(world.office.unready().iter().any(|reason| reason.contains("did not come out")));
-    let application = Application {
-        name: "関所 花子".to_owned(),
-        birth: "1982-02-17".to_owned(),
-        sex: "female".to_owned(),
-        address: "東京都清瀬市".to_owned(),
-        spelling: Spelling::default(),
-        municipality: Partition(13221),
-        kinds: vec![CertificateKind::CardSign],
-        subject_key: SubjectKeySource::TestKey,
-        place: Place::New,
-    };
-    let error = world.office.issue(&application, Origin::service()).unwrap_err();
-    assert!(matches!(error, OfficeError::NoGeneration(_)), "{error}");
+    let error = world.office.issue(&application(CertificateKind::CardSign), Origin::service()).unwrap_err();
+    assert!(matches!(error, OfficeError::NoIssuingKey(_)), "{error}");
+    assert!(error.to_string().contains("generation 1 has expired at"), "{error}");
+    assert!(world.warnings_of(SIGN).contains("has expired at"));
+}
+
+#[test]
+fn b_1_an_authority_whose_ca_certificate_is_revoked_is_told_as_revoked() {
+    let world = World::new();
+    let resident = world.issue(CertificateKind::CardSign, 13221, "東京都清瀬市");
+    assert_eq!(world.office.attention(), []);
+    let unready = world.office.unready();
+    let status = |selector: &Selector| world.office.inquire(selector, None).unwrap();
+    assert_eq!(status(&resident).ca_status, CertStatus::Good);
+
+    let ca = Selector::Named { authority: "sign".to_owned(), serial: 1_u64.try_into().unwrap() };
+    let wish = Wish::revoke(Some(RevocationReason::CaCompromise), None);
+    let plain = Asked { certificate: ca.clone(), wish };
+    let refused = world.office.change(&plain, Origin::service()).unwrap_err();
+    assert!(refused.to_string().contains("sekisho authority compromised"), "{refused}");
+    let before = status(&ca);
+    assert_eq!((before.status, before.ca_status), (CertStatus::Good, CertStatus::Good));
+
+    // By the use case of its own, and only for such a certificate.
+    let revoke = Revoke { reason: Some(RevocationReason::CaCompromise), invalidity_date: None };
+    let of_resident = status(&resident).record.issued.certificate;
+    let refused = world.office.revoke_issuer(of_resident, revoke, Origin::service()).unwrap_err();
+    assert!(refused.to_string().contains("a resident's"), "{refused}");
+    let certificate = before.record.issued.certificate;
+    assert!(world.office.revoke_issuer(certificate, revoke, Origin::service()).unwrap().changed);
+
+    let issue = || world.office.issue(&application(CertificateKind::CardSign), Origin::service());
+    let error = issue().unwrap_err();
+    let told = ["authority sign issues nothing", "generation 1 is revoked, cACompromise, since"];
+    for text in [error.to_string(), world.warnings_of(SIGN)] {
+        assert!(told.iter().all(|part| text.contains(part)) && !text.contains("expired"), "{text}");
+    }
+    assert_eq!(error.blame(), Blame::Refused);
+    assert_eq!(world.office.unready(), unready, "OCSP and CRLs go on");
+    assert!(matches!(status(&resident).ca_status, CertStatus::Revoked(_)));
+    assert!(world.office.issue(&application(CertificateKind::CardAuth), Origin::service()).is_ok());
+
+    // With its next key it issues again.
+    world.office.new_generation(SIGN).unwrap();
+    assert_eq!(world.office.attention(), []);
+    issue().unwrap();
 }

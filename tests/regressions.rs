@@ -29,11 +29,13 @@ use responder::base64;
 use site::Served;
 use stage::Stage;
 
-/// Path and octets of every input in a directory of `fuzz`.
+/// Path and octets of every input in a directory of `fuzz`: one at least, or nothing is replayed.
 fn inputs(directory: &str) -> Vec<(String, Vec<u8>)> {
     let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(directory);
     let files = fs::read_dir(&home).unwrap().map(|file| file.unwrap().path());
-    files.map(|path| (path.display().to_string(), fs::read(&path).unwrap())).collect()
+    let inputs: Vec<_> = files.map(|path| (path.display().to_string(), fs::read(&path).unwrap())).collect();
+    assert!(!inputs.is_empty(), "{}: no input is there", home.display());
+    inputs
 }
 
 fn requests() -> Vec<(String, Vec<u8>)> {

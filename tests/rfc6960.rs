@@ -38,8 +38,17 @@ fn issued_with(options: Options) -> (Ca, World) {
     (ca, world)
 }
 
+/// Each question of `request` is answered: with its CertID, octet for octet, and with `good`.
 fn accepted(world: &World, request: &[u8]) {
-    basic(&world.answer(request, at(0)).body);
+    let singles = world.singles(request, at(0));
+    let asked = |cert_id: &[u8]| request.windows(cert_id.len()).filter(|octets| *octets == cert_id).count();
+    let first = singles.first().map(|single| rasn::der::encode(&single.cert_id).unwrap());
+    assert_eq!(singles.len(), first.map_or(0, |first| asked(&first)), "{singles:?}");
+    for single in &singles {
+        assert!(asked(&rasn::der::encode(&single.cert_id).unwrap()) > 0, "not asked about: {single:?}");
+        assert_eq!(single.cert_status, CertStatus::Good, "{single:?}");
+    }
+    assert!(!singles.is_empty(), "no answer to any question");
 }
 
 fn refused(world: &World, request: &[u8]) {
@@ -85,6 +94,7 @@ fn rfc6960_s4_1_1_a_request_asks_at_least_one_question_and_at_most_the_limit() {
     }
     refused(&world, &ask(17));
     let world = World::new(&[ca.identity()], Options { cert_ids_max: 2, ..Options::default() });
+    world.issue(&ca, serial(1), at(-1_000));
     accepted(&world, &ask(2));
     refused(&world, &ask(3));
 }
@@ -140,6 +150,7 @@ fn rfc6960_s4_1_1_name_and_key_must_both_be_one_issuers() {
     let name = |ca: &Ca| ca.issuer.name_hash(Sha1);
     let key = |ca: &Ca| ca.issuer.key_hash(Sha1);
     let ask = |name: &[u8], key: &[u8]| Ask::one(cert_id(&oid::SHA1, true, name, key, &serial(1))).to_der();
+    world.issue(&ours, serial(1), at(-1_000));
     accepted(&world, &ask(&name(&ours), &key(&ours)));
     for (name, key) in [
         (name(&ours), key(&theirs)),

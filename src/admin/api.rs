@@ -76,12 +76,12 @@ pub enum Selector {
     Named {
         /// `sign`, `auth`, or a configured name.
         authority: String,
-        /// Decimal or `0x` hex.
+        /// `0x` hex, pairs with colons, or `dec:` and decimal digits; bare digits are refused.
         serial: String,
     },
     /// As a certificate states it.
     Certificate {
-        /// PEM.
+        /// PEM, of it alone or with its chain.
         certificate: String,
     },
 }
@@ -280,6 +280,9 @@ pub struct CertificateState {
     /// Records and status index disagree on it: the status is the severer of both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
+    /// The status of the CA certificate it was issued under, when that is revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<Status>,
 }
 
 /// Build and publish a CRL set now.

@@ -12,7 +12,7 @@ use crate::der::UnixTime;
 use crate::office::{
     self, Application, Asked, Blame, Checkpoint, CheckpointError, Office, OfficeError, Selector, Wish,
 };
-use crate::pki::{AuthorityId, CertStatus, CertificateKind};
+use crate::pki::{self, AuthorityId, CertStatus, CertificateKind, SerialTextError};
 use crate::record::{Actor, Epoch, Origin, Position, RequestId};
 
 /// Carries out the request `body` sent to `address` by `actor`.
@@ -72,7 +72,7 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
         path::RECONCILE => reply(&cards::reconcile(office)?),
         path::EXPLAIN => {
             let asked: api::Explain = parse(body)?;
-            reply(&explain::explain(office, &selector(&asked.certificate)?)?)
+            reply(&explain::explain(office, &selector(office, &asked.certificate)?)?)
         }
         _ => Err(Problem {
             error: format!("there is no {address} here: is the command newer than the service?"),
@@ -134,7 +134,7 @@ fn change_status(
     body: &[u8],
     actor: Actor,
 ) -> Result<api::Changed, Problem> {
-    let asked = Asked { certificate: selector(&change.certificate)?, wish };
+    let asked = Asked { certificate: selector(office, &change.certificate)?, wish };
     let done = office.change(&asked, origin(actor, change.key.as_deref(), address, body))?;
     Ok(api::Changed {
         authority: done.authority,
@@ -149,7 +149,7 @@ fn change_status(
 }
 
 fn status(office: &Office, inquiry: &api::Inquiry) -> Result<api::CertificateState, Problem> {
-    let state = office.inquire(&selector(&inquiry.certificate)?, time(inquiry.at.as_deref())?)?;
+    let state = office.inquire(&selector(office, &inquiry.certificate)?, time(inquiry.at.as_deref())?)?;
     let issued = &state.record.issued;
     Ok(api::CertificateState {
         authority: state.authority,
@@ -169,6 +169,7 @@ fn status(office: &Office, inquiry: &api::Inquiry) -> Result<api::CertificateSta
         }),
         crl_set: state.crl_set.map(|number| number.to_string()),
         doubt: state.doubt,
+        ca: matches!(state.ca_status, CertStatus::Revoked(_)).then(|| in_words(state.ca_status)),
     })
 }
 
@@ -318,18 +319,20 @@ fn origin(actor: Actor, key: Option<&str>, address: &str, body: &[u8]) -> Origin
     Origin { actor, request }
 }
 
-fn selector(selector: &api::Selector) -> Result<Selector, OfficeError> {
-    Ok(match selector {
-        api::Selector::Named { authority, serial } => {
-            Selector::Named { authority: authority.clone(), serial: serial.parse()? }
-        }
-        api::Selector::Certificate { certificate } => Selector::Certificate(der_of(certificate)?),
-    })
+fn selector(office: &Office, selector: &api::Selector) -> Result<Selector, OfficeError> {
+    match selector {
+        api::Selector::Named { authority, serial } => match serial.parse() {
+            Ok(serial) => Ok(Selector::Named { authority: authority.clone(), serial }),
+            Err(SerialTextError::Bare(bare)) => Err(office.bare_serial(authority, bare)),
+            Err(error) => Err(error.into()),
+        },
+        api::Selector::Certificate { certificate } => Ok(Selector::Certificate(der_of(certificate)?)),
+    }
 }
 
-/// The octets in PEM.
+/// The certificate that PEM is meant to name.
 pub(super) fn der_of(pem: &str) -> Result<Vec<u8>, OfficeError> {
-    Ok(pem::parse(pem).map_err(|_| OfficeError::NotACertificate)?.into_contents())
+    Ok(pki::end_certificate(pem.as_bytes())?)
 }
 
 pub(super) fn in_words(status: CertStatus) -> Status {

@@ -36,9 +36,9 @@ pub enum Command {
     Serve(Serve),
     /// Issue a resident's certificates
     Issue(Box<Issue>),
-    /// Revoke a certificate, for ever
+    /// Revoke a resident's certificate, for ever
     Revoke(Revoke),
-    /// Put a certificate on hold
+    /// Put a resident's certificate on hold
     Hold(Hold),
     /// Lift a hold (phone authentication only)
     Release(Release),
@@ -272,10 +272,10 @@ pub struct Certificate {
     /// sign or auth
     #[arg(long, requires = "serial", conflicts_with = "cert")]
     pub authority: Option<String>,
-    /// Serial number, decimal or 0x hex
+    /// Serial number: 0x407, 04:07 or dec:1031; bare digits are refused
     #[arg(long, requires = "authority", conflicts_with = "cert")]
     pub serial: Option<String>,
-    /// The certificate itself, PEM or DER
+    /// The certificate itself, PEM or DER, alone or with its chain
     #[arg(long, value_name = "FILE")]
     pub cert: Option<PathBuf>,
 }
@@ -519,7 +519,7 @@ pub struct Load {
     /// Ask about certificates of this CA: its certificate, PEM or DER
     #[arg(long, value_name = "FILE")]
     pub issuer: Option<PathBuf>,
-    /// Their serials, decimal or 0x hex: 5, 100-199, or several with commas
+    /// Their serials, as 0x5 or dec:5: one, a range 0x64-0xc7, or several with commas
     #[arg(long, value_name = "A-B", value_delimiter = ',', requires = "issuer")]
     pub serials: Vec<String>,
     /// One of them, PEM or DER; may be repeated

@@ -10,7 +10,7 @@ pub(super) fn revoke(data: &DataDir, asked: &Revoke, json: bool) -> Result<(), F
     let change = Change {
         reason: asked.reason.clone(),
         invalid_since: asked.invalid_since.clone(),
-        ..change(&asked.certificate, asked.key.as_ref())?
+        ..change(data, &asked.certificate, asked.key.as_ref())?
     };
     submit(data, path::REVOKE, &change, json)
 }
@@ -18,17 +18,18 @@ pub(super) fn revoke(data: &DataDir, asked: &Revoke, json: bool) -> Result<(), F
 pub(super) fn hold(data: &DataDir, asked: &Hold, json: bool) -> Result<(), Failure> {
     let change = Change {
         invalid_since: asked.invalid_since.clone(),
-        ..change(&asked.certificate, asked.key.as_ref())?
+        ..change(data, &asked.certificate, asked.key.as_ref())?
     };
     submit(data, path::HOLD, &change, json)
 }
 
 pub(super) fn release(data: &DataDir, asked: &Release, json: bool) -> Result<(), Failure> {
-    submit(data, path::RELEASE, &change(&asked.certificate, asked.key.as_ref())?, json)
+    submit(data, path::RELEASE, &change(data, &asked.certificate, asked.key.as_ref())?, json)
 }
 
-fn change(certificate: &Certificate, key: Option<&String>) -> Result<Change, Failure> {
-    Ok(Change { certificate: selector(certificate)?, reason: None, invalid_since: None, key: key.cloned() })
+fn change(data: &DataDir, certificate: &Certificate, key: Option<&String>) -> Result<Change, Failure> {
+    let certificate = selector(data, certificate)?;
+    Ok(Change { certificate, reason: None, invalid_since: None, key: key.cloned() })
 }
 
 fn submit(data: &DataDir, path: &str, change: &Change, json: bool) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use super::{DataDir, Failure, print};
 use crate::admin::api::{self, ExplainedAnswer, Explanation, path};
 
 pub(super) fn run(data: &DataDir, asked: &Explain, json: bool) -> Result<(), Failure> {
-    let asked = api::Explain { certificate: selector(&asked.certificate)? };
+    let asked = api::Explain { certificate: selector(data, &asked.certificate)? };
     let explained: Explanation = Client::of(data)?.post(path::EXPLAIN, &asked)?;
     print(json, &explained, || in_words(&explained))
 }

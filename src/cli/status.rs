@@ -7,7 +7,7 @@ use super::{DataDir, Failure, print};
 use crate::admin::api::{CertificateState, Inquiry, path};
 
 pub(super) fn run(data: &DataDir, asked: &Status, json: bool) -> Result<(), Failure> {
-    let inquiry = Inquiry { certificate: selector(&asked.certificate)?, at: asked.at.clone() };
+    let inquiry = Inquiry { certificate: selector(data, &asked.certificate)?, at: asked.at.clone() };
     let state: CertificateState = Client::of(data)?.post(path::STATUS, &inquiry)?;
     print(json, &state, || in_words(&state))?;
     if state.status.status == "good" { Ok(()) } else { Err(not_good(&state)) }
@@ -31,6 +31,11 @@ fn in_words(state: &CertificateState) -> String {
     line("reason", state.status.reason.as_ref());
     line("revoked at", state.status.revoked_at.as_ref());
     line("invalid since", state.status.invalidity_date.as_ref());
+    let ca = state.ca.as_ref().map(|ca| {
+        let known = [Some(&ca.status), ca.reason.as_ref(), ca.revoked_at.as_ref()];
+        known.into_iter().flatten().cloned().collect::<Vec<_>>().join(", ")
+    });
+    line("its CA", ca.as_ref());
     line("municipality", state.municipality.as_ref());
     line("not before", Some(&state.not_before));
     line("not after", Some(&state.not_after));

@@ -2,14 +2,14 @@
 
 use super::args::{SuspendVerifier, Verifier};
 use super::client::Client;
-use super::named::pem_of;
+use super::named::certificate_of;
 use super::{DataDir, Failure, print};
 use crate::admin::api::{self, RegisterVerifier, VerifierChange, Verifiers, path};
 
 pub(super) fn run(data: &DataDir, verifier: &Verifier, json: bool) -> Result<(), Failure> {
     match verifier {
         Verifier::Add { name, cert } => {
-            let asked = RegisterVerifier { name: name.clone(), certificate: pem_of(cert, "CERTIFICATE")? };
+            let asked = RegisterVerifier { name: name.clone(), certificate: certificate_of(cert)? };
             let done: VerifierChange = Client::of(data)?.post(path::VERIFIER_ADD, &asked)?;
             print(json, &done, || change_in_words(&done))
         }
@@ -27,7 +27,7 @@ pub(super) fn run(data: &DataDir, verifier: &Verifier, json: bool) -> Result<(),
 fn suspension(which: &SuspendVerifier) -> Result<api::SuspendVerifier, Failure> {
     match (&which.name, &which.cert) {
         (Some(name), None) => Ok(api::SuspendVerifier::Name(name.clone())),
-        (None, Some(path)) => Ok(api::SuspendVerifier::Certificate(pem_of(path, "CERTIFICATE")?)),
+        (None, Some(path)) => Ok(api::SuspendVerifier::Certificate(certificate_of(path)?)),
         _ => Err(Failure::wrong_use("name the verifier: --name, or --cert FILE")),
     }
 }

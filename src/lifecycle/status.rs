@@ -7,6 +7,9 @@
 //! | revoked, ground R | so already | refused | nothing to release |
 //! | revoked, other ground | keyCompromise only, date kept | refused | nothing to release |
 //!
+//! The rule is for residents' certificates. Those of CA keys and OCSP signers are never held, and
+//! revoked by use cases of their own, which see to what such a revocation ends: [`revoke_issuer`].
+//!
 //! A change that comes from here has no cause; a report names itself as the cause of what it changes.
 //! The fold of entries goes by the same table, see [`crate::record::succession`].
 //!
@@ -17,7 +20,7 @@ use std::time::Duration;
 
 use crate::der::UnixTime;
 use crate::pki::{CertStatus, CertificateKind, Revocation, RevocationReason};
-use crate::record::{Event, Record, Refusal, StatusChange};
+use crate::record::{Event, Issued, Record, Refusal, StatusChange};
 
 /// Apart in time that two changes of one certificate are at least: answers about it carry
 /// whole seconds, and the later answer must carry a later one. The first change is free: until
@@ -33,11 +36,34 @@ pub struct Revoke {
     pub invalidity_date: Option<UnixTime>,
 }
 
-/// Revokes the certificate of `record`.
+/// Revokes a resident's certificate, that of `record`.
 ///
 /// # Errors
-/// The ground is not one, lies in the future, or the rule above forbids the change.
+/// It is no resident's, the ground is not one, lies in the future, or the rule above forbids the
+/// change.
 pub fn revoke(record: &Record, asked: Revoke, now: UnixTime) -> Result<Option<Event>, Refusal> {
+    of_a_resident(record)?;
+    revoke_by_rule(record, asked, now)
+}
+
+/// Revokes the certificate of a CA key or an OCSP signer, that of `record`. Only for a use case
+/// that sees to what ends with it: issuing, or answers.
+///
+/// # Errors
+/// As [`revoke`]; a resident's certificate is refused.
+pub fn revoke_issuer(record: &Record, asked: Revoke, now: UnixTime) -> Result<Option<Event>, Refusal> {
+    if record.issued.kind.is_resident() {
+        return Err(Refusal::NotAnIssuer(record.issued.certificate));
+    }
+    revoke_by_rule(record, asked, now)
+}
+
+fn of_a_resident(record: &Record) -> Result<(), Refusal> {
+    let Issued { certificate, kind, .. } = record.issued;
+    if kind.is_resident() { Ok(()) } else { Err(Refusal::OfAnIssuer { certificate, kind }) }
+}
+
+fn revoke_by_rule(record: &Record, asked: Revoke, now: UnixTime) -> Result<Option<Event>, Refusal> {
     let reason = asked.reason.unwrap_or(RevocationReason::Unspecified);
     if matches!(reason, RevocationReason::CertificateHold | RevocationReason::RemoveFromCrl) {
         return Err(Refusal::NoGround(reason));
@@ -68,15 +94,13 @@ pub fn revoke(record: &Record, asked: Revoke, now: UnixTime) -> Result<Option<Ev
 /// Puts the certificate of `record` on hold.
 ///
 /// # Errors
-/// It is revoked, or of a kind that cannot be held, or the date lies in the future.
+/// It is revoked, or no resident's, or the date lies in the future.
 pub fn hold(
     record: &Record,
     invalidity_date: Option<UnixTime>,
     now: UnixTime,
 ) -> Result<Option<Event>, Refusal> {
-    if !record.issued.kind.is_resident() {
-        return Err(Refusal::NotHoldable(record.issued.kind));
-    }
+    of_a_resident(record)?;
     not_in_future(invalidity_date, now)?;
     match record.status() {
         CertStatus::Good | CertStatus::Unknown => {
@@ -93,12 +117,13 @@ pub fn hold(
 /// kind.
 ///
 /// # Errors
-/// It is not held, or a hold on its kind is final.
+/// It is not held, or no resident's, or a hold on its kind is final.
 pub fn release(
     record: &Record,
     lift_allowed: impl Fn(CertificateKind) -> bool,
     now: UnixTime,
 ) -> Result<Option<Event>, Refusal> {
+    of_a_resident(record)?;
     match record.status() {
         CertStatus::Revoked(held) if held.is_hold() => {
             if !lift_allowed(record.issued.kind) {
@@ -139,7 +164,7 @@ fn change<T>(record: &Record, became: T, now: UnixTime) -> Result<StatusChange<T
 mod tests {
     use super::*;
     use crate::pki::{AuthorityId, Generation, SerialNumber};
-    use crate::record::{ArchivePlace, CertificateRef, Entry, Folded, Issued, Numbered, Origin, Position};
+    use crate::record::{ArchivePlace, CertificateRef, Entry, Folded, Numbered, Origin, Position};
 
     const START: i64 = 1_790_000_000;
 
@@ -260,8 +285,30 @@ mod tests {
         let asked = Revoke { reason: None, invalidity_date: Some(since) };
         let refused = Refusal::InvalidityInFuture { since, now: world.now };
         assert_eq!(revoke(&world.record, asked, world.now), Err(refused));
-        let mut ca = World::new(CertificateKind::Ca);
-        assert_eq!(ca.hold(), Err(Refusal::NotHoldable(CertificateKind::Ca)));
-        assert_eq!(ca.revoke(RevocationReason::Superseded), Ok(true));
+    }
+
+    #[test]
+    fn b_1_ca_and_signer_certificates_are_changed_by_their_own_use_cases_alone() {
+        for kind in CertificateKind::ALL.into_iter().filter(|kind| !kind.is_resident()) {
+            let mut world = World::new(kind);
+            let refused = Refusal::OfAnIssuer { certificate: world.record.issued.certificate, kind };
+            // By its kind first: no other word about the request is of use then.
+            for reason in
+                [None, Some(RevocationReason::KeyCompromise), Some(RevocationReason::CertificateHold)]
+            {
+                assert_eq!(world.revoke(reason), Err(refused.clone()));
+            }
+            assert_eq!(world.hold(), Err(refused.clone()));
+            assert_eq!(world.release(), Err(refused.clone()));
+            let asked = Revoke { reason: Some(RevocationReason::KeyCompromise), invalidity_date: None };
+            let own = revoke_issuer(&world.record, asked, world.now);
+            assert_eq!(world.fold(own), Ok(true));
+            assert_eq!(world.revoke(None), Err(refused.clone()), "nor told that it is so");
+            assert_eq!((world.hold(), world.release()), (Err(refused.clone()), Err(refused)));
+        }
+        let resident = World::new(CertificateKind::CardSign).record;
+        let asked = Revoke { reason: None, invalidity_date: None };
+        let refused = Refusal::NotAnIssuer(resident.issued.certificate);
+        assert_eq!(revoke_issuer(&resident, asked, UnixTime::from_seconds(START)), Err(refused));
     }
 }

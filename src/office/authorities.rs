@@ -1,6 +1,7 @@
 //! Authorities and their keys: opening one, rolling its key, loading what may still sign.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -10,7 +11,7 @@ use super::data::DataDir;
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
 use crate::issue::{self, CaCertificate, SubjectKey, Validity};
-use crate::pki::{AuthorityId, CertStatus, CertificateKind, Generation, HashAlgorithm, Issuer};
+use crate::pki::{AuthorityId, CertStatus, CertificateKind, Generation, HashAlgorithm, Issuer, Revocation};
 use crate::profile::{Authority, KeyType, Profile};
 use crate::record::{CertificateRef, Event, Issued, Origin, Refusal};
 use crate::signer::{Key, SimDevice};
@@ -25,6 +26,24 @@ pub struct LiveGeneration {
     pub issuer: Arc<Issuer>,
     /// The private key.
     pub key: Arc<Key>,
+}
+
+/// Why a key of an authority issues no certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idle {
+    /// Its CA certificate is revoked.
+    Revoked(Revocation),
+    /// Its CA certificate has expired.
+    Expired(UnixTime),
+    /// It has no OCSP signer: nobody could ask about what it issued.
+    Unanswered,
+}
+
+/// An authority none of whose keys issues, and why for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoIssuingKey {
+    authority: String,
+    keys: BTreeMap<Generation, Idle>,
 }
 
 /// The keys that may still sign, oldest first.
@@ -107,18 +126,88 @@ impl Office {
         &self,
         authority: AuthorityId,
     ) -> Result<Arc<LiveGeneration>, OfficeError> {
-        let (answering, facts) = (self.answering.load(), self.store.facts());
-        let usable = |live: &Arc<LiveGeneration>| {
-            let issuer = &live.issuer;
-            let revoked = facts.issuers.iter().any(|record| {
-                let certificate = &record.issued.certificate;
-                (certificate.authority, certificate.serial) == (authority, issuer.serial)
-                    && record.status() != CertStatus::Good
-            });
-            !revoked && answering.contains(&(authority, issuer.generation))
-        };
-        let newest = self.live_generations(authority).into_iter().rfind(usable);
-        newest.ok_or_else(|| OfficeError::NoGeneration(self.authority_name(authority)))
+        let keys = self.idle_keys(authority);
+        let is_idle = |live: &Arc<LiveGeneration>| keys.contains_key(&live.issuer.generation);
+        let newest = self.live_generations(authority).into_iter().rfind(|live| !is_idle(live));
+        newest.ok_or_else(|| NoIssuingKey { authority: self.authority_name(authority), keys }.into())
+    }
+
+    fn idle_keys(&self, authority: AuthorityId) -> BTreeMap<Generation, Idle> {
+        let (answering, facts, now) = (self.answering.load(), self.store.facts(), self.clock.now());
+        let keys = facts.issuers.iter().filter(|record| {
+            record.issued.kind == CertificateKind::Ca && record.issued.certificate.authority == authority
+        });
+        let idle = keys.filter_map(|record| {
+            let generation = record.issued.certificate.generation;
+            let why = match record.status() {
+                CertStatus::Revoked(revocation) => Idle::Revoked(revocation),
+                _ if record.issued.not_after <= now => Idle::Expired(record.issued.not_after),
+                _ if !answering.contains(&(authority, generation)) => Idle::Unanswered,
+                CertStatus::Good | CertStatus::Unknown => return None,
+            };
+            Some((generation, why))
+        });
+        idle.collect()
+    }
+
+    /// The authorities that issue nothing until they have another key.
+    pub(super) fn authorities_without_issuing_key(&self) -> Vec<NoIssuingKey> {
+        let authorities = self.profile.authorities.iter().map(|authority| authority.id);
+        let none = authorities.filter_map(|authority| match self.signing_generation(authority) {
+            Err(OfficeError::NoIssuingKey(none)) if !none.may_come_back() => Some(none),
+            _ => None,
+        });
+        none.collect()
+    }
+
+    /// The status of the CA certificate under which another was issued, at a time; good for a CA
+    /// certificate itself.
+    pub(super) fn ca_status(&self, of: &Issued, at: UnixTime) -> CertStatus {
+        let CertificateRef { authority, generation, serial } = of.certificate;
+        let facts = self.store.facts();
+        let ca = facts.issuers.iter().find(|record| {
+            let ca = record.issued.certificate;
+            record.issued.kind == CertificateKind::Ca
+                && (ca.authority, ca.generation) == (authority, generation)
+                && ca.serial != serial
+        });
+        ca.map_or(CertStatus::Good, |ca| ca.status_at_time(at))
+    }
+}
+
+impl NoIssuingKey {
+    /// True when one of its keys lacks only a signer, which is tried every minute.
+    pub(super) fn may_come_back(&self) -> bool {
+        self.keys.values().any(|why| *why == Idle::Unanswered)
+    }
+}
+
+impl std::error::Error for NoIssuingKey {}
+
+impl fmt::Display for NoIssuingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { authority, keys } = self;
+        write!(f, "authority {authority} issues nothing: ")?;
+        if keys.is_empty() {
+            f.write_str("it has no key; ")?;
+        }
+        for (generation, why) in keys.iter().rev() {
+            match why {
+                Idle::Revoked(Revocation { revoked_at, reason, .. }) => write!(
+                    f,
+                    "the CA certificate of generation {generation} is revoked, {reason}, since {revoked_at}; "
+                ),
+                Idle::Expired(at) => {
+                    write!(f, "the CA certificate of generation {generation} has expired at {at}; ")
+                }
+                Idle::Unanswered => write!(f, "generation {generation} has no OCSP signer; "),
+            }?;
+        }
+        if self.may_come_back() {
+            f.write_str("look at /readyz")
+        } else {
+            write!(f, "give it its next key with `sekisho authority rollover --authority {authority}`")
+        }
     }
 }
 

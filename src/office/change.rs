@@ -8,7 +8,7 @@ use crate::der::UnixTime;
 use crate::lifecycle;
 use crate::pki::{CertStatus, CertificateKind, RevocationReason};
 use crate::record::{CertificateRef, Origin, Position, Refusal};
-use crate::store::{Decide, SubmitError};
+use crate::store::{Decide, Outcome, SubmitError};
 
 /// A certificate that changed within the second is waited for so often: each time the journal's
 /// clock has come a second nearer.
@@ -40,6 +40,15 @@ pub struct Asked {
     pub wish: Wish,
 }
 
+/// What is to be decided, and by which rule.
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    /// About a resident's certificate.
+    Resident(Wish),
+    /// A CA key's or OCSP signer's certificate is revoked.
+    Issuer(lifecycle::Revoke),
+}
+
 /// What a wish came to: durable, and seen by every answer from now on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
@@ -59,6 +68,25 @@ pub struct Changed {
     pub repeated: bool,
 }
 
+impl Order {
+    fn decision(self, named: Named, liftable: Vec<CertificateKind>) -> Decide {
+        Box::new(move |records, now| {
+            let record = named.record(records.find(named.authority, &named.serial)?)?;
+            let event = match self {
+                Self::Resident(Wish::Revoke(revoke)) => lifecycle::revoke(&record, revoke, now),
+                Self::Resident(Wish::Hold { invalidity_date }) => {
+                    lifecycle::hold(&record, invalidity_date, now)
+                }
+                Self::Resident(Wish::Release) => {
+                    lifecycle::release(&record, |kind| liftable.contains(&kind), now)
+                }
+                Self::Issuer(revoke) => lifecycle::revoke_issuer(&record, revoke, now),
+            }?;
+            Ok(Vec::from_iter(event))
+        })
+    }
+}
+
 impl Wish {
     /// A wish to revoke on this ground.
     #[must_use]
@@ -68,45 +96,60 @@ impl Wish {
 }
 
 impl Office {
-    /// Carries out a wish. When this returns, the change is on disk and every answer to a
+    /// Carries out a wish for a resident's certificate. When this returns, the change is on disk and every answer to a
     /// question that arrives from now on shows it.
     ///
     /// # Errors
-    /// A rule stands against it, the certificate is none of ours, or the store is not taking
-    /// changes.
+    /// A rule stands against it, the certificate is no resident's or none of ours, or the store is
+    /// not taking changes.
     pub fn change(&self, asked: &Asked, origin: Origin) -> Result<Changed, OfficeError> {
-        let named = self.find(&asked.certificate)?;
+        self.carry_out(&self.find(&asked.certificate)?, Order::Resident(asked.wish), origin)
+    }
+
+    /// Revokes the certificate of a CA key or an OCSP signer, as [`Self::change`] does a resident's.
+    /// The caller sees to what ends with it.
+    ///
+    /// # Errors
+    /// As [`Self::change`]; a resident's certificate is refused.
+    pub fn revoke_issuer(
+        &self,
+        certificate: CertificateRef,
+        revoke: lifecycle::Revoke,
+        origin: Origin,
+    ) -> Result<Changed, OfficeError> {
+        let CertificateRef { authority, generation, serial } = certificate;
+        let named = Named { authority, serial, generation: Some(generation) };
+        self.carry_out(&named, Order::Issuer(revoke), origin)
+    }
+
+    fn carry_out(&self, named: &Named, order: Order, origin: Origin) -> Result<Changed, OfficeError> {
         for _ in 0..CHANGE_TRIES {
-            match self.try_change(&named, asked.wish, origin.clone()) {
+            match self.try_change(named, order, origin.clone()) {
                 Err(OfficeError::Refused(Refusal::NotBefore(earliest))) => {
                     std::thread::sleep(earliest.since(self.clock.now()).min(CHANGE_WAIT_MAX));
                 }
                 done => return done,
             }
         }
-        self.try_change(&named, asked.wish, origin)
+        self.try_change(named, order, origin)
     }
 
-    fn try_change(&self, named: &Named, wish: Wish, origin: Origin) -> Result<Changed, OfficeError> {
-        let named = *named;
-        let profile_allows = self.liftable();
-        let decide: Decide = Box::new(move |records, now| {
-            let record = named.record(records.find(named.authority, &named.serial)?)?;
-            let event = match wish {
-                Wish::Revoke(revoke) => lifecycle::revoke(&record, revoke, now),
-                Wish::Hold { invalidity_date } => lifecycle::hold(&record, invalidity_date, now),
-                Wish::Release => lifecycle::release(&record, |kind| profile_allows.contains(&kind), now),
-            }?;
-            Ok(Vec::from_iter(event))
-        });
-        let outcome = match self.store.submit_wait(origin, decide) {
+    fn try_change(&self, named: &Named, order: Order, origin: Origin) -> Result<Changed, OfficeError> {
+        match self.store.submit_wait(origin, order.decision(*named, self.liftable())) {
             Err(SubmitError::Refused(refusal @ Refusal::NotIssued { .. })) => {
                 // Unless it was, and the records have lost it.
                 self.confirm_absent(named.authority, &named.serial)?;
-                return Err(refusal.into());
+                Err(refusal.into())
             }
-            outcome => outcome?,
-        };
+            Err(SubmitError::Refused(Refusal::OfAnIssuer { certificate, kind })) => {
+                let authority = self.authority_name(certificate.authority);
+                Err(OfficeError::OfAnIssuer { authority, certificate, kind })
+            }
+            outcome => self.changed(named, &outcome?),
+        }
+    }
+
+    fn changed(&self, named: &Named, outcome: &Outcome) -> Result<Changed, OfficeError> {
         let entry = outcome.entries.iter().find(|numbered| numbered.entry.event.certificate().is_some());
         if let Some(numbered) = entry
             && let Some(status) = numbered.entry.event.status()
@@ -123,7 +166,7 @@ impl Office {
             });
         }
         // Nothing changed, now or when the key was first used: as it stood then.
-        let record = self.record(&named)?;
+        let record = self.record(named)?;
         let change = record.changes.iter().rev().find(|change| change.position <= outcome.position);
         Ok(Changed {
             certificate: record.issued.certificate,

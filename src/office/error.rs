@@ -2,13 +2,17 @@
 
 use std::path::PathBuf;
 
+use super::authorities::NoIssuingKey;
 use super::data::DataError;
 use super::{CheckpointError, Fenced, SignerFileError};
 use crate::config::ConfigError;
 use crate::issue::{GenerateError, IssueError, SubjectKeyError};
-use crate::pki::{PartitionError, ReasonError, SerialError};
+use crate::pki::{
+    BareSerial, BundleError, CertificateKind, PartitionError, ReasonError, SerialError, SerialNumber,
+    SerialTextError,
+};
 use crate::profile::ProfileError;
-use crate::record::Refusal;
+use crate::record::{CertificateRef, Refusal};
 use crate::registry::{CertificateError, NameError};
 use crate::signer::{KeyError, SignError};
 use crate::store::{CheckError, DiskFault, Distrust, NotReady, OpenError, StoreError, SubmitError};
@@ -25,6 +29,9 @@ pub enum OfficeError {
     /// Text that is no certificate.
     #[error("not a certificate: give PEM or DER of an X.509 certificate")]
     NotACertificate,
+    /// Text that does not tell which certificate is meant.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// Text that is no certificate kind.
     #[error(transparent)]
     Kind(#[from] crate::pki::UnknownKind),
@@ -34,6 +41,19 @@ pub enum OfficeError {
     /// No serial number.
     #[error(transparent)]
     Serial(#[from] SerialError),
+    /// No serial number, as text.
+    #[error(transparent)]
+    SerialText(#[from] SerialTextError),
+    /// A serial that does not say its base, and which of both its authority issued.
+    #[error("{}", .serial.advise(|read| issued_by(authority, issued.contains(read))))]
+    BareSerial {
+        /// As it was given.
+        serial: BareSerial,
+        /// The authority's name.
+        authority: String,
+        /// Those of both readings that were issued.
+        issued: Vec<SerialNumber>,
+    },
     /// An event without a usable id.
     #[error("give the event an id of 1 to {0} octets: by it a repetition is known")]
     EventId(usize),
@@ -97,6 +117,16 @@ pub enum OfficeError {
     /// A rule stands against it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A CA's or signer's certificate, where a resident's is meant.
+    #[error("{}", of_an_issuer(authority, certificate, *kind))]
+    OfAnIssuer {
+        /// The authority's name.
+        authority: String,
+        /// Which certificate.
+        certificate: CertificateRef,
+        /// What it is.
+        kind: CertificateKind,
+    },
     /// The committer did not take it.
     #[error(transparent)]
     Submit(SubmitError),
@@ -152,6 +182,9 @@ pub enum OfficeError {
     /// An authority has no key that may still sign.
     #[error("authority {0} has no key that may still sign: its CA certificates have expired")]
     NoGeneration(String),
+    /// An authority has keys, and none of them issues.
+    #[error(transparent)]
+    NoIssuingKey(#[from] NoIssuingKey),
     /// The settings name another organization than the certificates.
     #[error("profile.organization is {configured}, but the authorities here are named {issued}: set it back")]
     Organization {
@@ -205,6 +238,27 @@ pub enum OfficeError {
     Damaged(String),
 }
 
+fn issued_by(authority: &str, is_issued: bool) -> String {
+    if is_issued { format!("issued by {authority}") } else { format!("never issued by {authority}") }
+}
+
+fn of_an_issuer(authority: &str, certificate: &CertificateRef, kind: CertificateKind) -> String {
+    let CertificateRef { serial, generation, .. } = certificate;
+    let (what, command) = match kind {
+        CertificateKind::OcspSigner => {
+            ("an OCSP signer", format!("sekisho signer revoke --authority {authority} --serial {serial}"))
+        }
+        _ => (
+            "the CA certificate",
+            format!("sekisho authority compromised --authority {authority} --generation {generation}"),
+        ),
+    };
+    format!(
+        "certificate {serial} of {authority} is {what} of generation {generation}, and no resident's: nothing was \
+         changed; if its key is compromised, run `{command}`"
+    )
+}
+
 impl From<SubjectKeyError> for OfficeError {
     fn from(error: SubjectKeyError) -> Self {
         Self::Issue(IssueError::Key(error))
@@ -240,11 +294,14 @@ pub enum Blame {
 impl OfficeError {
     /// Whose turn it is.
     #[must_use]
-    pub const fn blame(&self) -> Blame {
+    pub fn blame(&self) -> Blame {
         match self {
+            Self::NoIssuingKey(none) if none.may_come_back() => Blame::Moment,
+            Self::NoIssuingKey(_) => Blame::Refused,
             Self::Refused(Refusal::Records(_) | Refusal::Breaks(_) | Refusal::Unfounded(_)) => Blame::Service,
             Self::Refused(_)
             | Self::ForeignCertificate
+            | Self::OfAnIssuer { .. }
             | Self::Gate(_)
             | Self::HeldBack { .. }
             | Self::NotHeldBack(_)
@@ -263,6 +320,9 @@ impl OfficeError {
             | Self::NoRule(_)
             | Self::Id(_)
             | Self::Serial(_)
+            | Self::SerialText(_)
+            | Self::BareSerial { .. }
+            | Self::Bundle(_)
             | Self::Reason(_)
             | Self::Time(_)
             | Self::Partition(_)

@@ -6,7 +6,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::{Behind, Office, OfficeError};
 use crate::crl::CrlNumber;
 use crate::der::UnixTime;
-use crate::pki::{AuthorityId, CertStatus, Generation, SerialNumber};
+use crate::pki::{AuthorityId, BareSerial, CertStatus, Generation, SerialNumber};
 use crate::record::{Position, Record, Refusal};
 use crate::status::StatusWord;
 
@@ -52,6 +52,8 @@ pub struct CertificateState {
     pub crl_set: Option<CrlNumber>,
     /// Records and status index disagree on it: the status is the severer of both.
     pub doubt: Option<String>,
+    /// The status then of the CA certificate it was issued under.
+    pub ca_status: CertStatus,
 }
 
 impl Named {
@@ -96,7 +98,30 @@ impl Office {
         let served = self.served_set(named.authority).filter(|set| set.position >= position);
         let crl_set = served.map(|set| set.number);
         let authority = self.authority_name(named.authority);
-        Ok(CertificateState { authority, record, status, position, recorded_at, behind, crl_set, doubt })
+        let ca_status = self.ca_status(&record.issued, then);
+        Ok(CertificateState {
+            authority,
+            record,
+            status,
+            position,
+            recorded_at,
+            behind,
+            crl_set,
+            doubt,
+            ca_status,
+        })
+    }
+
+    /// What is said of digits that may be one serial or another: which of them there is.
+    #[must_use]
+    pub fn bare_serial(&self, authority: &str, serial: BareSerial) -> OfficeError {
+        let id = match self.authority(authority) {
+            Ok(id) => id,
+            Err(error) => return error,
+        };
+        let readings = [serial.hexadecimal, serial.decimal].into_iter().flatten();
+        let issued = readings.filter(|read| self.status.find(id, read).is_issued()).collect();
+        OfficeError::BareSerial { authority: authority.to_owned(), serial, issued }
     }
 
     /// Resolves a selector to an authority, a serial and, when known, a generation.

@@ -56,7 +56,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-pub use authorities::LiveGeneration;
+pub use authorities::{Idle, LiveGeneration, NoIssuingKey};
 pub use behind::Behind;
 pub use cards::{CardApplication, CardChange, CardState};
 pub use change::{Asked, Changed, Wish};
@@ -108,12 +108,14 @@ pub mod reason {
     pub const FOLDS: &str = "folds-disagree";
     /// Something was cut off the journal's end that may have been acknowledged.
     pub const CUT: &str = "journal-cut";
+    /// An authority has no key that issues.
+    pub const ISSUING: &str = "authority-issues-nothing";
 
     /// The journal is not the one that CRL sets were made from.
     pub const CONTRADICTED: &str = "journal-contradicted";
 
     /// All of them.
-    pub const ALL: [&str; 3] = [FOLDS, CUT, CONTRADICTED];
+    pub const ALL: [&str; 4] = [FOLDS, CUT, CONTRADICTED, ISSUING];
 }
 
 use crate::config::Config;
@@ -248,7 +250,9 @@ impl Office {
         let cuts = self.store.unseen_cuts();
         let cuts = cuts.iter().map(ToString::to_string).map(of(reason::CUT));
         let contradicted = self.contradicted().map(|what| what.to_string()).map(of(reason::CONTRADICTED));
-        folds.chain(cuts).chain(contradicted).collect()
+        let idle = self.authorities_without_issuing_key();
+        let idle = idle.iter().map(ToString::to_string).map(of(reason::ISSUING));
+        folds.chain(cuts).chain(contradicted).chain(idle).collect()
     }
 
     /// The same, a line each.

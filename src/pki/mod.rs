@@ -5,6 +5,7 @@
 
 mod algorithm;
 mod authority;
+mod bundle;
 mod carrier;
 mod issuer;
 mod kind;
@@ -19,6 +20,7 @@ mod signed_with;
 
 pub use algorithm::{HashAlgorithm, SignatureAlgorithm};
 pub use authority::{AuthorityId, Generation};
+pub use bundle::{BundleError, end_certificate};
 pub use carrier::{Carrier, CarrierState, UnknownState};
 pub use issuer::{Issuer, IssuerError};
 pub use kind::{CertificateKind, UnknownKind};
@@ -27,5 +29,5 @@ pub use partition::{Partition, PartitionError};
 pub use public_key::{BadSignature, PublicKey, PublicKeyError};
 pub use reason::{ReasonError, RevocationReason};
 pub use revocation::{CertStatus, Revocation};
-pub use serial::{SerialError, SerialNumber};
+pub use serial::{BareSerial, SerialError, SerialNumber, SerialTextError};
 pub use signed_with::SignedWith;

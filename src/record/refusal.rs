@@ -38,9 +38,17 @@ pub enum Refusal {
     /// Only a phone's authentication certificate may return from hold.
     #[error("a hold on a {0} certificate is never lifted: it ends in revocation")]
     HoldIsFinal(CertificateKind),
-    /// CA and signer certificates are revoked by their own procedures.
-    #[error("a {0} certificate cannot be put on hold")]
-    NotHoldable(CertificateKind),
+    /// CA and signer certificates are revoked by use cases of their own, and never held.
+    #[error("certificate {} is no resident's but of kind {kind}: it is not revoked, held or released like one", .certificate.serial)]
+    OfAnIssuer {
+        /// Which.
+        certificate: CertificateRef,
+        /// [`CertificateKind::Ca`] or [`CertificateKind::OcspSigner`].
+        kind: CertificateKind,
+    },
+    /// A resident's certificate where one of a CA key or an OCSP signer is meant.
+    #[error("certificate {} is a resident's: run `sekisho revoke`", .0.serial)]
+    NotAnIssuer(CertificateRef),
     /// invalidityDate lies in the future.
     #[error("invalid since {since}, but it is {now}: give a time that has passed")]
     InvalidityInFuture {

@@ -100,7 +100,7 @@ fn mistakes_are_told_and_register_nobody() {
     add("a", &expired).refused(2, &["expired at 2021-01-01T00:00:00Z"]);
     add("a", &agreeing).refused(2, &["keyUsage", "digitalSignature"]);
     add("a", &weak).refused(2, &["1024 bits", "2048"]);
-    add("a", &key).refused(2, &["not a certificate"]);
+    add("a", &key).refused(2, &["weak.key", "begins a PRIVATE KEY", "certificates alone"]);
     add("a", &garbage).refused(2, &["neither PEM nor DER"]);
     add("a", &absent).refused(2, &["absent"]);
     add("", &good).refused(2, &["1 to 60 characters"]);

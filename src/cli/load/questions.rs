@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 
 use super::super::Failure;
 use super::super::args::{Hash, Load};
-use super::super::named::pem_of;
+use super::super::named::{certificate_in, pem_of};
 use crate::der::{DerError, Reader, Writer, tag};
-use crate::pki::{AuthorityId, Generation, HashAlgorithm, Issuer, SerialNumber, oid};
+use crate::pki::{AuthorityId, Generation, HashAlgorithm, Issuer, SerialNumber, SerialTextError, oid};
 
 /// Octets of a nonce (RFC 9654 §2.1: 32 unless there is a reason).
 pub(super) const NONCE_LEN: usize = 32;
@@ -255,7 +255,11 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
 }
 
 fn serial(text: &str) -> Result<SerialNumber, Failure> {
-    text.trim().parse().map_err(|error| Failure::wrong_use(format!("{text}: {error}")))
+    text.trim().parse().map_err(|error| match error {
+        // It names the digits itself.
+        SerialTextError::Bare(bare) => Failure::wrong_use(bare.to_string()),
+        error => Failure::wrong_use(format!("{text}: {error}")),
+    })
 }
 
 /// An end of a range: such serials come from a counter and fit 64 bits.
@@ -272,7 +276,7 @@ fn der_of(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 fn serial_of(path: &Path) -> Result<SerialNumber, Failure> {
-    let der = der_of(path)?;
+    let der = certificate_in(path)?;
     let mut reader = Reader::new(&der);
     let read = |certificate: &mut Reader<'_>| {
         let mut tbs = certificate.inner(certificate.clone().read(tag::SEQUENCE)?)?;
