@@ -27,7 +27,7 @@ use sekisho::issue::{
 use sekisho::pki::{
     AuthorityId, CertificateKind, Generation, Issuer, Partition, SerialNumber, SignatureAlgorithm,
 };
-use sekisho::profile::{Extension, KeyType, ORGANIZATION, Profile};
+use sekisho::profile::{Extension, KeyType, NoResidence, ORGANIZATION, Profile};
 use sekisho::signer::Key;
 use x509_parser::der_parser::asn1_rs::Any;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
@@ -360,7 +360,7 @@ fn kind_issuer_and_common_name_must_fit() {
     let nowhere = world.common_name(kind, Partition(99_999));
     assert_eq!(
         Resident { common_name: &nowhere, ..request() }.tbs(),
-        Err(IssueError::Municipality(Partition(99_999)))
+        Err(NoResidence::Unknown(Partition(99_999)).into())
     );
     let mut next_card = world.profile.clone();
     next_card.keys = vec![KeyType::P384];

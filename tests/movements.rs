@@ -399,3 +399,48 @@ fn cards_are_applied_for_issued_handed_over_renewed_and_shown() {
         (&json!("revoke cessationOfOperation"), &json!("abolished"))
     );
 }
+
+/// Every door by which a municipality comes in names the wards, and leaves nothing behind.
+#[test]
+fn c_3_a_designated_city_is_no_residence_at_any_door() {
+    let counter = Counter::new();
+    let cards = counter.cards(3);
+    a_second_passes();
+    let out = counter.file("out");
+    let (batch, feed) = (counter.file("batch"), counter.file("feed.ndjson"));
+    let cities = [
+        ("14100", "横浜市", "神奈川県横浜市中区", "14104", "14118"),
+        ("01100", "札幌市", "北海道札幌市北区", "01102", "01110"),
+        ("27140", "堺市", "大阪府堺市堺区", "27141", "27147"),
+    ];
+    for (card, (city, name, address, ward, last)) in cards.iter().zip(cities) {
+        let named = format!("nobody lives in {city} ({name}) outside its wards: name the ward, one of ");
+        let words = [named.as_str(), ward, last];
+        let before = counter.position();
+        let person = ["issue", "--name", "関所 花子", "--birth", "1982-02-17", "--sex", "female"];
+        let place = ["--address", address, "--municipality", city, "--test-key", "--out", text(&out)];
+        counter.service.sekisho(&[person, place].concat()).refused(2, &words);
+        counter.service.sekisho(&["card", "apply", "--municipality", city]).refused(2, &words);
+        let line = json!({"name": "関所 花子", "birth": "1980-01-01", "sex": "female", "address": address,
+                          "municipality": city, "subject_key": "test_key"});
+        fs::write(&batch, line.to_string()).unwrap();
+        let ran = counter.service.sekisho(&["issue", "--batch", text(&batch), "--out", text(&out)]);
+        ran.refused(1, &words);
+        let line = json!({"event_id": city, "kind": "move-in", "card": card, "effective_at": now(),
+                          "municipality": city});
+        fs::write(&feed, line.to_string()).unwrap();
+        for ran in [counter.import(&feed, &["--dry-run"]), counter.import(&feed, &[])] {
+            assert_eq!(ran.code, Some(1), "{}", ran.text());
+            assert!(words.iter().all(|word| ran.stderr.contains(word)), "{}", ran.text());
+        }
+        assert_eq!(counter.position(), before, "nothing is left behind");
+
+        // Named by its ward, all of it is taken.
+        let line = json!({"event_id": format!("{city} ward"), "kind": "move-in", "card": card,
+                          "effective_at": now(), "municipality": ward});
+        fs::write(&feed, line.to_string()).unwrap();
+        assert_eq!(counter.import(&feed, &[]).code, Some(0));
+        assert_eq!(counter.card(card)["municipality"], ward);
+        assert_eq!(counter.service.sekisho(&["card", "apply", "--municipality", ward]).code, Some(0));
+    }
+}

@@ -5,6 +5,7 @@ use std::fmt;
 use super::SubjectKeyError;
 use crate::der::UnixTime;
 use crate::pki::{CertificateKind, Partition};
+use crate::profile::NoResidence;
 
 /// Why no certificate is issued, and what to change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,9 +85,9 @@ pub enum IssueError {
         /// The municipality asked for.
         code: Partition,
     },
-    /// No such municipality.
-    #[error("municipality {0} is not in the table: use its five-digit code, such as 13221")]
-    Municipality(Partition),
+    /// No such municipality, or none that anybody lives in.
+    #[error(transparent)]
+    Residence(#[from] NoResidence),
     /// The text is no window.
     #[error("not a window id: write four characters of 0-9 and A-Z, such as 003A")]
     WindowId,

@@ -82,8 +82,7 @@ impl Resident<'_> {
     }
 
     fn municipality(&self) -> Result<&Municipality, IssueError> {
-        let code = self.common_name.municipality();
-        self.profile.municipalities.find(code).ok_or(IssueError::Municipality(code))
+        Ok(self.profile.municipalities.residence(self.common_name.municipality())?)
     }
 
     fn check(&self, certificate: &CertificateProfile) -> Result<(), IssueError> {

@@ -6,7 +6,7 @@ use time::{Date, Month};
 
 use crate::office::{Application, Place, Spelling, SubjectKeySource};
 use crate::pki::{CertificateKind, Partition};
-use crate::profile::{Municipality, MunicipalityKind, Profile};
+use crate::profile::{Municipality, Profile};
 
 const FAMILY_NAMES: [&str; 16] = [
     "関所",
@@ -67,11 +67,10 @@ pub struct Person {
 }
 
 impl Population {
-    /// The municipalities of the profile. A designated city's people live in its wards.
+    /// The municipalities of the profile that people live in.
     #[must_use]
     pub fn new(profile: &Profile) -> Self {
-        let lived_in = |place: &&Municipality| place.kind != MunicipalityKind::DesignatedCity;
-        Self { places: profile.municipalities.iter().filter(lived_in).cloned().collect() }
+        Self { places: profile.municipalities.residences().cloned().collect() }
     }
 
     /// Where resident `number`, from 0, lives at first. A stride prime to the number of places:
