@@ -20,6 +20,7 @@
 //! | partition, change | 4 |
 //! | option | 1 (0 or 1), then the value |
 //! | text, list | 1 (count), then its octets or items |
+//! | key's digest | 16 |
 //! | verifier's certificate, table of rules | 2 (count), then its octets: at most 16,384 |
 //!
 //! A field that is longer than its count can say, or than its limit, is refused with
@@ -30,7 +31,7 @@
 //! change of status without a cause has the tag and fields it had before there were causes. A card is: the fields of
 //! CardApplied, recorded_at, position, those of CardStatus, then a list (count 2) of certificates,
 //! each kind, authority, serial. A holder is: id, position, the fields of HolderStatus, then a list
-//! (count 2) of cards. Event tags and fields are never reused or reordered; a new fact gets a new
+//! (count 2) of cards. A key is the fields of CertifiedKey. Event tags and fields are never reused or reordered; a new fact gets a new
 //! tag.
 
 mod cards;
@@ -38,7 +39,7 @@ mod write;
 
 pub use write::{TEXT_OCTETS_MAX, Unit, WriteError};
 
-use cards::{put_applied, put_card_status, put_holder_status, put_movement};
+use cards::{put_applied, put_card_status, put_certified, put_holder_status, put_movement};
 use write::{
     kind_code, put_authorities, put_bases, put_change, put_issued, put_long_count, put_octets, put_option,
     put_revocation, put_text, put_time, whole,
@@ -99,6 +100,7 @@ mod event_tag {
     pub(super) const REVOKED_FOR_CAUSE: u8 = 15;
     /// As `RELEASED`, with the position of its cause.
     pub(super) const RELEASED_FOR_CAUSE: u8 = 16;
+    pub(super) const KEY_CERTIFIED: u8 = 40;
     pub(super) const VERIFIER_REGISTERED: u8 = 20;
     pub(super) const VERIFIER_SUSPENDED: u8 = 21;
     pub(super) const CARD_APPLIED: u8 = 30;
@@ -161,6 +163,7 @@ impl Event {
             Self::AuthorityOpened { .. } => event_tag::AUTHORITY_OPENED,
             Self::SerialsReserved { .. } => event_tag::SERIALS_RESERVED,
             Self::Issued(_) => event_tag::ISSUED,
+            Self::KeyCertified(_) => event_tag::KEY_CERTIFIED,
             Self::Revoked(StatusChange { cause: None, .. }) => event_tag::REVOKED,
             Self::Revoked(_) => event_tag::REVOKED_FOR_CAUSE,
             Self::Released(StatusChange { cause: None, .. }) => event_tag::RELEASED,
@@ -201,6 +204,7 @@ impl Event {
                 out.extend(up_to.to_be_bytes());
             }
             Self::Issued(issued) => put_issued(out, issued),
+            Self::KeyCertified(certified) => put_certified(out, certified),
             Self::Revoked(change) => put_change(out, change, put_revocation),
             Self::Released(change) => put_change(out, change, |_, ()| ()),
             Self::CrlSetBegun { authorities, scheduled } => {
@@ -259,6 +263,7 @@ impl Event {
                 Self::SerialsReserved { authority: AuthorityId(body.one()?), up_to: body.number()? }
             }
             event_tag::ISSUED => Self::Issued(body.issued()?),
+            event_tag::KEY_CERTIFIED => Self::KeyCertified(body.certified()?),
             event_tag::REVOKED => Self::Revoked(body.change(Octets::revocation, false)?),
             event_tag::RELEASED => Self::Released(body.change(|_| Ok(()), false)?),
             event_tag::REVOKED_FOR_CAUSE => Self::Revoked(body.change(Octets::revocation, true)?),
@@ -521,7 +526,8 @@ mod tests {
     use super::*;
     use crate::pki::{Carrier, CarrierState};
     use crate::record::{
-        Card, CardApplied, CardId, CardStatus, Holder, HolderId, HolderStatus, Movement, Numbered, OnCard,
+        Card, CardApplied, CardId, CardStatus, CertifiedKey, Holder, HolderId, HolderStatus, KeyDigest,
+        Movement, Numbered, OnCard,
     };
 
     fn serial() -> impl Strategy<Value = SerialNumber> {
@@ -571,6 +577,18 @@ mod tests {
                     card: card.map(CardId),
                     twin,
                 }
+            },
+        )
+    }
+
+    fn certified() -> impl Strategy<Value = CertifiedKey> {
+        (any::<u128>(), any::<u128>(), 0..6_usize, any::<u8>(), serial()).prop_map(
+            |(key, holder, kind, authority, serial)| CertifiedKey {
+                key: KeyDigest(key),
+                holder: HolderId(holder),
+                kind: CertificateKind::ALL[kind],
+                authority: AuthorityId(authority),
+                serial,
             },
         )
     }
@@ -633,6 +651,7 @@ mod tests {
             (any::<u8>(), any::<u64>())
                 .prop_map(|(id, up_to)| Event::SerialsReserved { authority: AuthorityId(id), up_to }),
             issued().prop_map(Event::Issued),
+            certified().prop_map(Event::KeyCertified),
             (certificate(), revocation(), any::<u32>(), cause()).prop_map(
                 |(certificate, became, change, cause)| {
                     Event::Revoked(StatusChange { certificate, became, change, cause })
@@ -688,7 +707,7 @@ mod tests {
 
         #[test]
         fn cards_and_holders_come_back_from_their_octets(
-            applied in applied(), at in time(), status in card_status(), stands in holder_status(),
+            applied in applied(), at in time(), status in card_status(), stands in holder_status(), key in certified(),
             certificates in prop::collection::vec((0..6_usize, any::<u8>(), serial()), 0..4),
         ) {
             let certificates = certificates.into_iter().map(|(kind, authority, serial)| OnCard {
@@ -705,6 +724,7 @@ mod tests {
             let mut octets = Vec::new();
             holder.write(&mut octets).unwrap();
             prop_assert_eq!(Holder::from_octets(&octets), Ok(holder));
+            prop_assert_eq!(CertifiedKey::from_octets(&key.octets()), Ok(key));
         }
 
         #[test]

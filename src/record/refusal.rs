@@ -142,6 +142,27 @@ pub enum Refusal {
         /// The kind.
         kind: CertificateKind,
     },
+    /// A public key belongs to one person. Which other one is nobody's business here.
+    #[error(
+        "this public key was certified for somebody else before: have another pair of keys made on the card"
+    )]
+    KeyOfAnother,
+    /// A public key is certified for one kind.
+    #[error(
+        "this public key was certified for {was} before, and not for {kind}: each kind has a key of its own"
+    )]
+    KeyOfOtherKind {
+        /// For which kind it was certified.
+        was: CertificateKind,
+        /// For which it is now asked.
+        kind: CertificateKind,
+    },
+    /// The last certificate of a public key was revoked with keyCompromise.
+    #[error("this public key was compromised: have another pair of keys made on the card")]
+    KeyCompromised,
+    /// A public key of an authority.
+    #[error("this public key is that of an authority here: give the one that was made on the card")]
+    KeyOfAuthority,
     /// A certificate belongs to one verifier.
     #[error("that certificate is registered for {0}: use that name, or another certificate")]
     VerifierNamed(String),

@@ -119,6 +119,7 @@ impl Facts {
     pub(super) fn concerns(&self, event: &Event) -> bool {
         match event {
             Event::RequestSeen
+            | Event::KeyCertified(_)
             | Event::CardApplied(_)
             | Event::CardChanged(..)
             | Event::HolderChanged(..)
@@ -169,6 +170,7 @@ impl Facts {
                 }
             }
             Event::RequestSeen
+            | Event::KeyCertified(_)
             | Event::CardApplied(_)
             | Event::CardChanged(..)
             | Event::HolderChanged(..)

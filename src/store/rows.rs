@@ -9,11 +9,12 @@
 //! | `k`, lead | 1 + 3 | requests whose key begins with these 19 bits |
 //! | `c`, lead | 1 + 3 | cards and phones whose number begins with these 19 bits |
 //! | `h`, lead | 1 + 3 | people whose number begins with these 19 bits |
+//! | `s`, lead | 1 + 3 | public keys that were certified, whose digest begins with these 19 bits |
 //! | `b`, position | 1 + 8 | the entry there breaks the rule of succession: how, in words |
 //!
 //! A lead is padded with five zero bits. What a row keeps is found in it as [`super::packing`] says:
-//! certificates by their serial, all else by their number of 16 octets. An issue, changes, a card and a
-//! holder are written as in the codec of records; a request is:
+//! certificates by their serial, all else by their number of 16 octets. An issue, changes, a card, a holder
+//! and a key are written as in the codec of records; a request is:
 //!
 //! | field | offset | octets | |
 //! |---|---|---|---|

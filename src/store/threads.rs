@@ -25,7 +25,8 @@ use super::submission::{Decide, Done, Outcome, Submission};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
 use crate::record::{
-    ArchivePlace, Card, CardId, Epoch, Holder, HolderId, Numbered, Origin, Position, Record, RequestId,
+    ArchivePlace, Card, CardId, CertifiedKey, Epoch, Holder, HolderId, KeyDigest, Numbered, Origin, Position,
+    Record, RequestId,
 };
 
 /// The store: journal, archive and projection. Clones are the same store; the last one dropped
@@ -151,6 +152,14 @@ impl Store {
     /// As [`Self::find`].
     pub fn find_holder(&self, holder: HolderId) -> Result<Option<Holder>, StoreError> {
         self.0.shared.find(&holder)
+    }
+
+    /// For whom a public key was certified, as far as it is durable.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn find_key(&self, key: KeyDigest) -> Result<Option<CertifiedKey>, StoreError> {
+        self.0.shared.find(&key)
     }
 
     /// Passes every card and phone, in the order of their numbers, once all entries up to `at` are in

@@ -1,11 +1,12 @@
-//! Octets of what is recorded of cards and people.
+//! Octets of what is recorded of cards, people and public keys.
 
 use super::write::{kind_code, put_long_count, put_option, put_serial, put_text, put_time, whole};
 use super::{CodecError, Octets, WriteError};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, Carrier, CarrierState};
 use crate::record::{
-    Card, CardApplied, CardId, CardStatus, Holder, HolderId, HolderStatus, Movement, OnCard, Position,
+    Card, CardApplied, CardId, CardStatus, CertifiedKey, Holder, HolderId, HolderStatus, KeyDigest, Movement,
+    OnCard, Position,
 };
 
 impl Card {
@@ -84,6 +85,34 @@ impl Holder {
     }
 }
 
+impl CertifiedKey {
+    /// Its octets.
+    #[must_use]
+    pub fn octets(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_certified(&mut out, self);
+        out
+    }
+
+    /// Reads a key that fills `octets`.
+    ///
+    /// # Errors
+    /// [`CodecError`].
+    pub fn from_octets(octets: &[u8]) -> Result<Self, CodecError> {
+        let mut octets = Octets(octets);
+        let certified = octets.certified()?;
+        octets.finish()?;
+        Ok(certified)
+    }
+}
+
+pub(super) fn put_certified(out: &mut Vec<u8>, certified: &CertifiedKey) {
+    out.extend(certified.key.0.to_be_bytes());
+    out.extend(certified.holder.0.to_be_bytes());
+    out.extend([kind_code(certified.kind), certified.authority.0]);
+    put_serial(out, &certified.serial);
+}
+
 pub(super) fn put_applied(out: &mut Vec<u8>, applied: &CardApplied) {
     out.extend(applied.card.0.to_be_bytes());
     out.push(u8::from(applied.carrier == Carrier::Phone));
@@ -136,6 +165,16 @@ impl Octets<'_> {
 
     pub(super) fn holder(&mut self) -> Result<HolderId, CodecError> {
         self.array().map(|octets| HolderId(u128::from_be_bytes(octets)))
+    }
+
+    pub(super) fn certified(&mut self) -> Result<CertifiedKey, CodecError> {
+        Ok(CertifiedKey {
+            key: self.array().map(|octets| KeyDigest(u128::from_be_bytes(octets)))?,
+            holder: self.holder()?,
+            kind: self.kind()?,
+            authority: AuthorityId(self.one()?),
+            serial: self.serial()?,
+        })
     }
 
     pub(super) fn applied(&mut self) -> Result<CardApplied, CodecError> {
