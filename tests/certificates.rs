@@ -284,6 +284,76 @@ fn a_serial_of_20_octets_and_one_with_its_top_bit_set_are_written() {
     }
 }
 
+// The gate.
+
+/// Every field of an order, changed after the certificate was made: as if the writer had got it wrong.
+#[test]
+fn b_7_a_certificate_is_read_back_and_compared_with_every_field_of_its_order() {
+    let world = world();
+    let others = Applicant { sex: Sex::Male, ..world.applicant.clone() };
+    for kind in RESIDENT_KINDS {
+        let signing = matches!(kind, CertificateKind::CardSign | CertificateKind::PhoneSign);
+        let (issuer, key) = world.issuer_of(kind);
+        let common_name = world.common_name(kind, KIYOSE);
+        let order = || world.request(kind, &issuer, &common_name);
+        let made = signed(&order().tbs().unwrap(), &key);
+        assert_eq!(order().confirm(&made), Ok(()), "{kind}");
+
+        let differs = |order: Resident<'_>, field| {
+            assert_eq!(order.confirm(&made).unwrap_err().0, field, "{kind}");
+        };
+        differs(Resident { serial: serial(0x1235), ..order() }, "serial number");
+        differs(Resident { key: &world.keys.nth(1).public, ..order() }, "public key");
+        differs(Resident { validity: until(time("2031-06-15T14:59:58Z")), ..order() }, "validity");
+        let elsewhere = world.common_name(kind, Partition(13222));
+        differs(Resident { common_name: &elsewhere, ..order() }, "subject");
+        let mut other_points = world.profile.clone();
+        other_points.authorities.iter_mut().for_each(|authority| authority.base.truncate(2));
+        differs(Resident { profile: &other_points, ..order() }, "cRLDistributionPoints");
+        let mut longer = world.profile.clone();
+        let profile = longer.certificates.iter_mut().find(|one| one.kind == kind).unwrap();
+        profile.extensions.pop();
+        differs(Resident { profile: &longer, ..order() }, "number of extensions");
+        let mut other_use = world.profile.clone();
+        let profile = other_use.certificates.iter_mut().find(|one| one.kind == kind).unwrap();
+        profile.extensions[0] = Extension::KeyUsage(0x0600);
+        differs(Resident { profile: &other_use, ..order() }, "keyUsage");
+        let mut stranger = issuer.clone();
+        stranger.spki = world.keys.nth(2).public.spki().to_vec();
+        differs(Resident { issuer: &stranger, ..order() }, "signature");
+        let mut unnamed = issuer.clone();
+        unnamed.key_id[0] ^= 1;
+        differs(Resident { issuer: &unnamed, ..order() }, "authorityKeyIdentifier");
+        if signing {
+            differs(Resident { applicant: &others, ..order() }, "subjectAltName");
+        } else {
+            let url = "http://other.sekisho.example".parse().unwrap();
+            differs(Resident { ocsp_url: &url, ..order() }, "authorityInfoAccess");
+        }
+    }
+}
+
+#[test]
+fn b_7_no_octet_of_a_certificate_changes_unseen_and_none_comes_after_it() {
+    let world = world();
+    for kind in RESIDENT_KINDS {
+        let (issuer, key) = world.issuer_of(kind);
+        let common_name = world.common_name(kind, KIYOSE);
+        let order = world.request(kind, &issuer, &common_name);
+        let made = signed(&order.tbs().unwrap(), &key);
+        for at in 0..made.len() {
+            let mut bad = made.clone();
+            bad[at] ^= 1;
+            assert!(order.confirm(&bad).is_err(), "{kind} octet {at}");
+        }
+        assert!(order.confirm(&made[..made.len() - 1]).is_err());
+        assert!(order.confirm(&[&made[..], &[0]].concat()).is_err());
+        assert!(order.confirm(&[]).is_err());
+        // Of an authority instead of a resident.
+        assert!(order.confirm(&issuer.certificate).is_err());
+    }
+}
+
 // Refusals.
 
 #[test]

@@ -81,7 +81,7 @@ impl Resident<'_> {
         }
     }
 
-    fn municipality(&self) -> Result<&Municipality, IssueError> {
+    pub(super) fn municipality(&self) -> Result<&Municipality, IssueError> {
         Ok(self.profile.municipalities.residence(self.common_name.municipality())?)
     }
 
