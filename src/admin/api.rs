@@ -5,6 +5,7 @@
 
 mod cards;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -132,16 +133,28 @@ fn card_pair() -> Vec<String> {
     vec!["sign".to_owned(), "auth".to_owned()]
 }
 
-/// Where a subject's public key comes from.
+/// Where subjects' public keys come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SubjectKeySource {
+    /// One key, for one kind: PKCS#10, PEM; its signature is verified.
+    Csr(String),
+    /// One key, for one kind: SubjectPublicKeyInfo, PEM.
+    PublicKey(String),
+    /// A key for each kind, by its name.
+    ByKind(BTreeMap<String, GivenKey>),
+    /// Keys of the committed pool of test keys.
+    TestKey,
+}
+
+/// A public key as somebody hands it in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GivenKey {
     /// PKCS#10, PEM; its signature is verified.
     Csr(String),
     /// SubjectPublicKeyInfo, PEM.
     PublicKey(String),
-    /// A key of the committed pool of test keys.
-    TestKey,
 }
 
 /// The certificates issued.

@@ -92,13 +92,7 @@ fn issue(office: &Office, asked: &api::Issue, body: &[u8], actor: Actor) -> Resu
         },
         municipality: asked.municipality.parse().map_err(OfficeError::from)?,
         kinds: kinds.collect::<Result<_, _>>().map_err(OfficeError::from)?,
-        subject_key: match &asked.subject_key {
-            api::SubjectKeySource::Csr(pem) => office::SubjectKeySource::Csr(pem.clone().into_bytes()),
-            api::SubjectKeySource::PublicKey(pem) => {
-                office::SubjectKeySource::PublicKey(pem.clone().into_bytes())
-            }
-            api::SubjectKeySource::TestKey => office::SubjectKeySource::TestKey,
-        },
+        subject_key: subject_key(&asked.subject_key)?,
         place: cards::place(asked)?,
     };
     let issued = office.issue(&application, origin(actor, asked.key.as_deref(), path::ISSUE, body))?;
@@ -120,6 +114,26 @@ fn issue(office: &Office, asked: &api::Issue, body: &[u8], actor: Actor) -> Resu
         repeated: issued.repeated,
         card,
         holder,
+    })
+}
+
+fn subject_key(source: &api::SubjectKeySource) -> Result<office::SubjectKeySource, OfficeError> {
+    let csr = |pem: &String| office::GivenKey::Csr(pem.clone().into_bytes());
+    let public_key = |pem: &String| office::GivenKey::PublicKey(pem.clone().into_bytes());
+    Ok(match source {
+        api::SubjectKeySource::Csr(pem) => office::SubjectKeySource::One(csr(pem)),
+        api::SubjectKeySource::PublicKey(pem) => office::SubjectKeySource::One(public_key(pem)),
+        api::SubjectKeySource::ByKind(given) => {
+            let given = given.iter().map(|(kind, given)| {
+                let given = match given {
+                    api::GivenKey::Csr(pem) => csr(pem),
+                    api::GivenKey::PublicKey(pem) => public_key(pem),
+                };
+                Ok::<_, OfficeError>((kind.parse()?, given))
+            });
+            office::SubjectKeySource::ByKind(given.collect::<Result<_, _>>()?)
+        }
+        api::SubjectKeySource::TestKey => office::SubjectKeySource::TestKey,
     })
 }
 

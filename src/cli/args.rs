@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -165,14 +166,14 @@ pub struct Issue {
     /// sign, auth, phone-sign, phone-auth
     #[arg(long, value_name = "KINDS", value_delimiter = ',', default_value = "sign,auth")]
     pub kind: Vec<String>,
-    /// Public key from a PKCS#10 request
-    #[arg(long, value_name = "FILE", group = "source")]
-    pub csr: Option<PathBuf>,
-    /// Public key from a SubjectPublicKeyInfo file
-    #[arg(long, value_name = "FILE", group = "source")]
-    pub public_key: Option<PathBuf>,
-    /// Public key from the committed pool of test keys
-    #[arg(long, group = "source")]
+    /// Public key from a PKCS#10 request; for two kinds one each: --csr sign=FILE --csr auth=FILE
+    #[arg(long, value_name = "[KIND=]FILE")]
+    pub csr: Vec<OsString>,
+    /// Public key from a SubjectPublicKeyInfo file; for two kinds one each, as with --csr
+    #[arg(long, value_name = "[KIND=]FILE")]
+    pub public_key: Vec<OsString>,
+    /// Public keys from the committed pool of test keys
+    #[arg(long, conflicts_with_all = ["csr", "public_key"])]
     pub test_key: bool,
     /// Put them on this card, which was applied for
     #[arg(long, value_name = "CARD", group = "place", conflicts_with = "batch")]

@@ -1,6 +1,9 @@
 //! `issue`: one resident, or one a line.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::args::Issue;
@@ -8,7 +11,8 @@ use super::batch;
 use super::client::Client;
 use super::named::pem_of;
 use super::{DataDir, Failure, print};
-use crate::admin::api::{self, IssuedPair, SubjectKeySource, path};
+use crate::admin::api::{self, GivenKey, IssuedPair, SubjectKeySource, path};
+use crate::pki::CertificateKind;
 
 pub(super) fn run(data: &DataDir, asked: &Issue, json: bool) -> Result<(), Failure> {
     match &asked.batch {
@@ -23,16 +27,6 @@ pub(super) fn run(data: &DataDir, asked: &Issue, json: bool) -> Result<(), Failu
 
 fn request(asked: &Issue) -> Result<api::Issue, Failure> {
     let given = |value: &Option<String>| value.clone().unwrap_or_default();
-    let subject_key = match (&asked.csr, &asked.public_key, asked.test_key) {
-        (Some(file), ..) => SubjectKeySource::Csr(pem_of(file, "CERTIFICATE REQUEST")?),
-        (_, Some(file), _) => SubjectKeySource::PublicKey(pem_of(file, "PUBLIC KEY")?),
-        (_, _, true) => SubjectKeySource::TestKey,
-        _ => {
-            return Err(Failure::wrong_use(
-                "say where the public key comes from: --csr, --public-key or --test-key",
-            ));
-        }
-    };
     Ok(api::Issue {
         name: given(&asked.name),
         former_surname: asked.former_surname.clone(),
@@ -43,12 +37,57 @@ fn request(asked: &Issue) -> Result<api::Issue, Failure> {
         address_substitutes: asked.address_substitutes.clone(),
         municipality: given(&asked.municipality),
         kinds: asked.kind.clone(),
-        subject_key,
+        subject_key: subject_key(asked)?,
         card: asked.card.clone(),
         renew: asked.renew.clone(),
         phone_with: asked.phone_with.clone(),
         key: asked.key.clone(),
     })
+}
+
+/// One key as it is, or one for each kind that is named before its file.
+fn subject_key(asked: &Issue) -> Result<SubjectKeySource, Failure> {
+    let mut given = Vec::new();
+    for argument in &asked.csr {
+        let (kind, file) = kind_and_file(argument);
+        given.push((kind, GivenKey::Csr(pem_of(file, "CERTIFICATE REQUEST")?)));
+    }
+    for argument in &asked.public_key {
+        let (kind, file) = kind_and_file(argument);
+        given.push((kind, GivenKey::PublicKey(pem_of(file, "PUBLIC KEY")?)));
+    }
+    match given.as_slice() {
+        [] if asked.test_key => Ok(SubjectKeySource::TestKey),
+        [] => {
+            Err(Failure::wrong_use("say where the public key comes from: --csr, --public-key or --test-key"))
+        }
+        [(None, GivenKey::Csr(pem))] => Ok(SubjectKeySource::Csr(pem.clone())),
+        [(None, GivenKey::PublicKey(pem))] => Ok(SubjectKeySource::PublicKey(pem.clone())),
+        given => by_kind(given).map(SubjectKeySource::ByKind),
+    }
+}
+
+fn by_kind(given: &[(Option<CertificateKind>, GivenKey)]) -> Result<BTreeMap<String, GivenKey>, Failure> {
+    let mut keys = BTreeMap::new();
+    for (kind, key) in given {
+        let kind = kind.ok_or_else(|| {
+            Failure::wrong_use("say which kind each key is for: --csr sign=FILE --csr auth=FILE")
+        })?;
+        if keys.insert(kind.name().to_owned(), key.clone()).is_some() {
+            return Err(Failure::wrong_use(format!("two keys are given for {kind}: leave one out")));
+        }
+    }
+    Ok(keys)
+}
+
+/// `sign=FILE`, or `FILE`. Of a file whose own name begins so the path is written: `./sign=FILE`.
+fn kind_and_file(argument: &OsStr) -> (Option<CertificateKind>, &Path) {
+    let octets = argument.as_bytes();
+    let named = CertificateKind::ALL.into_iter().find_map(|kind| {
+        let file = octets.strip_prefix(kind.name().as_bytes())?.strip_prefix(b"=")?;
+        Some((Some(kind), Path::new(OsStr::from_bytes(file))))
+    });
+    named.unwrap_or((None, Path::new(argument)))
 }
 
 /// Writes each certificate as PEM, named by authority and serial.

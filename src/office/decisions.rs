@@ -3,11 +3,14 @@
 
 use super::authorities::refuse_issued_before;
 use super::rehearsal::Rehearsal;
+use super::subject_keys::refuse_known_keys;
 use super::{Office, OfficeError, Place};
 use crate::lifecycle::{self, Carried, Report};
 use crate::pki::{Carrier, CarrierState, CertificateKind, Partition};
 use crate::profile::{Rule, Rules};
-use crate::record::{Card, CardApplied, CardId, Event, Holder, HolderId, Issued, Position, Refusal};
+use crate::record::{
+    Card, CardApplied, CardId, CertifiedKey, Event, Holder, HolderId, Issued, Position, Refusal,
+};
 use crate::store::{Decide, Records, StoreError};
 
 /// An application for a card. `is_known`: the holder had one before.
@@ -46,6 +49,8 @@ pub struct Placed {
     pub municipality: Partition,
     /// The certificates.
     pub all: Vec<Issued>,
+    /// Their public keys, but for test keys.
+    pub keys: Vec<CertifiedKey>,
 }
 
 impl Placed {
@@ -59,8 +64,10 @@ impl Placed {
         let (renewal, new_phone) = (rule("renewal")?, rule("new-phone")?);
         Ok(Box::new(move |records, now| {
             refuse_issued_before(records, &self.all)?;
+            refuse_known_keys(records, &self.keys)?;
             let kinds: Vec<CertificateKind> = self.all.iter().map(|issued| issued.kind).collect();
             let issued = self.all.iter().cloned().map(Event::Issued);
+            let issued = issued.chain(self.keys.iter().copied().map(Event::KeyCertified));
             let Some(known) = self.place.card() else { return Ok(issued.collect()) };
             let holder = records.find_holder(self.holder)?.ok_or(Refusal::NoHolder(self.holder))?;
             let carried = Book::Records(records).carried(&holder)?;

@@ -378,7 +378,8 @@ impl World {
         });
         let all: Vec<Issued> = issued.collect();
         let (holder_id, municipality) = (self.model.holders[holder], Partition(13221));
-        let placed = Placed { place, card: id, holder: holder_id, municipality, all: all.clone() };
+        let placed =
+            Placed { place, card: id, holder: holder_id, municipality, all: all.clone(), keys: Vec::new() };
         let rules = self.profile.rules.clone();
         let outcome = self.commit(Origin::service(), placed.decision(&rules).unwrap());
         assert!(outcome.is_err() || !self.model.is_dead(holder), "issued to the dead");
