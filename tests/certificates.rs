@@ -344,7 +344,7 @@ fn b_7_no_octet_of_a_certificate_changes_unseen_and_none_comes_after_it() {
         for at in 0..made.len() {
             let mut bad = made.clone();
             bad[at] ^= 1;
-            assert!(order.confirm(&bad).is_err(), "{kind} octet {at}");
+            assert!(order.confirm(&bad).is_err(), "{kind} octet {at} of {:02x?}", &made[at - 8..]);
         }
         assert!(order.confirm(&made[..made.len() - 1]).is_err());
         assert!(order.confirm(&[&made[..], &[0]].concat()).is_err());

@@ -8,6 +8,8 @@
     reason = "a failed step must stop the test"
 )]
 
+#[path = "cli/issued.rs"]
+mod issued_certificates;
 mod service;
 
 use std::fs;

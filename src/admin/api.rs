@@ -4,6 +4,7 @@
 //! 200 is a [`Problem`].
 
 mod cards;
+mod certificates;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,11 +17,16 @@ pub use cards::{
     ApplyForCard, CardCertificate, CardChange, CardState, ChangedCertificate, Compromised, CompromisedKey,
     Effect, Effects, Movement, MovementBehind, MovementDone, Movements, NamedCard, Reconciliation,
 };
+pub use certificates::{GetCertificate, ListCertificates, ListedCertificate, ListedCertificates};
 
 /// Addresses on the admin socket.
 pub mod path {
     /// [`Issue`](super::Issue) → [`IssuedPair`](super::IssuedPair).
     pub const ISSUE: &str = "/v1/issue";
+    /// [`GetCertificate`](super::GetCertificate) → [`IssuedCertificate`](super::IssuedCertificate).
+    pub const CERTIFICATE_GET: &str = "/v1/certificate/get";
+    /// [`ListCertificates`](super::ListCertificates) → [`ListedCertificates`](super::ListedCertificates).
+    pub const CERTIFICATE_LIST: &str = "/v1/certificate/list";
     /// [`Change`](super::Change) → [`Changed`](super::Changed).
     pub const REVOKE: &str = "/v1/revoke";
     /// [`Change`](super::Change) → [`Changed`](super::Changed).

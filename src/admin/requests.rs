@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::api::{self, Problem, ProblemKind, Status, path};
 use super::cards;
+use super::certificates;
 use super::explain;
 use super::verifiers;
 use crate::der::UnixTime;
@@ -16,6 +17,8 @@ use crate::record::{Actor, Origin, RequestId};
 pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) -> Result<Vec<u8>, Problem> {
     match address {
         path::ISSUE => reply(&issue(office, &parse(body)?, body, actor)?),
+        path::CERTIFICATE_GET => reply(&certificates::get(office, &parse(body)?)?),
+        path::CERTIFICATE_LIST => reply(&certificates::list(office, &parse(body)?)?),
         path::REVOKE => {
             let change: api::Change = parse(body)?;
             let reason = change.reason.as_deref().map(str::parse).transpose().map_err(OfficeError::from)?;
@@ -300,7 +303,7 @@ fn origin(actor: Actor, key: Option<&str>, address: &str, body: &[u8]) -> Origin
     Origin { actor, request }
 }
 
-fn selector(selector: &api::Selector) -> Result<Selector, OfficeError> {
+pub(super) fn selector(selector: &api::Selector) -> Result<Selector, OfficeError> {
     Ok(match selector {
         api::Selector::Named { authority, serial } => {
             Selector::Named { authority: authority.clone(), serial: serial.parse()? }

@@ -10,18 +10,36 @@ use super::args::Issue;
 use super::batch;
 use super::client::Client;
 use super::named::pem_of;
+use super::out::{try_directory, write_private};
 use super::{DataDir, Failure, print};
 use crate::admin::api::{self, GivenKey, IssuedPair, SubjectKeySource, path};
 use crate::pki::CertificateKind;
 
 pub(super) fn run(data: &DataDir, asked: &Issue, json: bool) -> Result<(), Failure> {
+    try_directory(&asked.out)?;
     match &asked.batch {
         None => {
             let issued: IssuedPair = Client::of(data)?.post(path::ISSUE, &request(asked)?)?;
-            let files = write(&asked.out, &issued)?;
-            print(json, &issued, || in_words(&issued, &files))
+            let written = write(&asked.out, &issued);
+            tell(&issued, written, json)
         }
         Some(file) => batch::run(data, file, asked, json),
+    }
+}
+
+/// Tells what was issued. What could not be written to its file stands here instead: it was issued.
+pub(super) fn tell(
+    issued: &IssuedPair,
+    written: Result<Vec<PathBuf>, Failure>,
+    json: bool,
+) -> Result<(), Failure> {
+    match written {
+        Ok(files) => print(json, issued, || in_words(issued, &files)),
+        Err(failure) => {
+            let all = issued.certificates.iter().map(|one| one.certificate.trim_end());
+            print(json, issued, || all.collect::<Vec<_>>().join("\n"))?;
+            Err(failure)
+        }
     }
 }
 
@@ -93,23 +111,22 @@ fn kind_and_file(argument: &OsStr) -> (Option<CertificateKind>, &Path) {
 /// Writes each certificate as PEM, named by authority and serial.
 pub(super) fn write(directory: &Path, issued: &IssuedPair) -> Result<Vec<PathBuf>, Failure> {
     let write = |one: &api::IssuedCertificate| {
-        let path = directory.join(format!("{}-{}.pem", one.authority, one.serial));
-        let written = fs::create_dir_all(directory).and_then(|()| fs::write(&path, &one.certificate));
-        written
-            .map_err(|error| {
-                Failure::internal(format!(
-                    "issued {} {}, but {}: {error}",
-                    one.authority,
-                    one.serial,
-                    path.display()
-                ))
-            })
-            .map(|()| path)
+        let api::IssuedCertificate { authority, serial, certificate, .. } = one;
+        let path = directory.join(format!("{authority}-{serial}.pem"));
+        let written =
+            fs::create_dir_all(directory).and_then(|()| write_private(&path, certificate.as_bytes()));
+        written.map(|()| path.clone()).map_err(|error| {
+            Failure::internal(format!(
+                "{authority} {serial} was issued and cannot be written to {}: {error}; the certificates stand on standard \
+                 output, and `sekisho certificate get --authority {authority} --serial {serial}` gives this one again",
+                path.display()
+            ))
+        })
     };
     issued.certificates.iter().map(write).collect()
 }
 
-pub(super) fn in_words(issued: &IssuedPair, files: &[PathBuf]) -> String {
+fn in_words(issued: &IssuedPair, files: &[PathBuf]) -> String {
     let repeated = if issued.repeated { ", issued before under this key" } else { "" };
     let lines = issued.certificates.iter().zip(files).map(|(one, file)| {
         let api::IssuedCertificate { authority, serial, kind, not_after, .. } = one;

@@ -285,6 +285,31 @@ pub(super) fn each_record(
     Ok(())
 }
 
+/// The records of an authority after a serial, so many at most, in the order of serials.
+pub(super) fn records_after(
+    rows: &Rows,
+    authority: AuthorityId,
+    after: Option<&SerialNumber>,
+    most: usize,
+) -> Result<Vec<Record>, StoreError> {
+    let mut found = Vec::new();
+    let from = after.map(|after| issued_row(authority, after)).unwrap_or_default();
+    for tag in ISSUED {
+        for row in rows.iter_from(&[tag, authority.0], &from) {
+            for item in items::<SerialNumber>(&row?.1) {
+                let (serial, _) = item?;
+                if found.len() == most {
+                    return Ok(found);
+                }
+                if after.is_none_or(|after| serial > *after) {
+                    found.extend(Record::find_in(rows, &(authority, serial))?);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// Changes of a certificate that the reading of what was issued did not come by: it was issued since,
 /// or what was issued is lost.
 fn check_orphan(

@@ -138,6 +138,21 @@ impl Store {
         self.0.shared.find(&(authority, *serial))
     }
 
+    /// The records of an authority after a serial, so many at most, in the order of serials: all that are
+    /// durable now among them. Blocks until those are in the projection.
+    ///
+    /// # Errors
+    /// As [`Self::scan`].
+    pub fn records_after(
+        &self,
+        authority: AuthorityId,
+        after: Option<&SerialNumber>,
+        most: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let (position, _) = self.head();
+        kept::records_after(&*self.0.shared.projection.rows_at(position)?, authority, after, most)
+    }
+
     /// A card or phone, as far as it is durable.
     ///
     /// # Errors
