@@ -6,7 +6,7 @@ use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtensio
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name, X509Version};
 
-use super::Resident;
+use super::{Resident, assemble};
 use crate::pki::oid;
 use crate::profile::{AltName, CertificateProfile, Extension, HolderOids, SubjectForm};
 
@@ -44,7 +44,9 @@ impl Resident<'_> {
         expect(read.public_key().raw == self.key.spki(), "public key")?;
         self.confirm_subject(read.subject())?;
         self.confirm_extensions(&read)?;
-        expect(read.signature_value.unused_bits == 0, "signature")?;
+        // The parser forgives something around what is signed: the tag of the outer algorithm, unused bits.
+        let around = assemble(read.tbs_certificate.as_ref(), self.algorithm, &read.signature_value.data);
+        expect(around == certificate, "encoding")?;
         let issuer_key = SubjectPublicKeyInfo::from_der(&self.issuer.spki);
         let verified = issuer_key.ok().and_then(|(_, key)| read.verify_signature(Some(&key)).ok());
         expect(verified.is_some(), "signature")
