@@ -16,7 +16,7 @@ use ring::digest;
 use super::args::Issue;
 use super::client::Client;
 use super::issue::{tell, write};
-use super::out::try_file;
+use super::out::try_rejected;
 use super::progress::progress_bar;
 use super::{DataDir, Failure};
 use crate::admin::api::{self, IssuedPair, Problem, ProblemKind, path};
@@ -38,7 +38,7 @@ pub(super) fn run(data: &DataDir, file: &Path, asked: &Issue, json: bool) -> Res
     let unreadable = |error: io::Error| Failure::wrong_use(format!("{}: {error}", file.display()));
     let octets = fs::read(file).map_err(unreadable)?;
     let text = std::str::from_utf8(&octets).map_err(|error| unreadable(io::Error::other(error)))?;
-    try_file(&rejected_path(file))?;
+    try_rejected(&rejected_path(file))?;
     let mut batch = Batch {
         service: Client::of(data)?,
         key: asked.key.clone().unwrap_or_else(|| digest_of(&octets)),

@@ -22,7 +22,9 @@ fn get(data: &DataDir, asked: &GetCertificate, json: bool) -> Result<(), Failure
     }
     let selector = Selector::Named { authority: asked.authority.clone(), serial: asked.serial.clone() };
     let asked_for = api::GetCertificate { certificate: selector };
-    asked.out.as_deref().map_or(Ok(()), try_file)?;
+    if let Some(file) = &asked.out {
+        try_file(file, "name a file that can be written with --out")?;
+    }
     let found: IssuedCertificate = Client::of(data)?.post(path::CERTIFICATE_GET, &asked_for)?;
     let octets = if asked.der { der_of(&found)? } else { found.certificate.clone().into_bytes() };
     match &asked.out {

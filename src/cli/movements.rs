@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::args::MovementsCommand;
 use super::client::Client;
-use super::out::try_file;
+use super::out::try_rejected;
 use super::{DataDir, Failure, print};
 use crate::admin::api::{self, Effect, Movement, Movements, Problem, ProblemKind, path};
 
@@ -84,7 +84,7 @@ pub(super) fn run(data: &DataDir, command: &MovementsCommand, json: bool) -> Res
     };
     let rejected_path = PathBuf::from(format!("{name}.rejected"));
     if !*dry_run {
-        try_file(&rejected_path)?;
+        try_rejected(&rejected_path)?;
     }
     let style = ProgressStyle::with_template("importing {pos} lines, {per_sec}, {elapsed}");
     let progress =

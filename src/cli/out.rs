@@ -28,15 +28,24 @@ pub(super) fn try_directory(directory: &Path) -> Result<(), Failure> {
     tried.map_err(|error| untaken(directory, &error, "name a directory that can be written to with --out"))
 }
 
-/// Opens a file for writing without changing it, and removes it again if it was not there.
+/// Opens a file for writing without changing it, and removes it again if it was not there. `advice` is what
+/// to do where that fails.
 ///
 /// # Errors
 /// Exit code 2, as [`try_directory`].
-pub(super) fn try_file(path: &Path) -> Result<(), Failure> {
+pub(super) fn try_file(path: &Path, advice: &str) -> Result<(), Failure> {
     let is_new = !path.exists();
     let opened = OpenOptions::new().append(true).create(true).open(path);
     let tried = opened.and_then(|_| if is_new { fs::remove_file(path) } else { Ok(()) });
-    tried.map_err(|error| untaken(path, &error, "make it writable, or name another place"))
+    tried.map_err(|error| untaken(path, &error, advice))
+}
+
+/// Tries the place of the list of what is rejected of an input: beside it.
+///
+/// # Errors
+/// As [`try_file`].
+pub(super) fn try_rejected(path: &Path) -> Result<(), Failure> {
+    try_file(path, "lines that are rejected are listed there: put the input where that can be written")
 }
 
 fn untaken(path: &Path, error: &io::Error, advice: &str) -> Failure {
