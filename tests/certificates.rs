@@ -354,6 +354,31 @@ fn b_7_no_octet_of_a_certificate_changes_unseen_and_none_comes_after_it() {
     }
 }
 
+#[test]
+fn c_2_an_address_overseas_stands_in_the_certificate_as_the_profile_has_it() {
+    let mut world = world();
+    for address in ["国外転出", "国外転出　令和８年１１月３０日"] {
+        world.applicant.address = Address::new(address, None).unwrap();
+        for kind in RESIDENT_KINDS {
+            let (issuer, _) = world.issuer_of(kind);
+            let common_name = world.common_name(kind, KIYOSE);
+            let made = world.certified(kind).certificate;
+            assert_eq!(world.request(kind, &issuer, &common_name).confirm(&made), Ok(()), "{kind}");
+            let holds = |text: &str| made.windows(text.len()).any(|window| window == text.as_bytes());
+            assert!(holds("Kiyose-shi CRLDP"), "the partition is that of the last municipality");
+            if matches!(kind, CertificateKind::CardSign | CertificateKind::PhoneSign) {
+                assert_eq!(other_names(&made)[3].1, address);
+            }
+        }
+    }
+    // The words are the profile's.
+    world.profile.overseas_address = "Overseas".to_owned();
+    let (issuer, _) = authority(SIGN);
+    let common_name = world.common_name(CertificateKind::CardSign, KIYOSE);
+    let refused = world.request(CertificateKind::CardSign, &issuer, &common_name).tbs().unwrap_err();
+    assert!(matches!(refused, IssueError::AddressPrefecture { .. }), "{refused}");
+}
+
 // Refusals.
 
 #[test]
@@ -483,7 +508,14 @@ fn an_address_elsewhere_is_refused_and_no_refusal_repeats_it() {
     for secret in ["某所", "番場", "1990"] {
         assert!(!told.contains(secret), "{told}");
     }
-    assert_eq!(refusal, IssueError::AddressPrefecture { prefecture: "東京都".to_owned(), code: KIYOSE });
+    assert_eq!(
+        refusal,
+        IssueError::AddressPrefecture {
+            prefecture: "東京都".to_owned(),
+            overseas: "国外転出".to_owned(),
+            code: KIYOSE
+        }
+    );
 }
 
 // The OCSP signer.

@@ -109,7 +109,7 @@ pub struct Issue {
     pub birth: String,
     /// `1` male, `2` female, `3` other; or the words.
     pub sex: String,
-    /// Address, prefecture first.
+    /// Address, prefecture first; `国外転出` and what follows it for who lives overseas.
     pub address: String,
     /// As for the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]

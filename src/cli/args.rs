@@ -157,7 +157,7 @@ pub struct Issue {
     /// male, female or other
     #[arg(long, required_unless_present = "batch")]
     pub sex: Option<String>,
-    /// Address, prefecture first
+    /// Address, prefecture first; 国外転出 and the date for who moved overseas and goes on using the card
     #[arg(long, required_unless_present = "batch")]
     pub address: Option<String>,
     /// 1 for each character of the address that is a substitute, 0 for others

@@ -78,10 +78,15 @@ pub enum IssueError {
     #[error("not a sex: write 1 or male, 2 or female, 3 or other (neither recorded)")]
     Sex,
     /// The address is not in the prefecture of the municipality.
-    #[error("the address must begin with {prefecture}, the prefecture of municipality {code}")]
+    #[error(
+        "the address must begin with {prefecture}, the prefecture of municipality {code}, or with {overseas} when the \
+         holder lives overseas"
+    )]
     AddressPrefecture {
         /// Name of the prefecture.
         prefecture: String,
+        /// How an address overseas begins.
+        overseas: String,
         /// The municipality asked for.
         code: Partition,
     },

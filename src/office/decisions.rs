@@ -5,8 +5,8 @@ use super::authorities::refuse_issued_before;
 use super::rehearsal::Rehearsal;
 use super::subject_keys::refuse_known_keys;
 use super::{Office, OfficeError, Place};
-use crate::lifecycle::{self, Carried, Report};
-use crate::pki::{Carrier, CarrierState, CertificateKind, Partition};
+use crate::lifecycle::{self, Carried, Report, Residence};
+use crate::pki::{Carrier, CarrierState, CertificateKind};
 use crate::profile::{Rule, Rules};
 use crate::record::{
     Card, CardApplied, CardId, CertifiedKey, Event, Holder, HolderId, Issued, Position, Refusal,
@@ -46,7 +46,7 @@ pub struct Placed {
     /// Whose.
     pub holder: HolderId,
     /// Where the holder lives.
-    pub municipality: Partition,
+    pub residence: Residence,
     /// The certificates.
     pub all: Vec<Issued>,
     /// Their public keys, but for test keys.
@@ -73,6 +73,7 @@ impl Placed {
             let carried = Book::Records(records).carried(&holder)?;
             let at = carried.iter().find(|one| one.card.applied.card == known);
             let at = at.ok_or(Refusal::NoCard(known))?;
+            lifecycle::may_live(&self.residence, &holder)?;
             let mut events = Vec::new();
             let mut replaced: Vec<(&Rule, CardId, Option<CertificateKind>)> = Vec::new();
             if let Place::Phone { with } = self.place {
@@ -99,7 +100,7 @@ impl Placed {
     }
 
     const fn phone(&self, with: CardId) -> CardApplied {
-        let Self { card, holder, municipality, .. } = *self;
+        let Self { card, holder, residence: Residence { municipality, .. }, .. } = *self;
         CardApplied { card, carrier: Carrier::Phone, of: Some(with), holder, municipality, expires: None }
     }
 }

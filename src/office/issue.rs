@@ -22,9 +22,9 @@ use crate::issue::{
     self, Address, Applicant, BirthDate, CommonName, HolderName, IssueError, Limits, OcspUrl, Resident, Sex,
     SubjectKey, Validity, WindowId,
 };
-use crate::lifecycle::{self, Carried, Occasion};
+use crate::lifecycle::{self, Carried, Occasion, Residence};
 use crate::pki::{AuthorityId, Carrier, CertificateKind, Issuer, Partition, SerialNumber};
-use crate::profile::Profile;
+use crate::profile::{CertificateProfile, Profile};
 use crate::record::{
     ArchivePlace, CardId, CertificateRef, CertifiedKey, Event, HolderId, Issued, Numbered, Origin, Position,
 };
@@ -43,11 +43,11 @@ pub struct Application {
     pub birth: String,
     /// `male`, `female` or `other`, or its digit.
     pub sex: String,
-    /// Address, prefecture first.
+    /// Address, prefecture first; of who lives overseas, as the profile has it.
     pub address: String,
     /// How name and address are written.
     pub spelling: Spelling,
-    /// Where the holder lives; the CRL partition of the certificates.
+    /// Where the holder lives, or lived last before moving overseas; the CRL partition of the certificates.
     pub municipality: Partition,
     /// The kinds wanted: one, or both of a card's or of a phone's.
     pub kinds: Vec<CertificateKind>,
@@ -123,7 +123,7 @@ struct Lodging {
 
 /// What was applied for and may be granted.
 struct Granted {
-    municipality: Partition,
+    residence: Residence,
     lodging: Lodging,
     holder: Holder,
     applicant: Applicant,
@@ -156,7 +156,7 @@ struct Unsigned {
 
 /// An order whose certificates are signed and on their way into the archive.
 struct Signed {
-    municipality: Partition,
+    residence: Residence,
     lodging: Lodging,
     keys: Vec<CertifiedKey>,
     certificates: Vec<Archiving>,
@@ -213,14 +213,10 @@ impl Office {
 
     fn order(&self, application: &Application) -> Result<Order, OfficeError> {
         let granted = self.grant(application)?;
-        let partitions = granted.planned.iter().map(|one| (one.authority, granted.municipality));
+        let partitions = granted.planned.iter().map(|one| (one.authority, granted.residence.municipality));
         self.open_partitions(&partitions.collect())?;
-        let serial = |one: &Planned| self.store.next_serial(one.authority);
-        let mut unsigned = Vec::with_capacity(granted.planned.len());
-        for one in granted.planned.iter().rev() {
-            unsigned.push(self.unsigned(&granted, one, serial(one)?)?);
-        }
-        unsigned.reverse();
+        let numbered = |one: &Planned| self.unsigned(&granted, one, self.store.next_serial(one.authority)?);
+        let unsigned = granted.planned.iter().map(numbered).collect::<Result<_, _>>()?;
         Ok(Order { granted, unsigned })
     }
 
@@ -233,7 +229,8 @@ impl Office {
         self.profile.municipalities.residence(municipality).map_err(IssueError::from)?;
         let kinds = kinds(&application.kinds)?;
         let keys = SubjectKeys::read(&application.subject_key, &kinds)?;
-        let lodging = self.lodging(application.place, &kinds, now)?;
+        let residence = self.residence(municipality, &applicant, &kinds);
+        let lodging = self.lodging(application.place, &residence, &kinds, now)?;
         self.refuse_known_keys(&keys, lodging.holder)?;
         let planned = self.planned(&kinds, &applicant, &lodging, municipality, now)?;
         let holder = Holder {
@@ -244,7 +241,7 @@ impl Office {
             address: applicant.address.text().to_owned(),
         };
         let ocsp_url = self.public_url.parse()?;
-        let granted = Granted { municipality, lodging, holder, applicant, ocsp_url, keys, planned };
+        let granted = Granted { residence, lodging, holder, applicant, ocsp_url, keys, planned };
         for one in &granted.planned {
             // Written on trial: whatever the profile, the law or the issuer's own end forbids shows here.
             let coming = self.store.coming_serial(one.authority);
@@ -252,6 +249,19 @@ impl Office {
             self.unsigned(&granted, one, coming)?;
         }
         Ok(granted)
+    }
+
+    /// What the certificates would show of where the holder lives.
+    fn residence(
+        &self,
+        municipality: Partition,
+        applicant: &Applicant,
+        kinds: &[CertificateKind],
+    ) -> Residence {
+        let mut profiles = kinds.iter().filter_map(|kind| self.profile.certificate(*kind));
+        let is_shown = profiles.any(CertificateProfile::names_holder);
+        let is_overseas = applicant.address.text().starts_with(&self.profile.overseas_address);
+        Residence { municipality, is_overseas: is_shown.then_some(is_overseas) }
     }
 
     fn sign_and_archive(&self, order: Order) -> Result<Signed, OfficeError> {
@@ -263,7 +273,7 @@ impl Office {
             granted.resident(&self.profile, one, serial, &key).confirm(&der)?;
             signed.push((one, serial, der));
         }
-        let Granted { municipality, lodging, holder, keys, .. } = &granted;
+        let Granted { residence, lodging, holder, keys, .. } = &granted;
         let certified = |(one, serial, _): &(&Planned, SerialNumber, Vec<u8>)| {
             keys.certified(one.kind, lodging.holder, (one.authority, *serial))
         };
@@ -277,7 +287,7 @@ impl Office {
             Archiving { kind: one.kind, certificate, validity: one.validity, sha256, place }
         });
         let certificates = certificates.collect();
-        Ok(Signed { municipality: *municipality, keys, certificates, lodging: granted.lodging })
+        Ok(Signed { residence: *residence, keys, certificates, lodging: granted.lodging })
     }
 
     /// Journals certificates once they stand in the archive, with what becomes of those before
@@ -287,7 +297,7 @@ impl Office {
         order: Signed,
         origin: &Origin,
     ) -> Result<Receiver<Result<Outcome, SubmitError>>, OfficeError> {
-        let Signed { municipality, lodging: Lodging { place, card, holder, .. }, keys, certificates } = order;
+        let Signed { residence, lodging: Lodging { place, card, holder, .. }, keys, certificates } = order;
         let names: Vec<(AuthorityId, SerialNumber)> =
             certificates.iter().map(|one| (one.certificate.authority, one.certificate.serial)).collect();
         let mut all = Vec::with_capacity(certificates.len());
@@ -296,7 +306,7 @@ impl Office {
             all.push(Issued {
                 certificate,
                 kind,
-                partition: Some(municipality),
+                partition: Some(residence.municipality),
                 not_before: validity.not_before(),
                 not_after: validity.not_after(),
                 archive: place.recv().unwrap_or(Err(StoreError::Closed))?,
@@ -306,7 +316,7 @@ impl Office {
                 twin: names.iter().copied().find(|name| *name != own),
             });
         }
-        let decide = Placed { place, card, holder, municipality, all, keys }.decision(&self.profile.rules)?;
+        let decide = Placed { place, card, holder, residence, all, keys }.decision(&self.profile.rules)?;
         let (told, outcome) = mpsc::sync_channel(1);
         self.store.submit(origin.clone(), decide, Box::new(move |outcome| drop(told.send(outcome))));
         Ok(outcome)
@@ -316,6 +326,7 @@ impl Office {
     fn lodging(
         &self,
         place: Place,
+        residence: &Residence,
         kinds: &[CertificateKind],
         now: UnixTime,
     ) -> Result<Lodging, OfficeError> {
@@ -327,6 +338,7 @@ impl Office {
             }
             Place::Card(card) | Place::Renewed(card) | Place::Phone { with: card } => self.card(card)?,
         };
+        lifecycle::may_live(residence, &known.holder)?;
         let holder = known.holder.id;
         let one = Carried { card: known.card, records: known.records };
         let (card, inherited) = match place {

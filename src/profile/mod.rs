@@ -34,6 +34,9 @@ pub struct Profile {
     pub organization: String,
     /// Address of the certification practice statement, in every resident certificate.
     pub cps_uri: String,
+    /// How the address of somebody begins who lives overseas and goes on using the card (国外転出者): they
+    /// have none in the resident register.
+    pub overseas_address: String,
     /// Years a CA certificate is valid; its last day is the eve of the anniversary.
     pub ca_years: u8,
     /// The authorities.

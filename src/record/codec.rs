@@ -30,8 +30,8 @@
 //! position, recorded_at, an option of a Revocation (absent: good) and one of the cause's position. A
 //! change of status without a cause has the tag and fields it had before there were causes. A card is: the fields of
 //! CardApplied, recorded_at, position, those of CardStatus, then a list (count 2) of certificates,
-//! each kind, authority, serial. A holder is: id, position, the fields of HolderStatus, then a list
-//! (count 2) of cards. A key is the fields of CertifiedKey. Event tags and fields are never reused or reordered; a new fact gets a new
+//! each kind, authority, serial. A holder is: id, position, the fields of HolderStatus but for overseas_since,
+//! then an option of that, then a list (count 2) of cards. A key is the fields of CertifiedKey. Event tags and fields are never reused or reordered; a new fact gets a new
 //! tag.
 
 mod cards;
@@ -46,8 +46,8 @@ use write::{
 };
 
 use super::{
-    Actor, ArchivePlace, CertificateRef, Change, Entry, Epoch, Event, Issued, Origin, Position, Record,
-    RequestId, StatusChange,
+    Actor, ArchivePlace, CertificateRef, Change, Entry, Epoch, Event, HolderStatus, Issued, Origin, Position,
+    Record, RequestId, StatusChange,
 };
 use crate::der::UnixTime;
 use crate::pki::{
@@ -107,6 +107,8 @@ mod event_tag {
     pub(super) const CARD_CHANGED: u8 = 31;
     pub(super) const HOLDER_CHANGED: u8 = 32;
     pub(super) const MOVEMENT: u8 = 33;
+    /// As `HOLDER_CHANGED`, of somebody who moved overseas: since when.
+    pub(super) const HOLDER_OVERSEAS: u8 = 41;
     /// Without the table: read, and written no more.
     pub(super) const RULES_NAMED: u8 = 34;
     pub(super) const RULES_ADOPTED: u8 = 35;
@@ -179,7 +181,8 @@ impl Event {
             Self::VerifierSuspended { .. } => event_tag::VERIFIER_SUSPENDED,
             Self::CardApplied(_) => event_tag::CARD_APPLIED,
             Self::CardChanged(..) => event_tag::CARD_CHANGED,
-            Self::HolderChanged(..) => event_tag::HOLDER_CHANGED,
+            Self::HolderChanged(_, HolderStatus { overseas_since: None, .. }) => event_tag::HOLDER_CHANGED,
+            Self::HolderChanged(..) => event_tag::HOLDER_OVERSEAS,
             Self::Movement(_) => event_tag::MOVEMENT,
             Self::RulesAdopted { table: None, .. } => event_tag::RULES_NAMED,
             Self::RulesAdopted { table: Some(_), .. } => event_tag::RULES_ADOPTED,
@@ -236,6 +239,9 @@ impl Event {
             Self::HolderChanged(holder, status) => {
                 out.extend(holder.0.to_be_bytes());
                 put_holder_status(out, status);
+                if let Some(since) = status.overseas_since {
+                    put_time(out, since);
+                }
             }
             Self::Movement(movement) => put_movement(out, movement)?,
             Self::RulesAdopted { sha256, table } => {
@@ -296,6 +302,10 @@ impl Event {
             event_tag::CARD_APPLIED => Self::CardApplied(body.applied()?),
             event_tag::CARD_CHANGED => Self::CardChanged(body.card()?, body.card_status()?),
             event_tag::HOLDER_CHANGED => Self::HolderChanged(body.holder()?, body.holder_status()?),
+            event_tag::HOLDER_OVERSEAS => {
+                let (holder, status) = (body.holder()?, body.holder_status()?);
+                Self::HolderChanged(holder, HolderStatus { overseas_since: Some(body.time()?), ..status })
+            }
             event_tag::MOVEMENT => Self::Movement(body.movement()?),
             event_tag::RULES_NAMED => Self::RulesAdopted { sha256: body.array()?, table: None },
             event_tag::RULES_ADOPTED => {
@@ -615,10 +625,12 @@ mod tests {
     }
 
     fn holder_status() -> impl Strategy<Value = HolderStatus> {
-        (any::<u32>(), prop::option::of(time()), prop::option::of(time())).prop_map(
-            |(municipality, moved_at, ended_at)| HolderStatus {
+        let times = || prop::option::of(time());
+        (any::<u32>(), times(), times(), times()).prop_map(
+            |(municipality, moved_at, overseas_since, ended_at)| HolderStatus {
                 municipality: Partition(municipality),
                 moved_at,
+                overseas_since,
                 ended_at,
             },
         )

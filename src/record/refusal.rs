@@ -2,7 +2,9 @@
 
 use super::{Breach, CardId, CertificateRef, FoldError, HolderId};
 use crate::der::UnixTime;
-use crate::pki::{AuthorityId, Carrier, CarrierState, CertificateKind, RevocationReason, SerialNumber};
+use crate::pki::{
+    AuthorityId, Carrier, CarrierState, CertificateKind, Partition, RevocationReason, SerialNumber,
+};
 
 /// What stands against a change. Nothing has been written when one is returned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,6 +109,29 @@ pub enum Refusal {
         card: CardId,
         /// Where it stands.
         state: CarrierState,
+    },
+    /// An address overseas of somebody of whom no such move is known.
+    #[error(
+        "no move overseas with continued use is on record for the holder: report overseas-continued first, or give the \
+         address in Japan"
+    )]
+    NotOverseas,
+    /// An address in Japan of somebody who lives overseas.
+    #[error(
+        "the holder lives overseas since {since}: give the address as the register has it now, or report move-in with \
+         the municipality first"
+    )]
+    Overseas {
+        /// Since when.
+        since: UnixTime,
+    },
+    /// Who lives overseas has no municipality but the last.
+    #[error("the holder lives overseas since {since}: name municipality {last}, where they lived last")]
+    LastMunicipality {
+        /// Since when.
+        since: UnixTime,
+        /// Where before.
+        last: Partition,
     },
     /// Nothing is issued after that.
     #[error("all certificates of {holder} ended at {since}")]

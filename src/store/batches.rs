@@ -171,7 +171,12 @@ impl Life {
         }
         let state = CarrierState::Abolished;
         events.push(Event::CardChanged(card, CardStatus { state, suspended_at: None, released_at: None }));
-        let status = HolderStatus { municipality: Partition(14101), moved_at: Some(now), ended_at: None };
+        let status = HolderStatus {
+            municipality: Partition(14101),
+            moved_at: Some(now),
+            overseas_since: Some(now),
+            ended_at: None,
+        };
         events.push(Event::HolderChanged(holder, status));
         events
     }

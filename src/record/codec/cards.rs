@@ -63,6 +63,7 @@ impl Holder {
             out.extend(self.id.0.to_be_bytes());
             out.extend(self.position.0.to_be_bytes());
             put_holder_status(out, &self.status);
+            put_optional_time(out, self.status.overseas_since);
             put_long_count(out, "list of a person's cards", self.cards.len())?;
             out.extend(self.cards.iter().flat_map(|card| card.0.to_be_bytes()));
             Ok(())
@@ -77,7 +78,8 @@ impl Holder {
         let mut octets = Octets(octets);
         let id = octets.holder()?;
         let position = Position(octets.number()?);
-        let status = octets.holder_status()?;
+        let mut status = octets.holder_status()?;
+        status.overseas_since = octets.option(Octets::time)?;
         let count = u16::from_be_bytes(octets.array()?);
         let cards = (0..count).map(|_| octets.card()).collect::<Result<_, _>>()?;
         octets.finish()?;
@@ -128,6 +130,7 @@ pub(super) fn put_card_status(out: &mut Vec<u8>, status: &CardStatus) {
     put_optional_time(out, status.released_at);
 }
 
+/// Without since when they live overseas: that stands elsewhere in an entry than in a row.
 pub(super) fn put_holder_status(out: &mut Vec<u8>, status: &HolderStatus) {
     out.extend(status.municipality.0.to_be_bytes());
     put_optional_time(out, status.moved_at);
@@ -202,6 +205,7 @@ impl Octets<'_> {
         Ok(HolderStatus {
             municipality: self.partition()?,
             moved_at: self.option(Self::time)?,
+            overseas_since: None,
             ended_at: self.option(Self::time)?,
         })
     }
