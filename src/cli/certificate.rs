@@ -1,7 +1,7 @@
 //! `certificate get`, `certificate list`: what was issued, from the archive and the records.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::args::{CertificateCommand, GetCertificate, ListCertificates};
 use super::client::Client;
@@ -51,7 +51,7 @@ fn to_stdout(octets: &[u8]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn in_words(found: &IssuedCertificate, file: &PathBuf) -> String {
+fn in_words(found: &IssuedCertificate, file: &Path) -> String {
     let IssuedCertificate { authority, serial, kind, not_after, .. } = found;
     format!("{authority} {serial} ({kind}, until {not_after}): {}", file.display())
 }
