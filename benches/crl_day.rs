@@ -225,7 +225,7 @@ fn download(address: SocketAddr, done: &AtomicBool, pause: Duration) {
 /// Certificates and their revocations, straight into the journal.
 fn fill(office: &Office, entries: u64) {
     let archive = office.store().facts().issuers[0].issued.archive;
-    let codes: Vec<Partition> = office.profile().municipalities.iter().map(|row| row.code).collect();
+    let codes: Vec<Partition> = office.profile().municipalities.residences().map(|row| row.code).collect();
     for first in (0..entries).step_by(FILL as usize) {
         let codes = codes.clone();
         let decide: Decide = Box::new(move |_, now| {

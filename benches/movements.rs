@@ -111,7 +111,7 @@ fn reported(number: u64, cards: u64) -> Reported {
 /// Cards with their certificates, straight into the journal.
 fn fill(office: &Office, cards: u64) {
     let archive = office.store().facts().issuers[0].issued.archive;
-    let codes: Vec<Partition> = office.profile().municipalities.iter().map(|row| row.code).collect();
+    let codes: Vec<Partition> = office.profile().municipalities.residences().map(|row| row.code).collect();
     for first in (0..cards).step_by(FILL as usize) {
         let codes = codes.clone();
         let decide: Decide = Box::new(move |_, now| {

@@ -27,7 +27,7 @@ use sekisho::issue::{
 use sekisho::pki::{
     AuthorityId, CertificateKind, Generation, Issuer, Partition, SerialNumber, SignatureAlgorithm,
 };
-use sekisho::profile::{Extension, KeyType, ORGANIZATION, Profile};
+use sekisho::profile::{Extension, KeyType, NoResidence, ORGANIZATION, Profile};
 use sekisho::signer::Key;
 use x509_parser::der_parser::asn1_rs::Any;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
@@ -284,6 +284,101 @@ fn a_serial_of_20_octets_and_one_with_its_top_bit_set_are_written() {
     }
 }
 
+// The gate.
+
+/// Every field of an order, changed after the certificate was made: as if the writer had got it wrong.
+#[test]
+fn b_7_a_certificate_is_read_back_and_compared_with_every_field_of_its_order() {
+    let world = world();
+    let others = Applicant { sex: Sex::Male, ..world.applicant.clone() };
+    for kind in RESIDENT_KINDS {
+        let signing = matches!(kind, CertificateKind::CardSign | CertificateKind::PhoneSign);
+        let (issuer, key) = world.issuer_of(kind);
+        let common_name = world.common_name(kind, KIYOSE);
+        let order = || world.request(kind, &issuer, &common_name);
+        let made = signed(&order().tbs().unwrap(), &key);
+        assert_eq!(order().confirm(&made), Ok(()), "{kind}");
+
+        let differs = |order: Resident<'_>, field| {
+            assert_eq!(order.confirm(&made).unwrap_err().0, field, "{kind}");
+        };
+        differs(Resident { serial: serial(0x1235), ..order() }, "serial number");
+        differs(Resident { key: &world.keys.nth(1).public, ..order() }, "public key");
+        differs(Resident { validity: until(time("2031-06-15T14:59:58Z")), ..order() }, "validity");
+        let elsewhere = world.common_name(kind, Partition(13222));
+        differs(Resident { common_name: &elsewhere, ..order() }, "subject");
+        let mut other_points = world.profile.clone();
+        other_points.authorities.iter_mut().for_each(|authority| authority.base.truncate(2));
+        differs(Resident { profile: &other_points, ..order() }, "cRLDistributionPoints");
+        let mut longer = world.profile.clone();
+        let profile = longer.certificates.iter_mut().find(|one| one.kind == kind).unwrap();
+        profile.extensions.pop();
+        differs(Resident { profile: &longer, ..order() }, "number of extensions");
+        let mut other_use = world.profile.clone();
+        let profile = other_use.certificates.iter_mut().find(|one| one.kind == kind).unwrap();
+        profile.extensions[0] = Extension::KeyUsage(0x0600);
+        differs(Resident { profile: &other_use, ..order() }, "keyUsage");
+        let mut stranger = issuer.clone();
+        stranger.spki = world.keys.nth(2).public.spki().to_vec();
+        differs(Resident { issuer: &stranger, ..order() }, "signature");
+        let mut unnamed = issuer.clone();
+        unnamed.key_id[0] ^= 1;
+        differs(Resident { issuer: &unnamed, ..order() }, "authorityKeyIdentifier");
+        if signing {
+            differs(Resident { applicant: &others, ..order() }, "subjectAltName");
+        } else {
+            let url = "http://other.sekisho.example".parse().unwrap();
+            differs(Resident { ocsp_url: &url, ..order() }, "authorityInfoAccess");
+        }
+    }
+}
+
+#[test]
+fn b_7_no_octet_of_a_certificate_changes_unseen_and_none_comes_after_it() {
+    let world = world();
+    for kind in RESIDENT_KINDS {
+        let (issuer, key) = world.issuer_of(kind);
+        let common_name = world.common_name(kind, KIYOSE);
+        let order = world.request(kind, &issuer, &common_name);
+        let made = signed(&order.tbs().unwrap(), &key);
+        for at in 0..made.len() {
+            let mut bad = made.clone();
+            bad[at] ^= 1;
+            assert!(order.confirm(&bad).is_err(), "{kind} octet {at} of {:02x?}", &made[at - 8..]);
+        }
+        assert!(order.confirm(&made[..made.len() - 1]).is_err());
+        assert!(order.confirm(&[&made[..], &[0]].concat()).is_err());
+        assert!(order.confirm(&[]).is_err());
+        // Of an authority instead of a resident.
+        assert!(order.confirm(&issuer.certificate).is_err());
+    }
+}
+
+#[test]
+fn c_2_an_address_overseas_stands_in_the_certificate_as_the_profile_has_it() {
+    let mut world = world();
+    for address in ["国外転出", "国外転出　令和８年１１月３０日"] {
+        world.applicant.address = Address::new(address, None).unwrap();
+        for kind in RESIDENT_KINDS {
+            let (issuer, _) = world.issuer_of(kind);
+            let common_name = world.common_name(kind, KIYOSE);
+            let made = world.certified(kind).certificate;
+            assert_eq!(world.request(kind, &issuer, &common_name).confirm(&made), Ok(()), "{kind}");
+            let holds = |text: &str| made.windows(text.len()).any(|window| window == text.as_bytes());
+            assert!(holds("Kiyose-shi CRLDP"), "the partition is that of the last municipality");
+            if matches!(kind, CertificateKind::CardSign | CertificateKind::PhoneSign) {
+                assert_eq!(other_names(&made)[3].1, address);
+            }
+        }
+    }
+    // The words are the profile's.
+    world.profile.overseas_address = "Overseas".to_owned();
+    let (issuer, _) = authority(SIGN);
+    let common_name = world.common_name(CertificateKind::CardSign, KIYOSE);
+    let refused = world.request(CertificateKind::CardSign, &issuer, &common_name).tbs().unwrap_err();
+    assert!(matches!(refused, IssueError::AddressPrefecture { .. }), "{refused}");
+}
+
 // Refusals.
 
 #[test]
@@ -360,7 +455,7 @@ fn kind_issuer_and_common_name_must_fit() {
     let nowhere = world.common_name(kind, Partition(99_999));
     assert_eq!(
         Resident { common_name: &nowhere, ..request() }.tbs(),
-        Err(IssueError::Municipality(Partition(99_999)))
+        Err(NoResidence::Unknown(Partition(99_999)).into())
     );
     let mut next_card = world.profile.clone();
     next_card.keys = vec![KeyType::P384];
@@ -413,7 +508,14 @@ fn an_address_elsewhere_is_refused_and_no_refusal_repeats_it() {
     for secret in ["某所", "番場", "1990"] {
         assert!(!told.contains(secret), "{told}");
     }
-    assert_eq!(refusal, IssueError::AddressPrefecture { prefecture: "東京都".to_owned(), code: KIYOSE });
+    assert_eq!(
+        refusal,
+        IssueError::AddressPrefecture {
+            prefecture: "東京都".to_owned(),
+            overseas: "国外転出".to_owned(),
+            code: KIYOSE
+        }
+    );
 }
 
 // The OCSP signer.

@@ -8,6 +8,8 @@
     reason = "a failed step must stop the test"
 )]
 
+#[path = "cli/issued.rs"]
+mod issued_certificates;
 #[path = "cli/issuers.rs"]
 mod issuers;
 #[path = "cli/serials.rs"]

@@ -399,3 +399,107 @@ fn cards_are_applied_for_issued_handed_over_renewed_and_shown() {
         (&json!("revoke cessationOfOperation"), &json!("abolished"))
     );
 }
+
+/// Every door by which a municipality comes in names the wards, and leaves nothing behind.
+#[test]
+fn c_3_a_designated_city_is_no_residence_at_any_door() {
+    let counter = Counter::new();
+    let cards = counter.cards(3);
+    a_second_passes();
+    let out = counter.file("out");
+    let (batch, feed) = (counter.file("batch"), counter.file("feed.ndjson"));
+    let cities = [
+        ("14100", "横浜市", "神奈川県横浜市中区", "14104", "14118"),
+        ("01100", "札幌市", "北海道札幌市北区", "01102", "01110"),
+        ("27140", "堺市", "大阪府堺市堺区", "27141", "27147"),
+    ];
+    for (card, (city, name, address, ward, last)) in cards.iter().zip(cities) {
+        let named = format!("nobody lives in {city} ({name}) outside its wards: name the ward, one of ");
+        let words = [named.as_str(), ward, last];
+        let before = counter.position();
+        let person = ["issue", "--name", "関所 花子", "--birth", "1982-02-17", "--sex", "female"];
+        let place = ["--address", address, "--municipality", city, "--test-key", "--out", text(&out)];
+        counter.service.sekisho(&[person, place].concat()).refused(2, &words);
+        counter.service.sekisho(&["card", "apply", "--municipality", city]).refused(2, &words);
+        let line = json!({"name": "関所 花子", "birth": "1980-01-01", "sex": "female", "address": address,
+                          "municipality": city, "subject_key": "test_key"});
+        fs::write(&batch, line.to_string()).unwrap();
+        let ran = counter.service.sekisho(&["issue", "--batch", text(&batch), "--out", text(&out)]);
+        ran.refused(1, &words);
+        let line = json!({"event_id": city, "kind": "move-in", "card": card, "effective_at": now(),
+                          "municipality": city});
+        fs::write(&feed, line.to_string()).unwrap();
+        for ran in [counter.import(&feed, &["--dry-run"]), counter.import(&feed, &[])] {
+            assert_eq!(ran.code, Some(1), "{}", ran.text());
+            assert!(words.iter().all(|word| ran.stderr.contains(word)), "{}", ran.text());
+        }
+        assert_eq!(counter.position(), before, "nothing is left behind");
+
+        // Named by its ward, all of it is taken.
+        let line = json!({"event_id": format!("{city} ward"), "kind": "move-in", "card": card,
+                          "effective_at": now(), "municipality": ward});
+        fs::write(&feed, line.to_string()).unwrap();
+        assert_eq!(counter.import(&feed, &[]).code, Some(0));
+        assert_eq!(counter.card(card)["municipality"], ward);
+        assert_eq!(counter.service.sekisho(&["card", "apply", "--municipality", ward]).code, Some(0));
+    }
+}
+
+#[test]
+fn c_2_who_moved_overseas_and_goes_on_using_the_card_gets_a_new_signing_certificate() {
+    let counter = Counter::new();
+    let card = counter.cards(1).remove(0);
+    let (out, feed) = (counter.file("out"), counter.file("feed.ndjson"));
+    let report = |event: &str, at: &str, municipality: Option<&str>| {
+        let mut line =
+            json!({"event_id": format!("{event} {at}"), "kind": event, "card": card, "effective_at": at});
+        line["municipality"] = municipality.map_or(Value::Null, Value::from);
+        fs::write(&feed, line.to_string()).unwrap();
+        let ran = counter.import(&feed, &[]);
+        assert_eq!(ran.code, Some(0), "{}", ran.text());
+    };
+    let issue = |address: &str, municipality: &str, more: &[&str]| {
+        let person =
+            ["issue", "--name", "関所 花子", "--birth", "1982-02-17", "--sex", "female", "--test-key"];
+        let place = ["--address", address, "--municipality", municipality, "--out", text(&out), "--json"];
+        counter.service.sekisho(&[&person[..], &place, more].concat())
+    };
+    let renewed = ["--renew", card.as_str(), "--kind", "sign"];
+    let (here, overseas) = ("東京都清瀬市", "国外転出　令和８年１１月３０日");
+    a_second_passes();
+    issue(overseas, "13221", &renewed).refused(1, &["no move overseas", "report overseas-continued first"]);
+    let earlier = now();
+    a_second_passes();
+    report("overseas-continued", &now(), None);
+    assert_eq!(counter.pair(&card), ["affiliationChanged", "good"]);
+    issue(here, "13221", &renewed).refused(1, &["the holder lives overseas since", "report move-in"]);
+    for kind in ["sign", "auth"] {
+        let more = ["--renew", card.as_str(), "--kind", kind];
+        issue(overseas, "14104", &more).refused(1, &["lives overseas since", "name municipality 13221"]);
+    }
+    let issued = issue(overseas, "13221", &renewed).json();
+    let pem = issued["certificates"][0]["certificate"].as_str().unwrap();
+    let der = pem::parse(pem).unwrap().into_contents();
+    for told in [overseas, "Kiyose-shi CRLDP"] {
+        assert!(der.windows(told.len()).any(|window| window == told.as_bytes()), "{told}");
+    }
+    let statuses = |at: usize| counter.card(&card)["certificates"][at]["status"].clone();
+    assert_eq!([statuses(0), statuses(1), statuses(2)], ["revoked", "good", "good"]);
+    let phone = ["--phone-with", card.as_str(), "--kind", "phone-sign,phone-auth"];
+    assert_eq!(issue(overseas, "13221", &phone).code, Some(0));
+
+    // A move of before, reported late, is no return: it says where they lived last.
+    report("move-in", &earlier, Some("14104"));
+    assert_eq!(counter.card(&card)["municipality"], "14104");
+    issue("神奈川県横浜市", "14104", &renewed).refused(1, &["the holder lives overseas since"]);
+    issue(overseas, "13221", &renewed).refused(1, &["name municipality 14104"]);
+    assert_eq!(issue(overseas, "14104", &renewed).code, Some(0));
+
+    // A return is one.
+    a_second_passes();
+    report("move-in", &now(), Some("13221"));
+    issue(overseas, "13221", &renewed).refused(1, &["no move overseas"]);
+    assert_eq!(issue(here, "13221", &renewed).code, Some(0));
+    // Somebody new may live overseas already.
+    assert_eq!(issue(overseas, "13221", &[]).code, Some(0));
+}

@@ -153,3 +153,14 @@ fn assert_ocsp(service: &Service, authority: &str, known: &BTreeMap<u64, String>
         }
     }
 }
+
+#[test]
+fn c_3_invented_people_live_in_wards_and_in_no_designated_city() {
+    let profile = sekisho::profile::Profile::jpki(sekisho::profile::ORGANIZATION).unwrap();
+    let population = sekisho::simulate::Population::new(&profile);
+    let homes = population.homes(u32::MAX);
+    assert_eq!(homes.len(), 1902);
+    for home in homes {
+        assert!(profile.municipalities.residence(population.partition(home)).is_ok(), "{home}");
+    }
+}

@@ -4,7 +4,9 @@
 //! 200 is a [`Problem`].
 
 mod cards;
+mod certificates;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -15,11 +17,16 @@ pub use cards::{
     ApplyForCard, CardCertificate, CardChange, CardState, ChangedCertificate, Compromised, CompromisedKey,
     Effect, Effects, Movement, MovementBehind, MovementDone, Movements, NamedCard, Reconciliation,
 };
+pub use certificates::{GetCertificate, ListCertificates, ListedCertificate, ListedCertificates};
 
 /// Addresses on the admin socket.
 pub mod path {
     /// [`Issue`](super::Issue) → [`IssuedPair`](super::IssuedPair).
     pub const ISSUE: &str = "/v1/issue";
+    /// [`GetCertificate`](super::GetCertificate) → [`IssuedCertificate`](super::IssuedCertificate).
+    pub const CERTIFICATE_GET: &str = "/v1/certificate/get";
+    /// [`ListCertificates`](super::ListCertificates) → [`ListedCertificates`](super::ListedCertificates).
+    pub const CERTIFICATE_LIST: &str = "/v1/certificate/list";
     /// [`Change`](super::Change) → [`Changed`](super::Changed).
     pub const REVOKE: &str = "/v1/revoke";
     /// [`Change`](super::Change) → [`Changed`](super::Changed).
@@ -102,7 +109,7 @@ pub struct Issue {
     pub birth: String,
     /// `1` male, `2` female, `3` other; or the words.
     pub sex: String,
-    /// Address, prefecture first.
+    /// Address, prefecture first; `国外転出` and what follows it for who lives overseas.
     pub address: String,
     /// As for the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,16 +139,28 @@ fn card_pair() -> Vec<String> {
     vec!["sign".to_owned(), "auth".to_owned()]
 }
 
-/// Where a subject's public key comes from.
+/// Where subjects' public keys come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SubjectKeySource {
+    /// One key, for one kind: PKCS#10, PEM; its signature is verified.
+    Csr(String),
+    /// One key, for one kind: SubjectPublicKeyInfo, PEM.
+    PublicKey(String),
+    /// A key for each kind, by its name.
+    ByKind(BTreeMap<String, GivenKey>),
+    /// Keys of the committed pool of test keys.
+    TestKey,
+}
+
+/// A public key as somebody hands it in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GivenKey {
     /// PKCS#10, PEM; its signature is verified.
     Csr(String),
     /// SubjectPublicKeyInfo, PEM.
     PublicKey(String),
-    /// A key of the committed pool of test keys.
-    TestKey,
 }
 
 /// The certificates issued.

@@ -5,6 +5,7 @@
 
 pub mod api;
 mod cards;
+mod certificates;
 mod explain;
 mod requests;
 mod server;

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::api::{self, Problem, ProblemKind, Status, path};
 use super::cards;
+use super::certificates;
 use super::explain;
 use super::verifiers;
 use crate::der::UnixTime;
@@ -19,6 +20,8 @@ use crate::record::{Actor, Epoch, Origin, Position, RequestId};
 pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) -> Result<Vec<u8>, Problem> {
     match address {
         path::ISSUE => reply(&issue(office, &parse(body)?, body, actor)?),
+        path::CERTIFICATE_GET => reply(&certificates::get(office, &parse(body)?)?),
+        path::CERTIFICATE_LIST => reply(&certificates::list(office, &parse(body)?)?),
         path::REVOKE => {
             let change: api::Change = parse(body)?;
             let reason = change.reason.as_deref().map(str::parse).transpose().map_err(OfficeError::from)?;
@@ -95,13 +98,7 @@ fn issue(office: &Office, asked: &api::Issue, body: &[u8], actor: Actor) -> Resu
         },
         municipality: asked.municipality.parse().map_err(OfficeError::from)?,
         kinds: kinds.collect::<Result<_, _>>().map_err(OfficeError::from)?,
-        subject_key: match &asked.subject_key {
-            api::SubjectKeySource::Csr(pem) => office::SubjectKeySource::Csr(pem.clone().into_bytes()),
-            api::SubjectKeySource::PublicKey(pem) => {
-                office::SubjectKeySource::PublicKey(pem.clone().into_bytes())
-            }
-            api::SubjectKeySource::TestKey => office::SubjectKeySource::TestKey,
-        },
+        subject_key: subject_key(&asked.subject_key)?,
         place: cards::place(asked)?,
     };
     let issued = office.issue(&application, origin(actor, asked.key.as_deref(), path::ISSUE, body))?;
@@ -123,6 +120,26 @@ fn issue(office: &Office, asked: &api::Issue, body: &[u8], actor: Actor) -> Resu
         repeated: issued.repeated,
         card,
         holder,
+    })
+}
+
+fn subject_key(source: &api::SubjectKeySource) -> Result<office::SubjectKeySource, OfficeError> {
+    let csr = |pem: &String| office::GivenKey::Csr(pem.clone().into_bytes());
+    let public_key = |pem: &String| office::GivenKey::PublicKey(pem.clone().into_bytes());
+    Ok(match source {
+        api::SubjectKeySource::Csr(pem) => office::SubjectKeySource::One(csr(pem)),
+        api::SubjectKeySource::PublicKey(pem) => office::SubjectKeySource::One(public_key(pem)),
+        api::SubjectKeySource::ByKind(given) => {
+            let given = given.iter().map(|(kind, given)| {
+                let given = match given {
+                    api::GivenKey::Csr(pem) => csr(pem),
+                    api::GivenKey::PublicKey(pem) => public_key(pem),
+                };
+                Ok::<_, OfficeError>((kind.parse()?, given))
+            });
+            office::SubjectKeySource::ByKind(given.collect::<Result<_, _>>()?)
+        }
+        api::SubjectKeySource::TestKey => office::SubjectKeySource::TestKey,
     })
 }
 
@@ -319,7 +336,7 @@ fn origin(actor: Actor, key: Option<&str>, address: &str, body: &[u8]) -> Origin
     Origin { actor, request }
 }
 
-fn selector(office: &Office, selector: &api::Selector) -> Result<Selector, OfficeError> {
+pub(super) fn selector(office: &Office, selector: &api::Selector) -> Result<Selector, OfficeError> {
     match selector {
         api::Selector::Named { authority, serial } => match serial.parse() {
             Ok(serial) => Ok(Selector::Named { authority: authority.clone(), serial }),

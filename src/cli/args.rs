@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -36,6 +37,9 @@ pub enum Command {
     Serve(Serve),
     /// Issue a resident's certificates
     Issue(Box<Issue>),
+    /// Get a certificate that was issued, or list them
+    #[command(subcommand)]
+    Certificate(CertificateCommand),
     /// Revoke a resident's certificate, for ever
     Revoke(Revoke),
     /// Put a resident's certificate on hold
@@ -155,7 +159,7 @@ pub struct Issue {
     /// male, female or other
     #[arg(long, required_unless_present = "batch")]
     pub sex: Option<String>,
-    /// Address, prefecture first
+    /// Address, prefecture first; 国外転出 and the date for who moved overseas and goes on using the card
     #[arg(long, required_unless_present = "batch")]
     pub address: Option<String>,
     /// 1 for each character of the address that is a substitute, 0 for others
@@ -167,14 +171,14 @@ pub struct Issue {
     /// sign, auth, phone-sign, phone-auth
     #[arg(long, value_name = "KINDS", value_delimiter = ',', default_value = "sign,auth")]
     pub kind: Vec<String>,
-    /// Public key from a PKCS#10 request
-    #[arg(long, value_name = "FILE", group = "source")]
-    pub csr: Option<PathBuf>,
-    /// Public key from a SubjectPublicKeyInfo file
-    #[arg(long, value_name = "FILE", group = "source")]
-    pub public_key: Option<PathBuf>,
-    /// Public key from the committed pool of test keys
-    #[arg(long, group = "source")]
+    /// Public key from a PKCS#10 request; for two kinds one each: --csr sign=FILE --csr auth=FILE
+    #[arg(long, value_name = "[KIND=]FILE")]
+    pub csr: Vec<OsString>,
+    /// Public key from a SubjectPublicKeyInfo file; for two kinds one each, as with --csr
+    #[arg(long, value_name = "[KIND=]FILE")]
+    pub public_key: Vec<OsString>,
+    /// Public keys from the committed pool of test keys
+    #[arg(long, conflicts_with_all = ["csr", "public_key"])]
     pub test_key: bool,
     /// Put them on this card, which was applied for
     #[arg(long, value_name = "CARD", group = "place", conflicts_with = "batch")]
@@ -185,12 +189,59 @@ pub struct Issue {
     /// Put them on a phone that is set up with this card
     #[arg(long, value_name = "CARD", group = "place", conflicts_with = "batch")]
     pub phone_with: Option<String>,
-    /// Where to write the certificates
+    /// Where to write the certificates; tried before anything is issued
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub out: PathBuf,
     /// Idempotency key: repeating the command with it issues nothing twice [default with --batch: a digest of the file]
     #[arg(long)]
     pub key: Option<String>,
+}
+
+/// `certificate`.
+#[derive(Debug, Subcommand)]
+pub enum CertificateCommand {
+    /// Print a certificate out of the archive, as PEM
+    Get(GetCertificate),
+    /// List certificates: of an authority, on a card or phone, or of a person
+    List(ListCertificates),
+}
+
+/// `certificate get`.
+#[derive(Debug, Args)]
+pub struct GetCertificate {
+    /// sign or auth
+    #[arg(long)]
+    pub authority: String,
+    /// Serial number, as issue printed it
+    #[arg(long)]
+    pub serial: String,
+    /// DER instead of PEM
+    #[arg(long)]
+    pub der: bool,
+    /// Write it to this file, readable for its owner alone
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `certificate list`.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("of").required(true).args(["authority", "card", "holder"])))]
+pub struct ListCertificates {
+    /// All of an authority, in the order of serials, page by page
+    #[arg(long)]
+    pub authority: Option<String>,
+    /// All on a card or phone
+    #[arg(long)]
+    pub card: Option<String>,
+    /// All of a person, as card apply or issue printed them
+    #[arg(long)]
+    pub holder: Option<String>,
+    /// Those after this serial
+    #[arg(long, value_name = "SERIAL", requires = "authority")]
+    pub after: Option<String>,
+    /// So many at most [default: 100]
+    #[arg(long, value_name = "N", requires = "authority", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: Option<u32>,
 }
 
 /// `card`.

@@ -15,9 +15,10 @@ use ring::digest;
 
 use super::args::Issue;
 use super::client::Client;
-use super::issue::{in_words, write};
+use super::issue::{tell, write};
+use super::out::try_rejected;
 use super::progress::progress_bar;
-use super::{DataDir, Failure, print};
+use super::{DataDir, Failure};
 use crate::admin::api::{self, IssuedPair, Problem, ProblemKind, path};
 
 /// Octets of a digest that names a batch: as many as the journal keeps of a request's.
@@ -37,6 +38,7 @@ pub(super) fn run(data: &DataDir, file: &Path, asked: &Issue, json: bool) -> Res
     let unreadable = |error: io::Error| Failure::wrong_use(format!("{}: {error}", file.display()));
     let octets = fs::read(file).map_err(unreadable)?;
     let text = std::str::from_utf8(&octets).map_err(|error| unreadable(io::Error::other(error)))?;
+    try_rejected(&rejected_path(file))?;
     let mut batch = Batch {
         service: Client::of(data)?,
         key: asked.key.clone().unwrap_or_else(|| digest_of(&octets)),
@@ -87,12 +89,8 @@ impl Batch<'_> {
 
     fn tell(&mut self, issued: &IssuedPair) -> Result<(), Failure> {
         self.issued += issued.certificates.len();
-        let files = write(&self.asked.out, issued)?;
-        if self.json {
-            print(true, issued, String::new)
-        } else {
-            self.progress.suspend(|| print(false, &(), || in_words(issued, &files)))
-        }
+        let written = write(&self.asked.out, issued);
+        self.progress.suspend(|| tell(issued, written, self.json))
     }
 
     /// Lists the rejected lines with their reasons in FILE.rejected.
@@ -101,7 +99,7 @@ impl Batch<'_> {
             eprintln!("{} certificates", self.issued);
             return Ok(());
         };
-        let path = PathBuf::from(format!("{}.rejected", file.display()));
+        let path = rejected_path(file);
         let written = fs::File::create(&path)
             .and_then(|mut out| self.rejected.iter().try_for_each(|line| writeln!(out, "{line}")));
         written.map_err(|error| Failure::internal(format!("{}: {error}", path.display())))?;
@@ -114,6 +112,10 @@ impl Batch<'_> {
             self.key
         )))
     }
+}
+
+fn rejected_path(file: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.rejected", file.display()))
 }
 
 fn reason(problem: &Problem) -> &str {

@@ -6,6 +6,7 @@
 mod args;
 mod batch;
 mod card;
+mod certificate;
 mod change;
 mod check;
 mod client;
@@ -21,6 +22,7 @@ mod journal;
 mod load;
 mod movements;
 mod named;
+mod out;
 mod presign;
 mod progress;
 mod reload;
@@ -152,6 +154,7 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
         }
         Command::Serve(serve) => serve::run(&data, serve),
         Command::Issue(issue) => issue::run(&data, issue, json),
+        Command::Certificate(certificate) => certificate::run(&data, certificate, json),
         Command::Revoke(revoke) => change::revoke(&data, revoke, json),
         Command::Hold(hold) => change::hold(&data, hold, json),
         Command::Release(release) => change::release(&data, release, json),

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::args::MovementsCommand;
 use super::client::Client;
+use super::out::try_rejected;
 use super::{DataDir, Failure, print};
 use crate::admin::api::{self, Effect, Movement, Movements, Problem, ProblemKind, path};
 
@@ -82,6 +83,9 @@ pub(super) fn run(data: &DataDir, command: &MovementsCommand, json: bool) -> Res
         Box::new(BufReader::new(File::open(file).map_err(unreadable)?))
     };
     let rejected_path = PathBuf::from(format!("{name}.rejected"));
+    if !*dry_run {
+        try_rejected(&rejected_path)?;
+    }
     let style = ProgressStyle::with_template("importing {pos} lines, {per_sec}, {elapsed}");
     let progress =
         ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));

@@ -27,8 +27,9 @@ pub(super) fn run(data: &DataDir, asked: &Simulate, json: bool) -> Result<(), Fa
         None => Ok(()),
     };
     office.stop()?;
-    written?;
-    print(json, &tally, || in_words(&tally, data, began))
+    // What it came to is told also where the list of it cannot be written.
+    print(json, &tally, || in_words(&tally, data, began))?;
+    written
 }
 
 fn in_words(tally: &Tally, data: &DataDir, began: Instant) -> String {

@@ -88,7 +88,7 @@ impl HolderName {
 }
 
 impl Address {
-    /// An address, prefecture first; flags as for [`HolderName::new`].
+    /// An address, prefecture first, or as the profile has it of who lives overseas; flags as for [`HolderName::new`].
     ///
     /// # Errors
     /// When it is empty, too long or unprintable, or the flags do not fit. Whether it lies in

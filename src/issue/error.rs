@@ -5,6 +5,7 @@ use std::fmt;
 use super::SubjectKeyError;
 use crate::der::UnixTime;
 use crate::pki::{CertificateKind, Partition};
+use crate::profile::NoResidence;
 
 /// Why no certificate is issued, and what to change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,16 +78,21 @@ pub enum IssueError {
     #[error("not a sex: write 1 or male, 2 or female, 3 or other (neither recorded)")]
     Sex,
     /// The address is not in the prefecture of the municipality.
-    #[error("the address must begin with {prefecture}, the prefecture of municipality {code}")]
+    #[error(
+        "the address must begin with {prefecture}, the prefecture of municipality {code}, or with {overseas} when the \
+         holder lives overseas"
+    )]
     AddressPrefecture {
         /// Name of the prefecture.
         prefecture: String,
+        /// How an address overseas begins.
+        overseas: String,
         /// The municipality asked for.
         code: Partition,
     },
-    /// No such municipality.
-    #[error("municipality {0} is not in the table: use its five-digit code, such as 13221")]
-    Municipality(Partition),
+    /// No such municipality, or none that anybody lives in.
+    #[error(transparent)]
+    Residence(#[from] NoResidence),
     /// The text is no window.
     #[error("not a window id: write four characters of 0-9 and A-Z, such as 003A")]
     WindowId,

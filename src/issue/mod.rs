@@ -9,6 +9,7 @@ mod applicant;
 mod birth;
 mod ca;
 mod common_name;
+mod confirm;
 mod error;
 mod extensions;
 mod generate;
@@ -29,6 +30,7 @@ pub use applicant::{ADDRESS_CHARS_MAX, Address, Applicant, HolderName, NAME_CHAR
 pub use birth::BirthDate;
 pub use ca::CaCertificate;
 pub use common_name::{CommonName, WindowId, holder_number};
+pub use confirm::NotAsOrdered;
 pub use error::IssueError;
 pub use generate::{GenerateError, generate_key};
 pub use ocsp_signer::{OCSP_SIGNER_BACKDATE, OcspSigner};

@@ -4,7 +4,7 @@ use super::extensions::Facts;
 use super::tbs::TbsCertificate;
 use super::{Applicant, CommonName, IssueError, OcspUrl, SubjectKey, SubjectKeyError, Validity};
 use crate::pki::{Attribute, CertificateKind, Issuer, Name, SerialNumber, SignatureAlgorithm, oid};
-use crate::profile::{AltName, Authority, CertificateProfile, Extension, Municipality, Profile, SubjectForm};
+use crate::profile::{Authority, CertificateProfile, Municipality, Profile, SubjectForm};
 
 /// What a resident's certificate is written from. The municipality is that of the common name.
 #[derive(Debug, Clone)]
@@ -40,14 +40,7 @@ impl Resident<'_> {
         let certificate = self.profile.certificate(self.kind).ok_or(IssueError::Profile(self.kind))?;
         let authority = self.authority()?;
         let municipality = self.municipality()?;
-        let names_holder = certificate
-            .extensions
-            .iter()
-            .any(|extension| matches!(extension, Extension::SubjectAltName(AltName::Holder(_))));
-        if names_holder && !self.applicant.address.text().starts_with(&municipality.prefecture) {
-            let prefecture = municipality.prefecture.clone();
-            return Err(IssueError::AddressPrefecture { prefecture, code: municipality.code });
-        }
+        self.check_address(certificate, municipality)?;
         self.check(certificate)?;
         let facts = Facts {
             profile: self.profile,
@@ -81,9 +74,24 @@ impl Resident<'_> {
         }
     }
 
-    fn municipality(&self) -> Result<&Municipality, IssueError> {
-        let code = self.common_name.municipality();
-        self.profile.municipalities.find(code).ok_or(IssueError::Municipality(code))
+    pub(super) fn municipality(&self) -> Result<&Municipality, IssueError> {
+        Ok(self.profile.municipalities.residence(self.common_name.municipality())?)
+    }
+
+    /// In the prefecture of the municipality, or overseas: whether the holder lives there, the records
+    /// tell.
+    fn check_address(
+        &self,
+        certificate: &CertificateProfile,
+        municipality: &Municipality,
+    ) -> Result<(), IssueError> {
+        let (prefecture, overseas) = (&municipality.prefecture, &self.profile.overseas_address);
+        let address = self.applicant.address.text();
+        if !certificate.names_holder() || address.starts_with(prefecture) || address.starts_with(overseas) {
+            return Ok(());
+        }
+        let (prefecture, overseas) = (prefecture.clone(), overseas.clone());
+        Err(IssueError::AddressPrefecture { prefecture, overseas, code: municipality.code })
     }
 
     fn check(&self, certificate: &CertificateProfile) -> Result<(), IssueError> {

@@ -3,7 +3,7 @@
 use super::hand_over::{alive, is_good};
 use super::movement::Carried;
 use crate::der::UnixTime;
-use crate::pki::{CarrierState, CertificateKind};
+use crate::pki::{CarrierState, CertificateKind, Partition};
 use crate::record::{Card, Holder, Record, Refusal};
 
 /// On what occasion certificates are issued.
@@ -45,6 +45,34 @@ pub fn may_issue(
     match kinds.iter().copied().find(|kind| occasion == Occasion::First && good(*kind)) {
         Some(kind) => Err(Refusal::HasOne { card, kind }),
         None => Ok(()),
+    }
+}
+
+/// Where somebody says that they live, as far as a certificate shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Residence {
+    /// The municipality; of who lives overseas, the last one.
+    pub municipality: Partition,
+    /// Whether the address is one overseas; none when no certificate shows it.
+    pub is_overseas: Option<bool>,
+}
+
+/// Refuses an address that says something else than the moves on record: overseas of who lives in Japan, or
+/// in Japan of who lives overseas. Certificates of who lives overseas are listed by the CRL of their last
+/// municipality.
+///
+/// # Errors
+/// [`Refusal`]: what to report first, or to name.
+pub fn may_live(residence: &Residence, holder: &Holder) -> Result<(), Refusal> {
+    let Residence { municipality, is_overseas } = *residence;
+    match (holder.status.lives_overseas(), is_overseas) {
+        (None, Some(true)) => Err(Refusal::NotOverseas),
+        (None, _) => Ok(()),
+        (Some(since), Some(false)) => Err(Refusal::Overseas { since }),
+        (Some(since), _) => match holder.status.municipality {
+            last if last == municipality => Ok(()),
+            last => Err(Refusal::LastMunicipality { since, last }),
+        },
     }
 }
 

@@ -225,6 +225,9 @@ impl Report<'_> {
         {
             (status.municipality, status.moved_at) = (municipality, Some(self.effective_at));
         }
+        if self.rule.moves_overseas {
+            status.overseas_since = status.overseas_since.max(Some(self.effective_at));
+        }
         if self.rule.ends_holder() {
             let earlier = status.ended_at.map_or(self.effective_at, |ended| ended.min(self.effective_at));
             status.ended_at = Some(earlier);

@@ -59,10 +59,10 @@ impl Office {
     /// Takes an application for a card; certificates are issued on it later.
     ///
     /// # Errors
-    /// The holder is not known or all their certificates ended, the municipality does not exist.
+    /// The holder is not known or all their certificates ended, nobody lives in that municipality.
     pub fn apply_for_card(&self, asked: &CardApplication, origin: Origin) -> Result<CardChange, OfficeError> {
         let CardApplication { holder, municipality, expires } = *asked;
-        self.profile.municipalities.find(municipality).ok_or(IssueError::Municipality(municipality))?;
+        self.profile.municipalities.residence(municipality).map_err(IssueError::from)?;
         let card = CardId(random()?);
         let id = holder.map_or_else(|| random().map(HolderId), Ok)?;
         let applied =

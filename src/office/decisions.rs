@@ -3,11 +3,14 @@
 
 use super::authorities::refuse_issued_before;
 use super::rehearsal::Rehearsal;
+use super::subject_keys::refuse_known_keys;
 use super::{Office, OfficeError, Place};
-use crate::lifecycle::{self, Carried, Report};
-use crate::pki::{Carrier, CarrierState, CertificateKind, Partition};
+use crate::lifecycle::{self, Carried, Report, Residence};
+use crate::pki::{Carrier, CarrierState, CertificateKind};
 use crate::profile::{Rule, Rules};
-use crate::record::{Card, CardApplied, CardId, Event, Holder, HolderId, Issued, Position, Refusal};
+use crate::record::{
+    Card, CardApplied, CardId, CertifiedKey, Event, Holder, HolderId, Issued, Position, Refusal,
+};
 use crate::store::{Decide, Records, StoreError};
 
 /// An application for a card. `is_known`: the holder had one before.
@@ -43,9 +46,11 @@ pub struct Placed {
     /// Whose.
     pub holder: HolderId,
     /// Where the holder lives.
-    pub municipality: Partition,
+    pub residence: Residence,
     /// The certificates.
     pub all: Vec<Issued>,
+    /// Their public keys, but for test keys.
+    pub keys: Vec<CertifiedKey>,
 }
 
 impl Placed {
@@ -59,13 +64,16 @@ impl Placed {
         let (renewal, new_phone) = (rule("renewal")?, rule("new-phone")?);
         Ok(Box::new(move |records, now| {
             refuse_issued_before(records, &self.all)?;
+            refuse_known_keys(records, &self.keys)?;
             let kinds: Vec<CertificateKind> = self.all.iter().map(|issued| issued.kind).collect();
             let issued = self.all.iter().cloned().map(Event::Issued);
+            let issued = issued.chain(self.keys.iter().copied().map(Event::KeyCertified));
             let Some(known) = self.place.card() else { return Ok(issued.collect()) };
             let holder = records.find_holder(self.holder)?.ok_or(Refusal::NoHolder(self.holder))?;
             let carried = Book::Records(records).carried(&holder)?;
             let at = carried.iter().find(|one| one.card.applied.card == known);
             let at = at.ok_or(Refusal::NoCard(known))?;
+            lifecycle::may_live(&self.residence, &holder)?;
             let mut events = Vec::new();
             let mut replaced: Vec<(&Rule, CardId, Option<CertificateKind>)> = Vec::new();
             if let Place::Phone { with } = self.place {
@@ -92,7 +100,7 @@ impl Placed {
     }
 
     const fn phone(&self, with: CardId) -> CardApplied {
-        let Self { card, holder, municipality, .. } = *self;
+        let Self { card, holder, residence: Residence { municipality, .. }, .. } = *self;
         CardApplied { card, carrier: Carrier::Phone, of: Some(with), holder, municipality, expires: None }
     }
 }

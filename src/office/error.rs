@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::authorities::NoIssuingKey;
 use super::data::DataError;
-use super::{CheckpointError, Fenced, SignerFileError};
+use super::{CheckpointError, Fenced, SignerFileError, SubjectKeysError};
 use crate::config::ConfigError;
-use crate::issue::{GenerateError, IssueError, SubjectKeyError};
+use crate::issue::{GenerateError, IssueError, NotAsOrdered, SubjectKeyError};
 use crate::pki::{
     BareSerial, BundleError, CertificateKind, PartitionError, ReasonError, SerialError, SerialNumber,
     SerialTextError,
@@ -105,6 +105,12 @@ pub enum OfficeError {
     /// The application for a certificate is wrong.
     #[error(transparent)]
     Issue(#[from] IssueError),
+    /// Keys and kinds do not fit together.
+    #[error(transparent)]
+    SubjectKeys(#[from] SubjectKeysError),
+    /// A certificate was not made as it was ordered.
+    #[error(transparent)]
+    NotAsOrdered(#[from] NotAsOrdered),
     /// No key could be made.
     #[error(transparent)]
     Generate(#[from] GenerateError),
@@ -329,6 +335,7 @@ impl OfficeError {
             | Self::Verifier(_)
             | Self::VerifierName(_)
             | Self::Issue(_)
+            | Self::SubjectKeys(_)
             | Self::Submit(SubmitError::Unwritable(_))
             | Self::Organization { .. }
             | Self::Config(_)
@@ -363,6 +370,7 @@ impl OfficeError {
             | Self::Profile(_)
             | Self::Threads(_)
             | Self::Sign(_)
+            | Self::NotAsOrdered(_)
             | Self::Doubt(_)
             | Self::Damaged(_) => Blame::Service,
         }

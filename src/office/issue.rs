@@ -1,7 +1,10 @@
 //! Issuing a resident's certificates: one, or the pair of a card or phone.
 //!
-//! Signing happens here, off the committer; the archive has the certificates before the journal
-//! hears of them, and their octets leave only after the journal has acknowledged the issue.
+//! All that can be refused is refused before anything is spent: keys are read, verified and looked up, and
+//! each certificate is written once on trial, before a CRL partition is opened or a serial is given.
+//! Signing happens here, off the committer. What was signed is read back and compared with the order; the
+//! archive has it before the journal hears of it, and its octets leave only after the journal has
+//! acknowledged the issue.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -12,16 +15,18 @@ use ring::rand::{SecureRandom, SystemRandom};
 use super::archived::{Archived, Holder};
 use super::authorities::{archived_certificate, sha256};
 use super::decisions::Placed;
+use super::subject_keys::{SubjectKeySource, SubjectKeys};
 use super::{LiveGeneration, Office, OfficeError};
 use crate::der::UnixTime;
 use crate::issue::{
     self, Address, Applicant, BirthDate, CommonName, HolderName, IssueError, Limits, OcspUrl, Resident, Sex,
-    SubjectKey, TestKeys, Validity, WindowId,
+    SubjectKey, Validity, WindowId,
 };
-use crate::lifecycle::{self, Carried, Occasion};
+use crate::lifecycle::{self, Carried, Occasion, Residence};
 use crate::pki::{AuthorityId, Carrier, CertificateKind, Issuer, Partition, SerialNumber};
+use crate::profile::{CertificateProfile, Profile};
 use crate::record::{
-    ArchivePlace, CardId, CertificateRef, Event, HolderId, Issued, Numbered, Origin, Position,
+    ArchivePlace, CardId, CertificateRef, CertifiedKey, Event, HolderId, Issued, Numbered, Origin, Position,
 };
 use crate::store::{Outcome, StoreError, SubmitError};
 use crate::sync::in_parallel;
@@ -38,11 +43,11 @@ pub struct Application {
     pub birth: String,
     /// `male`, `female` or `other`, or its digit.
     pub sex: String,
-    /// Address, prefecture first.
+    /// Address, prefecture first; of who lives overseas, as the profile has it.
     pub address: String,
     /// How name and address are written.
     pub spelling: Spelling,
-    /// Where the holder lives; the CRL partition of the certificates.
+    /// Where the holder lives, or lived last before moving overseas; the CRL partition of the certificates.
     pub municipality: Partition,
     /// The kinds wanted: one, or both of a card's or of a phone's.
     pub kinds: Vec<CertificateKind>,
@@ -77,17 +82,6 @@ pub enum Place {
         /// The card.
         with: CardId,
     },
-}
-
-/// Where a subject's public key comes from.
-#[derive(Debug, Clone)]
-pub enum SubjectKeySource {
-    /// PKCS#10, PEM or DER; its signature is verified.
-    Csr(Vec<u8>),
-    /// SubjectPublicKeyInfo, PEM or DER.
-    PublicKey(Vec<u8>),
-    /// A key of the committed pool, another one for each serial.
-    TestKey,
 }
 
 /// The certificates issued.
@@ -127,27 +121,44 @@ struct Lodging {
     ends: Vec<(CertificateKind, UnixTime)>,
 }
 
-/// What was applied for and may be granted: its certificates, to be signed.
-struct Order {
-    municipality: Partition,
+/// What was applied for and may be granted.
+struct Granted {
+    residence: Residence,
     lodging: Lodging,
     holder: Holder,
+    applicant: Applicant,
+    ocsp_url: OcspUrl,
+    keys: SubjectKeys,
+    planned: Vec<Planned>,
+}
+
+/// A certificate that may be issued; it has no serial yet.
+struct Planned {
+    kind: CertificateKind,
+    authority: AuthorityId,
+    live: Arc<LiveGeneration>,
+    validity: Validity,
+    common_name: CommonName,
+}
+
+/// What was granted, with its serials: to be signed.
+struct Order {
+    granted: Granted,
     unsigned: Vec<Unsigned>,
 }
 
-/// A certificate without its signature.
+/// A certificate without its signature, beside its [`Planned`].
 struct Unsigned {
-    kind: CertificateKind,
-    live: Arc<LiveGeneration>,
     serial: SerialNumber,
-    validity: Validity,
+    key: SubjectKey,
     tbs: Vec<u8>,
 }
 
 /// An order whose certificates are signed and on their way into the archive.
 struct Signed {
-    municipality: Partition,
+    residence: Residence,
     lodging: Lodging,
+    keys: Vec<CertifiedKey>,
     certificates: Vec<Archiving>,
 }
 
@@ -165,8 +176,8 @@ impl Office {
     /// recorded, and OCSP answers `good` for them.
     ///
     /// # Errors
-    /// The application is wrong or forbidden, or the store does not take it; serials spent on
-    /// the way answer `unknown` for ever.
+    /// The application is wrong or forbidden: nothing was spent then. Or what changed meanwhile forbids
+    /// it, or the store does not take it: serials spent on the way answer `unknown` for ever.
     pub fn issue(&self, application: &Application, origin: Origin) -> Result<IssuedPair, OfficeError> {
         let asked = [(application.clone(), origin)];
         self.issue_all(&asked).pop().unwrap_or_else(|| Err(SubmitError::Stopped.into()))
@@ -201,15 +212,27 @@ impl Office {
     }
 
     fn order(&self, application: &Application) -> Result<Order, OfficeError> {
+        let granted = self.grant(application)?;
+        let partitions = granted.planned.iter().map(|one| (one.authority, granted.residence.municipality));
+        self.open_partitions(&partitions.collect())?;
+        let numbered = |one: &Planned| self.unsigned(&granted, one, self.store.next_serial(one.authority)?);
+        let unsigned = granted.planned.iter().map(numbered).collect::<Result<_, _>>()?;
+        Ok(Order { granted, unsigned })
+    }
+
+    /// Looks at all that can be refused; spends nothing.
+    fn grant(&self, application: &Application) -> Result<Granted, OfficeError> {
         self.believed_clock()?;
         let now = self.clock.now();
         let municipality = application.municipality;
         let applicant = applicant(application, now)?;
+        self.profile.municipalities.residence(municipality).map_err(IssueError::from)?;
         let kinds = kinds(&application.kinds)?;
-        let authorities = kinds.iter().filter_map(|kind| self.profile.authority_of(*kind));
-        self.open_partitions(&authorities.map(|known| (known.id, municipality)).collect())?;
-        let lodging = self.lodging(application.place, &kinds, now)?;
-        let unsigned = self.unsigned(application, &applicant, &kinds, &lodging, now)?;
+        let keys = SubjectKeys::read(&application.subject_key, &kinds)?;
+        let residence = self.residence(municipality, &applicant, &kinds);
+        let lodging = self.lodging(application.place, &residence, &kinds, now)?;
+        self.refuse_known_keys(&keys, lodging.holder)?;
+        let planned = self.planned(&kinds, &applicant, &lodging, municipality, now)?;
         let holder = Holder {
             id: lodging.holder,
             name: applicant.name.text().to_owned(),
@@ -217,25 +240,54 @@ impl Office {
             sex: applicant.sex.code().to_owned(),
             address: applicant.address.text().to_owned(),
         };
-        Ok(Order { municipality, lodging, holder, unsigned })
+        let ocsp_url = self.public_url.parse()?;
+        let granted = Granted { residence, lodging, holder, applicant, ocsp_url, keys, planned };
+        for one in &granted.planned {
+            // Written on trial: whatever the profile, the law or the issuer's own end forbids shows here.
+            let coming = self.store.coming_serial(one.authority);
+            let coming = coming.ok_or_else(|| OfficeError::Lacks("serial numbers are used up".to_owned()))?;
+            self.unsigned(&granted, one, coming)?;
+        }
+        Ok(granted)
+    }
+
+    /// What the certificates would show of where the holder lives.
+    fn residence(
+        &self,
+        municipality: Partition,
+        applicant: &Applicant,
+        kinds: &[CertificateKind],
+    ) -> Residence {
+        let mut profiles = kinds.iter().filter_map(|kind| self.profile.certificate(*kind));
+        let is_shown = profiles.any(CertificateProfile::names_holder);
+        let is_overseas = applicant.address.text().starts_with(&self.profile.overseas_address);
+        Residence { municipality, is_overseas: is_shown.then_some(is_overseas) }
     }
 
     fn sign_and_archive(&self, order: Order) -> Result<Signed, OfficeError> {
-        let Order { municipality, lodging, holder, unsigned } = order;
+        let Order { granted, unsigned } = order;
         let mut signed = Vec::with_capacity(unsigned.len());
-        for Unsigned { kind, live, serial, validity, tbs } in unsigned {
-            let (tbs, signature) = self.sign(&live, tbs)?;
-            let der = issue::assemble(&tbs, live.key.algorithm(), &signature);
-            let Issuer { authority, generation, .. } = *live.issuer;
-            signed.push((kind, CertificateRef { authority, generation, serial }, validity, der));
+        for (one, Unsigned { serial, key, tbs }) in granted.planned.iter().zip(unsigned) {
+            let (tbs, signature) = self.sign(&one.live, tbs)?;
+            let der = issue::assemble(&tbs, one.live.key.algorithm(), &signature);
+            granted.resident(&self.profile, one, serial, &key).confirm(&der)?;
+            signed.push((one, serial, der));
         }
-        let certificates = signed.into_iter().map(|(kind, certificate, validity, der)| {
+        let Granted { residence, lodging, holder, keys, .. } = &granted;
+        let certified = |(one, serial, _): &(&Planned, SerialNumber, Vec<u8>)| {
+            keys.certified(one.kind, lodging.holder, (one.authority, *serial))
+        };
+        let keys = signed.iter().filter_map(certified).collect();
+        let certificates = signed.into_iter().map(|(one, serial, der)| {
             let (sha256, (told, place)) = (sha256(&der), mpsc::sync_channel(1));
             let archived = Archived { certificate: der, holder: Some(holder.clone()) };
             self.store.archive_append(archived.to_der(), Box::new(move |place| drop(told.send(place))));
-            Archiving { kind, certificate, validity, sha256, place }
+            let Issuer { authority, generation, .. } = *one.live.issuer;
+            let certificate = CertificateRef { authority, generation, serial };
+            Archiving { kind: one.kind, certificate, validity: one.validity, sha256, place }
         });
-        Ok(Signed { municipality, certificates: certificates.collect(), lodging })
+        let certificates = certificates.collect();
+        Ok(Signed { residence: *residence, keys, certificates, lodging: granted.lodging })
     }
 
     /// Journals certificates once they stand in the archive, with what becomes of those before
@@ -245,7 +297,7 @@ impl Office {
         order: Signed,
         origin: &Origin,
     ) -> Result<Receiver<Result<Outcome, SubmitError>>, OfficeError> {
-        let Signed { municipality, lodging: Lodging { place, card, holder, .. }, certificates } = order;
+        let Signed { residence, lodging: Lodging { place, card, holder, .. }, keys, certificates } = order;
         let names: Vec<(AuthorityId, SerialNumber)> =
             certificates.iter().map(|one| (one.certificate.authority, one.certificate.serial)).collect();
         let mut all = Vec::with_capacity(certificates.len());
@@ -254,7 +306,7 @@ impl Office {
             all.push(Issued {
                 certificate,
                 kind,
-                partition: Some(municipality),
+                partition: Some(residence.municipality),
                 not_before: validity.not_before(),
                 not_after: validity.not_after(),
                 archive: place.recv().unwrap_or(Err(StoreError::Closed))?,
@@ -264,7 +316,7 @@ impl Office {
                 twin: names.iter().copied().find(|name| *name != own),
             });
         }
-        let decide = Placed { place, card, holder, municipality, all }.decision(&self.profile.rules)?;
+        let decide = Placed { place, card, holder, residence, all, keys }.decision(&self.profile.rules)?;
         let (told, outcome) = mpsc::sync_channel(1);
         self.store.submit(origin.clone(), decide, Box::new(move |outcome| drop(told.send(outcome))));
         Ok(outcome)
@@ -274,6 +326,7 @@ impl Office {
     fn lodging(
         &self,
         place: Place,
+        residence: &Residence,
         kinds: &[CertificateKind],
         now: UnixTime,
     ) -> Result<Lodging, OfficeError> {
@@ -285,6 +338,7 @@ impl Office {
             }
             Place::Card(card) | Place::Renewed(card) | Place::Phone { with: card } => self.card(card)?,
         };
+        lifecycle::may_live(residence, &known.holder)?;
         let holder = known.holder.id;
         let one = Carried { card: known.card, records: known.records };
         let (card, inherited) = match place {
@@ -301,26 +355,25 @@ impl Office {
         Ok(Lodging { place, card, holder, expires: one.card.applied.expires, inherited, ends })
     }
 
-    /// What is to be signed. The authentication certificate first: a signing certificate ends no
-    /// later than it.
-    fn unsigned(
+    /// What may be issued. The authentication certificate is looked at first: a signing certificate ends
+    /// no later than it.
+    fn planned(
         &self,
-        application: &Application,
-        applicant: &Applicant,
         kinds: &[CertificateKind],
+        applicant: &Applicant,
         lodging: &Lodging,
+        municipality: Partition,
         now: UnixTime,
-    ) -> Result<Vec<Unsigned>, OfficeError> {
-        let ocsp_url: OcspUrl = self.public_url.parse()?;
+    ) -> Result<Vec<Planned>, OfficeError> {
         let newest = |kind| lodging.ends.iter().rev().find(|(of, _)| *of == kind).map(|(_, end)| *end);
         let mut twin = newest(CertificateKind::CardAuth).filter(|end| *end > now);
-        let mut unsigned = Vec::with_capacity(kinds.len());
-        for kind in kinds.iter().rev() {
-            let authority = self.profile.authority_of(*kind).ok_or(IssueError::Profile(*kind))?;
-            let live = self.signing_generation(authority.id)?;
+        let mut planned = Vec::with_capacity(kinds.len());
+        for kind in kinds.iter().copied().rev() {
+            let authority = self.profile.authority_of(kind).ok_or(IssueError::Profile(kind))?.id;
+            let live = self.signing_generation(authority)?;
             let ca_not_after = live.issuer.not_after;
             let limits = Limits {
-                previous: newest(*kind),
+                previous: newest(kind),
                 card_expiry: lodging.expires,
                 twin: twin.filter(|_| matches!(kind, CertificateKind::CardSign | CertificateKind::PhoneSign)),
                 ca_not_after,
@@ -330,27 +383,23 @@ impl Office {
                 None => issue::not_after(&applicant.birth, now, &limits)?,
             };
             let validity = Validity::new(now, not_after)?;
-            let common_name = self.common_name(*kind, application.municipality, now)?;
-            let serial = self.store.next_serial(authority.id)?;
-            let key = subject_key(&application.subject_key, serial)?;
-            let resident = Resident {
-                profile: &self.profile,
-                issuer: &live.issuer,
-                kind: *kind,
-                serial,
-                algorithm: live.key.algorithm(),
-                validity,
-                common_name: &common_name,
-                applicant,
-                key: &key,
-                ocsp_url: &ocsp_url,
-            };
-            let tbs = resident.tbs()?;
+            let common_name = self.common_name(kind, municipality, now)?;
             twin = Some(not_after);
-            unsigned.push(Unsigned { kind: *kind, live, serial, validity, tbs });
+            planned.push(Planned { kind, authority, live, validity, common_name });
         }
-        unsigned.reverse();
-        Ok(unsigned)
+        planned.reverse();
+        Ok(planned)
+    }
+
+    fn unsigned(
+        &self,
+        granted: &Granted,
+        one: &Planned,
+        serial: SerialNumber,
+    ) -> Result<Unsigned, OfficeError> {
+        let key = granted.keys.key(one.kind, &serial)?;
+        let tbs = granted.resident(&self.profile, one, serial, &key).tbs()?;
+        Ok(Unsigned { serial, key, tbs })
     }
 
     fn common_name(
@@ -390,6 +439,30 @@ impl Office {
             recorded_at: outcome.recorded_at,
             repeated: outcome.repeated,
         })
+    }
+}
+
+impl Granted {
+    /// What one of its certificates is written from, and compared with.
+    fn resident<'a>(
+        &'a self,
+        profile: &'a Profile,
+        one: &'a Planned,
+        serial: SerialNumber,
+        key: &'a SubjectKey,
+    ) -> Resident<'a> {
+        Resident {
+            profile,
+            issuer: &one.live.issuer,
+            kind: one.kind,
+            serial,
+            algorithm: one.live.key.algorithm(),
+            validity: one.validity,
+            common_name: &one.common_name,
+            applicant: &self.applicant,
+            key,
+            ocsp_url: &self.ocsp_url,
+        }
     }
 }
 
@@ -442,23 +515,6 @@ fn kinds(asked: &[CertificateKind]) -> Result<Vec<CertificateKind>, OfficeError>
             Err(OfficeError::Kinds(names.join(",")))
         }
     }
-}
-
-fn subject_key(source: &SubjectKeySource, serial: SerialNumber) -> Result<SubjectKey, OfficeError> {
-    Ok(match source {
-        SubjectKeySource::Csr(octets) => SubjectKey::from_csr(octets)?,
-        SubjectKeySource::PublicKey(octets) => SubjectKey::from_spki(octets)?,
-        SubjectKeySource::TestKey => {
-            let nth = serial.to_u64().and_then(|serial| usize::try_from(serial).ok()).unwrap_or(0);
-            test_keys()?.nth(nth).public.clone()
-        }
-    })
-}
-
-/// The pool, read once.
-fn test_keys() -> Result<&'static TestKeys, OfficeError> {
-    static POOL: std::sync::OnceLock<Result<TestKeys, issue::TestKeysError>> = std::sync::OnceLock::new();
-    POOL.get_or_init(TestKeys::load).as_ref().map_err(|error| OfficeError::Damaged(error.to_string()))
 }
 
 pub(super) fn random() -> Result<u128, OfficeError> {

@@ -8,6 +8,7 @@ use super::decisions::Book;
 use super::rehearsal::Rehearsal;
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
+use crate::issue::IssueError;
 use crate::lifecycle::Report;
 use crate::pki::{CertStatus, CertificateKind, Partition};
 use crate::profile::Rule;
@@ -136,10 +137,8 @@ impl Office {
         if reported.event_id.is_empty() || reported.event_id.len() > EVENT_ID_OCTETS_MAX {
             return Err(OfficeError::EventId(EVENT_ID_OCTETS_MAX));
         }
-        if let Some(municipality) = reported.municipality
-            && self.profile.municipalities.find(municipality).is_none()
-        {
-            return Err(crate::issue::IssueError::Municipality(municipality).into());
+        if let Some(municipality) = reported.municipality {
+            self.profile.municipalities.residence(municipality).map_err(IssueError::from)?;
         }
         self.profile.rules.find(&reported.event).ok_or_else(|| OfficeError::NoRule(reported.event.clone()))
     }

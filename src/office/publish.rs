@@ -123,9 +123,8 @@ impl Office {
         if self.are_open(wanted)? {
             return Ok(());
         }
-        for (authority, partition) in wanted {
-            let named = self.profile.distribution_point(*authority, *partition);
-            named.ok_or(IssueError::Municipality(*partition))?;
+        for (_, partition) in wanted {
+            self.profile.municipalities.residence(*partition).map_err(IssueError::from)?;
         }
         self.believed_clock()?;
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);

@@ -18,6 +18,16 @@ pub struct CertificateProfile {
     pub extensions: Vec<Extension>,
 }
 
+impl CertificateProfile {
+    /// True when it tells who holds it, and where they live.
+    #[must_use]
+    pub fn names_holder(&self) -> bool {
+        let tells =
+            |extension: &Extension| matches!(extension, Extension::SubjectAltName(AltName::Holder(_)));
+        self.extensions.iter().any(tells)
+    }
+}
+
 /// How a subject is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubjectForm {

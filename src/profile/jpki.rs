@@ -25,6 +25,9 @@ const HOLDER: HolderOids = HolderOids {
 /// Address of a practice statement that does not exist: these are test certificates.
 const CPS_URI: &str = "http://sekisho.example/cps.html";
 
+/// As it stands on the card of who moved overseas, before the date of the move (A).
+const OVERSEAS_ADDRESS: &str = "国外転出";
+
 /// The law gives nobody younger a signing certificate.
 const SIGNING_AGE_MIN: u8 = 15;
 
@@ -45,6 +48,7 @@ impl Profile {
         Ok(Self {
             organization: organization.to_owned(),
             cps_uri: CPS_URI.to_owned(),
+            overseas_address: OVERSEAS_ADDRESS.to_owned(),
             ca_years: CA_YEARS,
             authorities: vec![
                 Authority {

@@ -18,7 +18,7 @@ pub use certificate::{
     AltName, AuthorityKeyIdentifierForm, CertificateProfile, Extension, HolderOids, KeyType, SubjectForm,
     key_usage,
 };
-pub use municipality::{Municipalities, Municipality, MunicipalityError, MunicipalityKind};
+pub use municipality::{Municipalities, Municipality, MunicipalityError, MunicipalityKind, NoResidence};
 pub use rules::{Action, Concerns, RULES_OCTETS_MAX, Rule, Rules, RulesError};
 
 /// O of the authorities unless configured otherwise: nobody may take them for the real ones.
@@ -34,6 +34,9 @@ pub struct Profile {
     pub organization: String,
     /// Address of the certification practice statement, in every resident certificate.
     pub cps_uri: String,
+    /// How the address of somebody begins who lives overseas and goes on using the card (国外転出者): they
+    /// have none in the resident register.
+    pub overseas_address: String,
     /// Years a CA certificate is valid; its last day is the eve of the anniversary.
     pub ca_years: u8,
     /// The authorities.
@@ -42,7 +45,7 @@ pub struct Profile {
     pub certificates: Vec<CertificateProfile>,
     /// Public keys that are certified; any other is refused.
     pub keys: Vec<KeyType>,
-    /// The municipalities: each is a CRL partition of each authority.
+    /// The municipalities: each in which people live is a CRL partition of each authority.
     pub municipalities: Municipalities,
     /// What revokes what.
     pub rules: Rules,

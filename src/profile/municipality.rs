@@ -1,4 +1,4 @@
-//! The table of municipalities: each is a CRL partition.
+//! The table of municipalities: each in which people live is a CRL partition.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -42,6 +42,24 @@ pub enum MunicipalityKind {
     DesignatedCity,
     /// 行政区 of a designated city.
     Ward,
+}
+
+/// Why nobody lives there, as far as the table goes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoResidence {
+    /// No such municipality.
+    #[error("municipality {0} is not in the table: use its five-digit code, such as 13221")]
+    Unknown(Partition),
+    /// A designated city: its people live in its wards.
+    #[error("nobody lives in {city} ({name}) outside its wards: name the ward, one of {}", codes(.wards))]
+    DesignatedCity {
+        /// The city.
+        city: Partition,
+        /// Its name.
+        name: String,
+        /// The codes of its wards.
+        wards: Vec<Partition>,
+    },
 }
 
 /// Why a table of municipalities is refused.
@@ -127,6 +145,33 @@ impl Municipalities {
         self.rows.get(at)
     }
 
+    /// The municipality with this code, as the place where somebody lives: the door of every code that
+    /// comes from outside. A designated city is divided into wards, without a rest.
+    ///
+    /// # Errors
+    /// [`NoResidence`].
+    pub fn residence(&self, code: Partition) -> Result<&Municipality, NoResidence> {
+        match self.find(code) {
+            None => Err(NoResidence::Unknown(code)),
+            Some(city) if city.kind == MunicipalityKind::DesignatedCity => Err(NoResidence::DesignatedCity {
+                city: code,
+                name: city.municipality.clone(),
+                wards: self.wards(code).map(|ward| ward.code).collect(),
+            }),
+            Some(municipality) => Ok(municipality),
+        }
+    }
+
+    /// Where people live, ascending by code: only these stand in certificates, and are partitions.
+    pub fn residences(&self) -> impl Iterator<Item = &Municipality> {
+        self.rows.iter().filter(|row| row.kind != MunicipalityKind::DesignatedCity)
+    }
+
+    /// The wards of a designated city, ascending by code.
+    fn wards(&self, city: Partition) -> impl Iterator<Item = &Municipality> {
+        self.rows.iter().filter(move |row| row.designated_city == Some(city))
+    }
+
     /// All, ascending by code.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Municipality> {
         self.rows.iter()
@@ -137,6 +182,10 @@ impl fmt::Debug for Municipalities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Municipalities({})", self.rows.len())
     }
+}
+
+fn codes(codes: &[Partition]) -> String {
+    codes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn row(line: &str) -> Result<Municipality, &'static str> {
@@ -237,6 +286,32 @@ mod tests {
         assert_eq!(ward.designated_city, Some(Partition(1100)));
         assert_eq!(ward.code.to_string(), "01101");
         assert!(all.find(Partition(13999)).is_none());
+    }
+
+    #[test]
+    fn c_3_people_live_in_1902_places_and_in_no_designated_city() {
+        let all = Municipalities::load().unwrap();
+        assert_eq!(all.residences().count(), 1902);
+        for place in all.residences() {
+            assert_eq!(all.residence(place.code), Ok(place));
+        }
+        let cities = all.iter().filter(|row| row.kind == MunicipalityKind::DesignatedCity);
+        let mut wards_of_all = 0;
+        for city in cities {
+            let Err(NoResidence::DesignatedCity { city: named, wards, .. }) = all.residence(city.code) else {
+                panic!("{} is taken for a residence", city.code)
+            };
+            assert_eq!(named, city.code);
+            assert!(wards.len() >= 3, "{} has {} wards", city.code, wards.len());
+            assert!(wards.iter().all(|ward| all.residence(*ward).is_ok()));
+            wards_of_all += wards.len();
+        }
+        assert_eq!(wards_of_all, 175);
+        let yokohama = all.residence(Partition(14100)).unwrap_err().to_string();
+        let wanted =
+            "nobody lives in 14100 (横浜市) outside its wards: name the ward, one of 14101, 14102, 14103,";
+        assert!(yokohama.starts_with(wanted) && yokohama.ends_with("14117, 14118"), "{yokohama}");
+        assert_eq!(all.residence(Partition(13999)), Err(NoResidence::Unknown(Partition(13999))));
     }
 
     #[test]

@@ -18,6 +18,9 @@ const KINDS: [CertificateKind; 4] = [
     CertificateKind::PhoneAuth,
 ];
 
+/// In the column of what an event concerns: a person who lives overseas from then on.
+const OVERSEAS: &str = "holder overseas";
+
 /// Octets of an event's name: it stands in journal entries.
 const EVENT_OCTETS_MAX: usize = 40;
 
@@ -31,6 +34,8 @@ pub struct Rule {
     pub event: String,
     /// What it names, and so what it may touch.
     pub concerns: Concerns,
+    /// The person it concerns lives overseas from then on, and goes on using the card.
+    pub moves_overseas: bool,
     /// What becomes of certificates, by kind.
     actions: [Action; KINDS.len()],
     /// What becomes of the carriers it touches; none when they stay as they are.
@@ -221,11 +226,15 @@ fn row(line: &str) -> Result<Rule, &'static str> {
     if event.is_empty() || event.len() > EVENT_OCTETS_MAX || !is_name(event) {
         return Err("an event's name has 1 to 40 letters a-z and hyphens");
     }
+    let moves_overseas = concerns == OVERSEAS;
+    let concerns = if moves_overseas { Concerns::Holder.name() } else { concerns };
     let concerns = Concerns::ALL.into_iter().find(|known| known.name() == concerns);
     Ok(Rule {
         event: event.to_owned(),
-        concerns: concerns
-            .ok_or("it concerns a holder, card, waiting card, phone, certificate or generation")?,
+        concerns: concerns.ok_or(
+            "it concerns a holder, holder overseas, card, waiting card, phone, certificate or generation",
+        )?,
+        moves_overseas,
         actions: [action(sign)?, action(auth)?, action(phone_sign)?, action(phone_auth)?],
         carrier: match carrier {
             "stays" => None,
@@ -302,6 +311,20 @@ mod tests {
         ] {
             let read = Rules::from_csv(&format!("{HEADER}\n{good}\n{wrong}\n"));
             assert!(matches!(read, Err(RulesError::Line { line: 3, .. })), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn c_2_one_event_moves_a_person_overseas_and_only_a_person_moves() {
+        let rules = Rules::load().unwrap();
+        let moving: Vec<&str> =
+            rules.iter().filter(|rule| rule.moves_overseas).map(|rule| rule.event.as_str()).collect();
+        assert_eq!(moving, ["overseas-continued"]);
+        assert_eq!(rules.find("overseas-continued").unwrap().concerns, Concerns::Holder);
+        for bad in ["card overseas", "holder  overseas", "overseas", "holder abroad"] {
+            let line = format!("x,{bad},stays,stays,stays,stays,stays,meaning");
+            let read = Rules::from_csv(&format!("{HEADER}\n{line}\n"));
+            assert!(matches!(read, Err(RulesError::Line { line: 2, .. })), "{bad}");
         }
     }
 }

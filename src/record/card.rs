@@ -79,8 +79,19 @@ pub struct HolderStatus {
     pub municipality: Partition,
     /// When that move was in effect.
     pub moved_at: Option<UnixTime>,
+    /// When a move overseas with continued use was last in effect (国外転出者).
+    pub overseas_since: Option<UnixTime>,
     /// When what ends all certificates was first in effect: death, deletion, departure.
     pub ended_at: Option<UnixTime>,
+}
+
+impl HolderStatus {
+    /// Since when they live overseas; none when they do not. [`Self::municipality`] is then the last one.
+    /// Whichever of two moves is reported first, the later in effect counts.
+    #[must_use]
+    pub fn lives_overseas(&self) -> Option<UnixTime> {
+        self.overseas_since.filter(|since| self.moved_at <= Some(*since))
+    }
 }
 
 /// What the resident registry or an operator reported. Its effects are the entries that follow
@@ -207,7 +218,7 @@ impl Holder {
                 Event::Issued(issued) => municipality(*position, issued, Absent::Holder(id))?,
                 _ => return Err(FoldError::Unknown { position: *position, what: Absent::Holder(id) }),
             };
-            let status = HolderStatus { municipality, moved_at: None, ended_at: None };
+            let status = HolderStatus { municipality, moved_at: None, overseas_since: None, ended_at: None };
             let cards = entry.event.card().into_iter().collect();
             *holder = Some(Self { id, position: *position, status, cards });
             return Ok(());
@@ -288,7 +299,12 @@ mod tests {
         let changed = numbered(3, Event::CardChanged(CARD, status));
         let what = Absent::Card(CARD);
         assert_eq!(Card::apply(&mut card, &changed), Err(FoldError::Unknown { position: Position(3), what }));
-        let stands = HolderStatus { municipality: Partition(13221), moved_at: None, ended_at: None };
+        let stands = HolderStatus {
+            municipality: Partition(13221),
+            moved_at: None,
+            overseas_since: None,
+            ended_at: None,
+        };
         let changed = numbered(3, Event::HolderChanged(PERSON, stands));
         let what = Absent::Holder(PERSON);
         assert_eq!(

@@ -20,6 +20,7 @@
 //! | partition, change | 4 |
 //! | option | 1 (0 or 1), then the value |
 //! | text, list | 1 (count), then its octets or items |
+//! | key's digest | 16 |
 //! | verifier's certificate, table of rules | 2 (count), then its octets: at most 16,384 |
 //!
 //! A field that is longer than its count can say, or than its limit, is refused with
@@ -29,8 +30,8 @@
 //! position, recorded_at, an option of a Revocation (absent: good) and one of the cause's position. A
 //! change of status without a cause has the tag and fields it had before there were causes. A card is: the fields of
 //! CardApplied, recorded_at, position, those of CardStatus, then a list (count 2) of certificates,
-//! each kind, authority, serial. A holder is: id, position, the fields of HolderStatus, then a list
-//! (count 2) of cards. Event tags and fields are never reused or reordered; a new fact gets a new
+//! each kind, authority, serial. A holder is: id, position, the fields of HolderStatus but for overseas_since,
+//! then an option of that, then a list (count 2) of cards. A key is the fields of CertifiedKey. Event tags and fields are never reused or reordered; a new fact gets a new
 //! tag.
 
 mod cards;
@@ -38,15 +39,15 @@ mod write;
 
 pub use write::{TEXT_OCTETS_MAX, Unit, WriteError};
 
-use cards::{put_applied, put_card_status, put_holder_status, put_movement};
+use cards::{put_applied, put_card_status, put_certified, put_holder_status, put_movement};
 use write::{
     kind_code, put_authorities, put_bases, put_change, put_issued, put_long_count, put_octets, put_option,
     put_revocation, put_text, put_time, whole,
 };
 
 use super::{
-    Actor, ArchivePlace, CertificateRef, Change, Entry, Epoch, Event, Issued, Origin, Position, Record,
-    RequestId, StatusChange,
+    Actor, ArchivePlace, CertificateRef, Change, Entry, Epoch, Event, HolderStatus, Issued, Origin, Position,
+    Record, RequestId, StatusChange,
 };
 use crate::der::UnixTime;
 use crate::pki::{
@@ -99,12 +100,15 @@ mod event_tag {
     pub(super) const REVOKED_FOR_CAUSE: u8 = 15;
     /// As `RELEASED`, with the position of its cause.
     pub(super) const RELEASED_FOR_CAUSE: u8 = 16;
+    pub(super) const KEY_CERTIFIED: u8 = 40;
     pub(super) const VERIFIER_REGISTERED: u8 = 20;
     pub(super) const VERIFIER_SUSPENDED: u8 = 21;
     pub(super) const CARD_APPLIED: u8 = 30;
     pub(super) const CARD_CHANGED: u8 = 31;
     pub(super) const HOLDER_CHANGED: u8 = 32;
     pub(super) const MOVEMENT: u8 = 33;
+    /// As `HOLDER_CHANGED`, of somebody who moved overseas: since when.
+    pub(super) const HOLDER_OVERSEAS: u8 = 41;
     /// Without the table: read, and written no more.
     pub(super) const RULES_NAMED: u8 = 34;
     pub(super) const RULES_ADOPTED: u8 = 35;
@@ -161,6 +165,7 @@ impl Event {
             Self::AuthorityOpened { .. } => event_tag::AUTHORITY_OPENED,
             Self::SerialsReserved { .. } => event_tag::SERIALS_RESERVED,
             Self::Issued(_) => event_tag::ISSUED,
+            Self::KeyCertified(_) => event_tag::KEY_CERTIFIED,
             Self::Revoked(StatusChange { cause: None, .. }) => event_tag::REVOKED,
             Self::Revoked(_) => event_tag::REVOKED_FOR_CAUSE,
             Self::Released(StatusChange { cause: None, .. }) => event_tag::RELEASED,
@@ -176,7 +181,8 @@ impl Event {
             Self::VerifierSuspended { .. } => event_tag::VERIFIER_SUSPENDED,
             Self::CardApplied(_) => event_tag::CARD_APPLIED,
             Self::CardChanged(..) => event_tag::CARD_CHANGED,
-            Self::HolderChanged(..) => event_tag::HOLDER_CHANGED,
+            Self::HolderChanged(_, HolderStatus { overseas_since: None, .. }) => event_tag::HOLDER_CHANGED,
+            Self::HolderChanged(..) => event_tag::HOLDER_OVERSEAS,
             Self::Movement(_) => event_tag::MOVEMENT,
             Self::RulesAdopted { table: None, .. } => event_tag::RULES_NAMED,
             Self::RulesAdopted { table: Some(_), .. } => event_tag::RULES_ADOPTED,
@@ -201,6 +207,7 @@ impl Event {
                 out.extend(up_to.to_be_bytes());
             }
             Self::Issued(issued) => put_issued(out, issued),
+            Self::KeyCertified(certified) => put_certified(out, certified),
             Self::Revoked(change) => put_change(out, change, put_revocation),
             Self::Released(change) => put_change(out, change, |_, ()| ()),
             Self::CrlSetBegun { authorities, scheduled } => {
@@ -232,6 +239,9 @@ impl Event {
             Self::HolderChanged(holder, status) => {
                 out.extend(holder.0.to_be_bytes());
                 put_holder_status(out, status);
+                if let Some(since) = status.overseas_since {
+                    put_time(out, since);
+                }
             }
             Self::Movement(movement) => put_movement(out, movement)?,
             Self::RulesAdopted { sha256, table } => {
@@ -259,6 +269,7 @@ impl Event {
                 Self::SerialsReserved { authority: AuthorityId(body.one()?), up_to: body.number()? }
             }
             event_tag::ISSUED => Self::Issued(body.issued()?),
+            event_tag::KEY_CERTIFIED => Self::KeyCertified(body.certified()?),
             event_tag::REVOKED => Self::Revoked(body.change(Octets::revocation, false)?),
             event_tag::RELEASED => Self::Released(body.change(|_| Ok(()), false)?),
             event_tag::REVOKED_FOR_CAUSE => Self::Revoked(body.change(Octets::revocation, true)?),
@@ -291,6 +302,10 @@ impl Event {
             event_tag::CARD_APPLIED => Self::CardApplied(body.applied()?),
             event_tag::CARD_CHANGED => Self::CardChanged(body.card()?, body.card_status()?),
             event_tag::HOLDER_CHANGED => Self::HolderChanged(body.holder()?, body.holder_status()?),
+            event_tag::HOLDER_OVERSEAS => {
+                let (holder, status) = (body.holder()?, body.holder_status()?);
+                Self::HolderChanged(holder, HolderStatus { overseas_since: Some(body.time()?), ..status })
+            }
             event_tag::MOVEMENT => Self::Movement(body.movement()?),
             event_tag::RULES_NAMED => Self::RulesAdopted { sha256: body.array()?, table: None },
             event_tag::RULES_ADOPTED => {
@@ -521,7 +536,8 @@ mod tests {
     use super::*;
     use crate::pki::{Carrier, CarrierState};
     use crate::record::{
-        Card, CardApplied, CardId, CardStatus, Holder, HolderId, HolderStatus, Movement, Numbered, OnCard,
+        Card, CardApplied, CardId, CardStatus, CertifiedKey, Holder, HolderId, HolderStatus, KeyDigest,
+        Movement, Numbered, OnCard,
     };
 
     fn serial() -> impl Strategy<Value = SerialNumber> {
@@ -575,6 +591,18 @@ mod tests {
         )
     }
 
+    fn certified() -> impl Strategy<Value = CertifiedKey> {
+        (any::<u128>(), any::<u128>(), 0..6_usize, any::<u8>(), serial()).prop_map(
+            |(key, holder, kind, authority, serial)| CertifiedKey {
+                key: KeyDigest(key),
+                holder: HolderId(holder),
+                kind: CertificateKind::ALL[kind],
+                authority: AuthorityId(authority),
+                serial,
+            },
+        )
+    }
+
     fn applied() -> impl Strategy<Value = CardApplied> {
         let carrier = prop::sample::select(vec![Carrier::Card, Carrier::Phone]);
         let ids = (any::<u128>(), any::<Option<u128>>(), any::<u128>());
@@ -597,10 +625,12 @@ mod tests {
     }
 
     fn holder_status() -> impl Strategy<Value = HolderStatus> {
-        (any::<u32>(), prop::option::of(time()), prop::option::of(time())).prop_map(
-            |(municipality, moved_at, ended_at)| HolderStatus {
+        let times = || prop::option::of(time());
+        (any::<u32>(), times(), times(), times()).prop_map(
+            |(municipality, moved_at, overseas_since, ended_at)| HolderStatus {
                 municipality: Partition(municipality),
                 moved_at,
+                overseas_since,
                 ended_at,
             },
         )
@@ -633,6 +663,7 @@ mod tests {
             (any::<u8>(), any::<u64>())
                 .prop_map(|(id, up_to)| Event::SerialsReserved { authority: AuthorityId(id), up_to }),
             issued().prop_map(Event::Issued),
+            certified().prop_map(Event::KeyCertified),
             (certificate(), revocation(), any::<u32>(), cause()).prop_map(
                 |(certificate, became, change, cause)| {
                     Event::Revoked(StatusChange { certificate, became, change, cause })
@@ -688,7 +719,7 @@ mod tests {
 
         #[test]
         fn cards_and_holders_come_back_from_their_octets(
-            applied in applied(), at in time(), status in card_status(), stands in holder_status(),
+            applied in applied(), at in time(), status in card_status(), stands in holder_status(), key in certified(),
             certificates in prop::collection::vec((0..6_usize, any::<u8>(), serial()), 0..4),
         ) {
             let certificates = certificates.into_iter().map(|(kind, authority, serial)| OnCard {
@@ -705,6 +736,7 @@ mod tests {
             let mut octets = Vec::new();
             holder.write(&mut octets).unwrap();
             prop_assert_eq!(Holder::from_octets(&octets), Ok(holder));
+            prop_assert_eq!(CertifiedKey::from_octets(&key.octets()), Ok(key));
         }
 
         #[test]

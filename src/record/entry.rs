@@ -1,8 +1,8 @@
 //! One entry of the journal.
 
 use super::{
-    ArchivePlace, CardApplied, CardId, CardStatus, CertificateRef, Epoch, HolderId, HolderStatus, Movement,
-    Origin, Position,
+    ArchivePlace, CardApplied, CardId, CardStatus, CertificateRef, CertifiedKey, Epoch, HolderId,
+    HolderStatus, Movement, Origin, Position,
 };
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, CertStatus, CertificateKind, Partition, Revocation, SerialNumber};
@@ -64,6 +64,8 @@ pub enum Event {
     },
     /// A certificate was signed and stands in the archive.
     Issued(Issued),
+    /// A public key was certified: for nobody else from now on.
+    KeyCertified(CertifiedKey),
     /// A certificate was revoked, held, or its ground changed.
     Revoked(StatusChange<Revocation>),
     /// A hold was lifted.

@@ -6,6 +6,7 @@
 //! is written in [`succession`].
 
 mod card;
+mod certified;
 mod codec;
 mod entry;
 mod ids;
@@ -15,6 +16,7 @@ mod refusal;
 pub mod succession;
 
 pub use card::{Card, CardApplied, CardStatus, Holder, HolderStatus, Movement, OnCard};
+pub use certified::{CertifiedKey, KeyDigest};
 pub use codec::{
     CERTIFICATE_OCTETS_MAX, CodecError, ENTRY_OCTETS_MAX, TABLE_OCTETS_MAX, TEXT_OCTETS_MAX, Unit, WriteError,
 };

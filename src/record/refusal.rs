@@ -2,7 +2,9 @@
 
 use super::{Breach, CardId, CertificateRef, FoldError, HolderId};
 use crate::der::UnixTime;
-use crate::pki::{AuthorityId, Carrier, CarrierState, CertificateKind, RevocationReason, SerialNumber};
+use crate::pki::{
+    AuthorityId, Carrier, CarrierState, CertificateKind, Partition, RevocationReason, SerialNumber,
+};
 
 /// What stands against a change. Nothing has been written when one is returned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,6 +118,29 @@ pub enum Refusal {
         /// Where it stands.
         state: CarrierState,
     },
+    /// An address overseas of somebody of whom no such move is known.
+    #[error(
+        "no move overseas with continued use is on record for the holder: report overseas-continued first, or give the \
+         address in Japan"
+    )]
+    NotOverseas,
+    /// An address in Japan of somebody who lives overseas.
+    #[error(
+        "the holder lives overseas since {since}: give the address as the register has it now, or report move-in with \
+         the municipality first"
+    )]
+    Overseas {
+        /// Since when.
+        since: UnixTime,
+    },
+    /// Who lives overseas has no municipality but the last.
+    #[error("the holder lives overseas since {since}: name municipality {last}, where they lived last")]
+    LastMunicipality {
+        /// Since when.
+        since: UnixTime,
+        /// Where before.
+        last: Partition,
+    },
     /// Nothing is issued after that.
     #[error("all certificates of {holder} ended at {since}")]
     HolderEnded {
@@ -150,6 +175,27 @@ pub enum Refusal {
         /// The kind.
         kind: CertificateKind,
     },
+    /// A public key belongs to one person. Which other one is nobody's business here.
+    #[error(
+        "this public key was certified for somebody else before: have another pair of keys made on the card"
+    )]
+    KeyOfAnother,
+    /// A public key is certified for one kind.
+    #[error(
+        "this public key was certified for {was} before, and not for {kind}: each kind has a key of its own"
+    )]
+    KeyOfOtherKind {
+        /// For which kind it was certified.
+        was: CertificateKind,
+        /// For which it is now asked.
+        kind: CertificateKind,
+    },
+    /// The last certificate of a public key was revoked with keyCompromise.
+    #[error("this public key was compromised: have another pair of keys made on the card")]
+    KeyCompromised,
+    /// A public key of an authority.
+    #[error("this public key is that of an authority here: give the one that was made on the card")]
+    KeyOfAuthority,
     /// A certificate belongs to one verifier.
     #[error("that certificate is registered for {0}: use that name, or another certificate")]
     VerifierNamed(String),

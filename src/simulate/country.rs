@@ -282,7 +282,7 @@ impl Country {
             (Fortune::Dies, ..) => self.dies(today, resident),
             (Fortune::RecordDeleted, ..) => self.leaves(today, resident, "record-deletion"),
             (Fortune::LeavesCountry, ..) => self.leaves(today, resident, "overseas"),
-            (Fortune::LivesAbroad, ..) => self.registered(today, resident, "overseas-continued", None),
+            (Fortune::LivesAbroad, ..) => self.lives_abroad(today, resident),
             (Fortune::LosesCard, Some(card), _) => self.loses_card(day, today, resident, card.id),
             (Fortune::LosesPhone, _, Some(phone)) => self.loses_phone(day, today, resident, phone),
             (Fortune::KeyLeaks, Some(card), _) => self.key_leaks(day, today, resident, card.id),
@@ -401,8 +401,16 @@ impl Country {
         }
     }
 
+    fn lives_abroad(&mut self, today: i64, resident: usize) {
+        self.resident(resident).person.is_overseas = true;
+        self.registered(today, resident, "overseas-continued", None);
+        self.comes_for_signing(today, resident);
+    }
+
     fn moves_within(&mut self, today: i64, resident: usize) {
-        let home = self.resident(resident).person.home;
+        let person = &mut self.resident(resident).person;
+        person.is_overseas = false;
+        let home = person.home;
         let partition = self.population.partition(home);
         self.registered(today, resident, "move-within", Some(partition));
         self.comes_for_signing(today, resident);
@@ -415,7 +423,8 @@ impl Country {
         let wards = self.lived_in.iter().copied().filter(|ward| *ward != home && city(*ward) == Some(own));
         let wards: Vec<usize> = wards.collect();
         let Some(ward) = wards.get(self.dice.index(wards.len().max(1))).copied() else { return };
-        self.resident(resident).person.home = ward;
+        let person = &mut self.resident(resident).person;
+        (person.home, person.is_overseas) = (ward, false);
         let partition = self.population.partition(ward);
         self.registered(today, resident, "ward-move", Some(partition));
         self.comes_for_signing(today, resident);
@@ -426,7 +435,8 @@ impl Country {
         if home == self.resident(resident).person.home {
             return;
         }
-        self.resident(resident).person.home = home;
+        let person = &mut self.resident(resident).person;
+        (person.home, person.is_overseas) = (home, false);
         self.registered(today, resident, "move-out", None);
         let partition = self.population.partition(home);
         self.registered(today, resident, "move-in", Some(partition));

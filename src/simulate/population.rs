@@ -6,7 +6,7 @@ use time::{Date, Month};
 
 use crate::office::{Application, Place, Spelling, SubjectKeySource};
 use crate::pki::{CertificateKind, Partition};
-use crate::profile::{Municipality, MunicipalityKind, Profile};
+use crate::profile::{Municipality, Profile};
 
 const FAMILY_NAMES: [&str; 16] = [
     "関所",
@@ -53,6 +53,7 @@ const YEARS: usize = 60;
 #[derive(Debug, Clone)]
 pub struct Population {
     places: Vec<Municipality>,
+    overseas_address: String,
 }
 
 /// An invented person.
@@ -62,16 +63,18 @@ pub struct Person {
     looks: u32,
     /// Date of birth.
     pub born: Date,
-    /// The place they live in.
+    /// The place they live in, or lived in last.
     pub home: usize,
+    /// They moved overseas, and go on using their card.
+    pub is_overseas: bool,
 }
 
 impl Population {
-    /// The municipalities of the profile. A designated city's people live in its wards.
+    /// The municipalities of the profile that people live in.
     #[must_use]
     pub fn new(profile: &Profile) -> Self {
-        let lived_in = |place: &&Municipality| place.kind != MunicipalityKind::DesignatedCity;
-        Self { places: profile.municipalities.iter().filter(lived_in).cloned().collect() }
+        let places = profile.municipalities.residences().cloned().collect();
+        Self { places, overseas_address: profile.overseas_address.clone() }
     }
 
     /// Where resident `number`, from 0, lives at first. A stride prime to the number of places:
@@ -109,7 +112,7 @@ impl Population {
         let month = u8::try_from(pick(looks, 14, 12) + 1).ok().and_then(|month| Month::try_from(month).ok());
         let day = u8::try_from(pick(looks, 18, 28) + 1).unwrap_or(1);
         let born = Date::from_calendar_date(year, month.unwrap_or(Month::January), day);
-        Person { looks, born: born.unwrap_or(Date::MIN), home: self.home(number) }
+        Person { looks, born: born.unwrap_or(Date::MIN), home: self.home(number), is_overseas: false }
     }
 
     /// What a person applies for.
@@ -119,12 +122,13 @@ impl Population {
         let text = |names: &[&str], from| {
             names.get(pick(looks, from, names.len())).copied().unwrap_or_default().to_owned()
         };
-        let home = self.place(person.home);
+        let home = self.place(person.home).filter(|_| !person.is_overseas);
+        let here = home.map(|place| address(place, pick(looks, 22, 9) + 1));
         Application {
             name: format!("{}\u{3000}{}", text(&FAMILY_NAMES, 0), text(&GIVEN_NAMES, 4)),
             birth: person.born.to_string(),
             sex: if looks & 1 == 0 { "female" } else { "male" }.to_owned(),
-            address: home.map(|place| address(place, pick(looks, 22, 9) + 1)).unwrap_or_default(),
+            address: here.unwrap_or_else(|| self.overseas_address.clone()),
             spelling: Spelling::default(),
             municipality: self.partition(person.home),
             kinds: kinds.to_vec(),
@@ -138,7 +142,7 @@ impl Person {
     /// Somebody born on that day; the same for the same number.
     #[must_use]
     pub fn born(number: u32, born: Date, home: usize) -> Self {
-        Self { looks: mix(number), born, home }
+        Self { looks: mix(number), born, home, is_overseas: false }
     }
 }
 

@@ -12,6 +12,7 @@ use super::disk::Disk;
 use super::error::{NotReady, StoreError};
 use super::held::Held;
 use super::journal::Draft;
+use super::kept;
 use super::options::Options;
 use super::rebuild::Folding;
 use super::rows::{Rows, RowsKind};
@@ -23,8 +24,9 @@ use crate::pki::{
     SerialNumber,
 };
 use crate::record::{
-    Actor, ArchivePlace, CardApplied, CardId, CardStatus, CertificateRef, Entry, Event, HolderId,
-    HolderStatus, Issued, Movement, Numbered, Origin, Position, RequestId, StatusChange,
+    Actor, ArchivePlace, CardApplied, CardId, CardStatus, CertificateRef, CertifiedKey, Entry, Event,
+    HolderId, HolderStatus, Issued, KeyDigest, Movement, Numbered, Origin, Position, Record, RequestId,
+    StatusChange,
 };
 
 const JOURNALS: u64 = 1_000;
@@ -130,6 +132,11 @@ impl Life {
             CardApplied { card, carrier: Carrier::Card, of: None, holder, municipality, expires: None };
         let mut events = vec![Event::CardApplied(applied)];
         events.extend(Carrier::Card.kinds().map(|kind| self.issued(kind, Some((card, holder)))));
+        // Some keys come again, and some share a row.
+        let key = KeyDigest(u128::from(self.random.below(40)) << 112);
+        let (authority, serial) = (AuthorityId(1), SerialNumber::try_from(self.next_serial).unwrap());
+        let kind = CertificateKind::CardAuth;
+        events.push(Event::KeyCertified(CertifiedKey { key, holder, kind, authority, serial }));
         events
     }
 
@@ -164,7 +171,12 @@ impl Life {
         }
         let state = CarrierState::Abolished;
         events.push(Event::CardChanged(card, CardStatus { state, suspended_at: None, released_at: None }));
-        let status = HolderStatus { municipality: Partition(14101), moved_at: Some(now), ended_at: None };
+        let status = HolderStatus {
+            municipality: Partition(14101),
+            moved_at: Some(now),
+            overseas_since: Some(now),
+            ended_at: None,
+        };
         events.push(Event::HolderChanged(holder, status));
         events
     }
@@ -343,6 +355,41 @@ fn commit_groups_of_any_size_make_the_rows_of_one_batch() {
         assert_eq!(made(&committer), whole, "seed {seed}, rebuilt after a kill");
         assert!(!Path::new("/store").exists());
     }
+}
+
+/// Serials of eight octets and of sixteen, in memory and in sled, page by page: none twice, none left out.
+#[test]
+fn b_8_pages_of_records_are_all_records_in_the_order_of_serials() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut wide, mut pages) = (0, 0);
+    for seed in 0..40 {
+        let (entries, _) = entries(&Life::live(seed));
+        let in_sled = Rows::sled(&home.path().join(seed.to_string())).unwrap();
+        for rows in [Rows::memory(), in_sled] {
+            let mut folding = Folding::new(rows, u64::MAX);
+            entries.iter().for_each(|numbered| folding.fold(numbered).unwrap());
+            folding.write(&held(entries.last().unwrap().position)).unwrap();
+            let mut all: Vec<Record> = Vec::new();
+            let orphan = &mut |serial| panic!("{serial}");
+            kept::each_record(&folding.rows, AuthorityId(1), &mut |_, one| all.push(one), orphan).unwrap();
+            wide += all.iter().filter(|one| one.issued.certificate.serial.to_u64().is_none()).count();
+            for most in [1, 2, 3, 8, 9, 1_000] {
+                let (mut paged, mut after) = (Vec::new(), None);
+                loop {
+                    let authority = AuthorityId(1);
+                    let page = kept::records_after(&folding.rows, authority, after.as_ref(), most).unwrap();
+                    assert!(page.len() <= most);
+                    let Some(last) = page.last() else { break };
+                    after = Some(last.issued.certificate.serial);
+                    paged.extend(page);
+                    pages += 1;
+                }
+                assert_eq!(paged, all, "seed {seed}, pages of {most}");
+            }
+            assert!(kept::records_after(&folding.rows, AuthorityId(2), None, 9).unwrap().is_empty());
+        }
+    }
+    assert!(wide > 100 && pages > 1_000, "{wide} wide serials in {pages} pages");
 }
 
 /// The records are as strict as the index: they are not made from a journal that says something of a

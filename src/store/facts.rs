@@ -123,6 +123,7 @@ impl Facts {
     pub(super) fn concerns(&self, event: &Event) -> bool {
         match event {
             Event::RequestSeen
+            | Event::KeyCertified(_)
             | Event::CardApplied(_)
             | Event::CardChanged(..)
             | Event::HolderChanged(..)
@@ -174,6 +175,7 @@ impl Facts {
                 }
             }
             Event::RequestSeen
+            | Event::KeyCertified(_)
             | Event::CardApplied(_)
             | Event::CardChanged(..)
             | Event::HolderChanged(..)

@@ -1,5 +1,5 @@
 //! What the journal is folded into, and where each of it lies in the rows: certificates, cards and
-//! phones, people, requests.
+//! phones, people, public keys, requests.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,7 +10,9 @@ use super::packing::{self, Packing, RowKey, broken, items};
 use super::rows::Rows;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{Breach, Card, CardId, CodecError, Holder, HolderId, Position, Record};
+use crate::record::{
+    Breach, Card, CardId, CertifiedKey, CodecError, Holder, HolderId, KeyDigest, Position, Record,
+};
 
 /// One kind of what is kept.
 pub(super) trait Kept: Clone {
@@ -43,6 +45,7 @@ const ISSUED: [u8; 2] = [b'd', b'w'];
 const CHANGES: [u8; 2] = [b'e', b'x'];
 const CARDS: u8 = b'c';
 const HOLDERS: u8 = b'h';
+const KEYS: u8 = b's';
 const REQUESTS: u8 = b'k';
 const BREACHES: u8 = b'b';
 
@@ -123,6 +126,27 @@ impl Kept for Holder {
     }
 }
 
+impl Kept for CertifiedKey {
+    type Key = KeyDigest;
+
+    fn within(overlay: &Overlay) -> &BTreeMap<KeyDigest, Self> {
+        &overlay.keys
+    }
+
+    fn within_mut(overlay: &mut Overlay) -> &mut BTreeMap<KeyDigest, Self> {
+        &mut overlay.keys
+    }
+
+    fn looked_up(looked_up: &mut LookedUp) -> &mut BTreeMap<KeyDigest, Option<Self>> {
+        &mut looked_up.keys
+    }
+
+    fn find_in(rows: &Rows, key: &KeyDigest) -> Result<Option<Self>, StoreError> {
+        let found = find_by_id(rows, KEYS, key.0)?;
+        found.map(|octets| Self::from_octets(&octets)).transpose().map_err(unreadable)
+    }
+}
+
 impl Kept for Seen {
     type Key = [u8; 16];
 
@@ -194,6 +218,9 @@ pub(super) fn write(overlay: &Overlay, rows: &Rows, before: Position) -> Result<
         holder.write(&mut octets)?;
         others.put(row_by_id(HOLDERS, id.0), id.0, octets);
     }
+    for (id, key) in &overlay.keys {
+        others.put(row_by_id(KEYS, id.0), id.0, key.octets());
+    }
     let mut requests = Packing::default();
     for (key, seen) in &overlay.requests {
         let key = u128::from_be_bytes(*key);
@@ -256,6 +283,31 @@ pub(super) fn each_record(
         }
     }
     Ok(())
+}
+
+/// The records of an authority after a serial, so many at most, in the order of serials.
+pub(super) fn records_after(
+    rows: &Rows,
+    authority: AuthorityId,
+    after: Option<&SerialNumber>,
+    most: usize,
+) -> Result<Vec<Record>, StoreError> {
+    let mut found = Vec::new();
+    let from = after.map(|after| issued_row(authority, after)).unwrap_or_default();
+    for tag in ISSUED {
+        for row in rows.iter_from(&[tag, authority.0], &from) {
+            for item in items::<SerialNumber>(&row?.1) {
+                let (serial, _) = item?;
+                if found.len() == most {
+                    return Ok(found);
+                }
+                if after.is_none_or(|after| serial > *after) {
+                    found.extend(Record::find_in(rows, &(authority, serial))?);
+                }
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Changes of a certificate that the reading of what was issued did not come by: it was issued since,

@@ -8,7 +8,10 @@ use super::error::StoreError;
 use super::kept::{CertificateKey, Kept};
 use super::projection::Projection;
 use crate::der::UnixTime;
-use crate::record::{Breach, Card, CardId, Folded, Holder, HolderId, Numbered, Position, Record, RequestId};
+use crate::record::{
+    Breach, Card, CardId, CertifiedKey, Event, Folded, Holder, HolderId, KeyDigest, Numbered, Position,
+    Record, RequestId,
+};
 
 /// How long an idempotency key is remembered, by the journal's own time, so that every fold
 /// agrees: movements are reported again as late as after a year.
@@ -52,6 +55,7 @@ pub(super) struct Overlay {
     pub(super) certificates: BTreeMap<CertificateKey, Record>,
     pub(super) cards: BTreeMap<CardId, Card>,
     pub(super) holders: BTreeMap<HolderId, Holder>,
+    pub(super) keys: BTreeMap<KeyDigest, CertifiedKey>,
     pub(super) requests: BTreeMap<[u8; 16], Seen>,
     /// Entries it was made from, and their octets in the journal, as far as whoever made it counts them.
     pub(super) entries: u64,
@@ -90,6 +94,11 @@ impl Overlay {
             Holder::apply(&mut holder, numbered)?;
             self.put(id, holder);
         }
+        if let Event::KeyCertified(certified) = event {
+            let mut known = self.take(&certified.key, || below.find::<CertifiedKey>(&certified.key))?;
+            CertifiedKey::apply(&mut known, numbered);
+            self.put(certified.key, known);
+        }
         if let Some(request) = &numbered.entry.origin.request {
             let seen = self.take(&request.key, || below.find::<Seen>(&request.key))?;
             self.put(request.key, Some(Seen::after(seen, request, numbered)));
@@ -100,10 +109,11 @@ impl Overlay {
 
     /// Adds what later entries made.
     pub(super) fn merge(&mut self, later: Self) {
-        let Self { certificates, cards, holders, requests, entries, octets } = later;
+        let Self { certificates, cards, holders, keys, requests, entries, octets } = later;
         self.certificates.extend(certificates);
         self.cards.extend(cards);
         self.holders.extend(holders);
+        self.keys.extend(keys);
         self.requests.extend(requests);
         self.entries += entries;
         self.octets += octets;
@@ -145,6 +155,7 @@ pub(super) struct LookedUp {
     pub(super) certificates: BTreeMap<CertificateKey, Option<Record>>,
     pub(super) cards: BTreeMap<CardId, Option<Card>>,
     pub(super) holders: BTreeMap<HolderId, Option<Holder>>,
+    pub(super) keys: BTreeMap<KeyDigest, Option<CertifiedKey>>,
     pub(super) requests: BTreeMap<[u8; 16], Option<Seen>>,
 }
 

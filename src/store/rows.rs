@@ -9,11 +9,12 @@
 //! | `k`, lead | 1 + 3 | requests whose key begins with these 19 bits |
 //! | `c`, lead | 1 + 3 | cards and phones whose number begins with these 19 bits |
 //! | `h`, lead | 1 + 3 | people whose number begins with these 19 bits |
+//! | `s`, lead | 1 + 3 | public keys that were certified, whose digest begins with these 19 bits |
 //! | `b`, position | 1 + 8 | the entry there breaks the rule of succession: how, in words |
 //!
 //! A lead is padded with five zero bits. What a row keeps is found in it as [`super::packing`] says:
-//! certificates by their serial, all else by their number of 16 octets. An issue, changes, a card and a
-//! holder are written as in the codec of records; a request is:
+//! certificates by their serial, all else by their number of 16 octets. An issue, changes, a card, a holder
+//! and a key are written as in the codec of records; a request is:
 //!
 //! | field | offset | octets | |
 //! |---|---|---|---|
@@ -96,13 +97,22 @@ impl Rows {
 
     /// Every row whose key begins with `prefix`, in order; those written meanwhile may be among them.
     pub(super) fn iter(&self, prefix: &[u8]) -> RowIter<'_> {
+        self.iter_from(prefix, prefix)
+    }
+
+    /// Of those the ones whose key is `from` or comes after it.
+    pub(super) fn iter_from(&self, prefix: &[u8], from: &[u8]) -> RowIter<'_> {
+        let (prefix, mut from) = (prefix.to_vec(), from.max(prefix).to_vec());
         let rows = match self {
             Self::Sled(tree) => {
-                return Box::new(tree.scan_prefix(prefix).map(|row| row.map_err(StoreError::from)));
+                let all = tree.range(from..).map(|row| row.map_err(StoreError::from));
+                return Box::new(all.take_while(move |row| match row {
+                    Ok((key, _)) => key.starts_with(&prefix),
+                    Err(_) => true,
+                }));
             }
             Self::Memory(rows) => rows,
         };
-        let (prefix, mut from) = (prefix.to_vec(), prefix.to_vec());
         let mut step = Vec::new().into_iter();
         // In steps, so that a long scan holds up no write.
         Box::new(std::iter::from_fn(move || {

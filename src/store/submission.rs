@@ -8,7 +8,10 @@ use super::kept::Kept;
 use super::overlay::{Below, View};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{Card, CardId, Event, Holder, HolderId, Numbered, Origin, Position, Record, Refusal};
+use crate::record::{
+    Card, CardId, CertifiedKey, Event, Holder, HolderId, KeyDigest, Numbered, Origin, Position, Record,
+    Refusal,
+};
 
 /// A decision: what to write, given the records and the time. Pure: it may be asked twice, and
 /// its events may be lost when the disk fails.
@@ -71,6 +74,14 @@ impl Records<'_> {
     /// [`Refusal::Records`].
     pub fn find_holder(&self, holder: HolderId) -> Result<Option<Holder>, Refusal> {
         self.look_up(&holder)
+    }
+
+    /// For whom a public key was certified; none for one that never was, or only as a test key.
+    ///
+    /// # Errors
+    /// [`Refusal::Records`].
+    pub fn find_key(&self, key: KeyDigest) -> Result<Option<CertifiedKey>, Refusal> {
+        self.look_up(&key)
     }
 
     /// The facts.

@@ -25,7 +25,8 @@ use super::submission::{Decide, Done, Outcome, Submission};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
 use crate::record::{
-    ArchivePlace, Card, CardId, Epoch, Holder, HolderId, Numbered, Origin, Position, Record, RequestId,
+    ArchivePlace, Card, CardId, CertifiedKey, Epoch, Holder, HolderId, KeyDigest, Numbered, Origin, Position,
+    Record, RequestId,
 };
 
 /// The store: journal, archive and projection. Clones are the same store; the last one dropped
@@ -137,6 +138,21 @@ impl Store {
         self.0.shared.find(&(authority, *serial))
     }
 
+    /// The records of an authority after a serial, so many at most, in the order of serials: all that are
+    /// durable now among them. Blocks until those are in the projection.
+    ///
+    /// # Errors
+    /// As [`Self::scan`].
+    pub fn records_after(
+        &self,
+        authority: AuthorityId,
+        after: Option<&SerialNumber>,
+        most: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let (position, _) = self.head();
+        kept::records_after(&*self.0.shared.projection.rows_at(position)?, authority, after, most)
+    }
+
     /// A card or phone, as far as it is durable.
     ///
     /// # Errors
@@ -151,6 +167,14 @@ impl Store {
     /// As [`Self::find`].
     pub fn find_holder(&self, holder: HolderId) -> Result<Option<Holder>, StoreError> {
         self.0.shared.find(&holder)
+    }
+
+    /// For whom a public key was certified, as far as it is durable.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn find_key(&self, key: KeyDigest) -> Result<Option<CertifiedKey>, StoreError> {
+        self.0.shared.find(&key)
     }
 
     /// Passes every card and phone, in the order of their numbers, once all entries up to `at` are in

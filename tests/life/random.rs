@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sekisho::der::UnixTime;
+use sekisho::lifecycle::Residence;
 use sekisho::office::decisions::{Placed, apply_for_card, hand_over};
 use sekisho::office::{Place, Reported, Subject};
 use sekisho::pki::{
@@ -377,8 +378,10 @@ impl World {
             }
         });
         let all: Vec<Issued> = issued.collect();
-        let (holder_id, municipality) = (self.model.holders[holder], Partition(13221));
-        let placed = Placed { place, card: id, holder: holder_id, municipality, all: all.clone() };
+        let holder_id = self.model.holders[holder];
+        let residence = Residence { municipality: Partition(13221), is_overseas: None };
+        let placed =
+            Placed { place, card: id, holder: holder_id, residence, all: all.clone(), keys: Vec::new() };
         let rules = self.profile.rules.clone();
         let outcome = self.commit(Origin::service(), placed.decision(&rules).unwrap());
         assert!(outcome.is_err() || !self.model.is_dead(holder), "issued to the dead");

@@ -125,6 +125,13 @@ impl Service {
         }
     }
 
+    /// Starts again on the same directory, after a stop or kill.
+    pub fn restart(&mut self, data: &Path) {
+        let home = self.home.take();
+        *self = Self::start(data, 100);
+        self.home = home;
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         let mut child = self.child.take().unwrap();

@@ -1,11 +1,12 @@
-//! Octets of what is recorded of cards and people.
+//! Octets of what is recorded of cards, people and public keys.
 
 use super::write::{kind_code, put_long_count, put_option, put_serial, put_text, put_time, whole};
 use super::{CodecError, Octets, WriteError};
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, Carrier, CarrierState};
 use crate::record::{
-    Card, CardApplied, CardId, CardStatus, Holder, HolderId, HolderStatus, Movement, OnCard, Position,
+    Card, CardApplied, CardId, CardStatus, CertifiedKey, Holder, HolderId, HolderStatus, KeyDigest, Movement,
+    OnCard, Position,
 };
 
 impl Card {
@@ -62,6 +63,7 @@ impl Holder {
             out.extend(self.id.0.to_be_bytes());
             out.extend(self.position.0.to_be_bytes());
             put_holder_status(out, &self.status);
+            put_optional_time(out, self.status.overseas_since);
             put_long_count(out, "list of a person's cards", self.cards.len())?;
             out.extend(self.cards.iter().flat_map(|card| card.0.to_be_bytes()));
             Ok(())
@@ -76,12 +78,41 @@ impl Holder {
         let mut octets = Octets(octets);
         let id = octets.holder()?;
         let position = Position(octets.number()?);
-        let status = octets.holder_status()?;
+        let mut status = octets.holder_status()?;
+        status.overseas_since = octets.option(Octets::time)?;
         let count = u16::from_be_bytes(octets.array()?);
         let cards = (0..count).map(|_| octets.card()).collect::<Result<_, _>>()?;
         octets.finish()?;
         Ok(Self { id, position, status, cards })
     }
+}
+
+impl CertifiedKey {
+    /// Its octets.
+    #[must_use]
+    pub fn octets(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_certified(&mut out, self);
+        out
+    }
+
+    /// Reads a key that fills `octets`.
+    ///
+    /// # Errors
+    /// [`CodecError`].
+    pub fn from_octets(octets: &[u8]) -> Result<Self, CodecError> {
+        let mut octets = Octets(octets);
+        let certified = octets.certified()?;
+        octets.finish()?;
+        Ok(certified)
+    }
+}
+
+pub(super) fn put_certified(out: &mut Vec<u8>, certified: &CertifiedKey) {
+    out.extend(certified.key.0.to_be_bytes());
+    out.extend(certified.holder.0.to_be_bytes());
+    out.extend([kind_code(certified.kind), certified.authority.0]);
+    put_serial(out, &certified.serial);
 }
 
 pub(super) fn put_applied(out: &mut Vec<u8>, applied: &CardApplied) {
@@ -99,6 +130,7 @@ pub(super) fn put_card_status(out: &mut Vec<u8>, status: &CardStatus) {
     put_optional_time(out, status.released_at);
 }
 
+/// Without since when they live overseas: that stands elsewhere in an entry than in a row.
 pub(super) fn put_holder_status(out: &mut Vec<u8>, status: &HolderStatus) {
     out.extend(status.municipality.0.to_be_bytes());
     put_optional_time(out, status.moved_at);
@@ -138,6 +170,16 @@ impl Octets<'_> {
         self.array().map(|octets| HolderId(u128::from_be_bytes(octets)))
     }
 
+    pub(super) fn certified(&mut self) -> Result<CertifiedKey, CodecError> {
+        Ok(CertifiedKey {
+            key: self.array().map(|octets| KeyDigest(u128::from_be_bytes(octets)))?,
+            holder: self.holder()?,
+            kind: self.kind()?,
+            authority: AuthorityId(self.one()?),
+            serial: self.serial()?,
+        })
+    }
+
     pub(super) fn applied(&mut self) -> Result<CardApplied, CodecError> {
         Ok(CardApplied {
             card: self.card()?,
@@ -163,6 +205,7 @@ impl Octets<'_> {
         Ok(HolderStatus {
             municipality: self.partition()?,
             moved_at: self.option(Self::time)?,
+            overseas_since: None,
             ended_at: self.option(Self::time)?,
         })
     }

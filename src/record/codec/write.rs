@@ -382,7 +382,12 @@ mod tests {
         let refused = Err(WriteError::items("list of a card's certificates", 65_536, 65_535));
         assert_eq!((card.write(&mut octets), octets), (refused, vec![0xee; 3]));
 
-        let status = HolderStatus { municipality: card.applied.municipality, moved_at: None, ended_at: None };
+        let status = HolderStatus {
+            municipality: card.applied.municipality,
+            moved_at: None,
+            overseas_since: None,
+            ended_at: None,
+        };
         let mut holder = Holder { id: HolderId(2), position, status, cards: vec![CardId(1); 65_535] };
         let mut octets = Vec::new();
         holder.write(&mut octets).unwrap();
