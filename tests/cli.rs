@@ -85,7 +85,7 @@ fn revoking_is_for_ever_and_repeating_changes_nothing() {
         "--at",
         "2020-01-01T00:00:00Z",
     ]);
-    before.refused(1, &["never issued"]);
+    before.refused(1, &["had not been issued yet at 2020-01-01T00:00:00Z: it was issued at 20"]);
     let then = service.sekisho(&["status", "--json", "--authority", "sign", "--serial", sign, "--at", at]);
     assert_eq!(then.code, Some(1));
     assert!(then.stdout.contains("superseded"));

@@ -299,7 +299,7 @@ fn a_set_smaller_than_can_be_explained_waits_for_an_operator() {
     world.restart();
     let waiting = world.office.held_back().unwrap().unwrap();
     assert_eq!((&waiting.set, waiting.findings.len()), (set, 2));
-    let operator = Origin { actor: Actor::new("uid:1000").unwrap(), request: None };
+    let operator = Origin::of(Actor::new("uid:1000").unwrap());
     let release = |set: &str, reason: &str| world.office.release_set(set, reason, operator.clone());
     for (set, reason) in [("7", "looked at it"), (set, " "), (set, &"x".repeat(201))] {
         assert!(matches!(release(set, reason), Err(OfficeError::NotHeldBack(_))), "{set} {reason}");

@@ -192,6 +192,9 @@ pub struct Change {
     /// invalidityDate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invalid_since: Option<String>,
+    /// Ticket, recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
     /// Idempotency key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -271,15 +274,52 @@ pub struct CertificateState {
     pub position: u64,
     /// When that entry was recorded.
     pub recorded_at: String,
+    /// Who asked for it: `uid:1000` over this socket, `sekisho` for the service itself.
+    pub actor: String,
+    /// The ticket it was asked for under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// The card or phone the certificate is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<String>,
     /// The report it came from, when it came from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub movement: Option<MovementBehind>,
+    /// The issue and every change up to then, oldest first.
+    pub history: Vec<HistoryStep>,
+    /// Changes after the issue that `history` leaves out, for there are very many.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub history_left_out: usize,
     /// The CRL set being served, when it was cut after that entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crl_set: Option<String>,
     /// Records and status index disagree on it: the status is the severer of both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
+}
+
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// What one journal entry made of a certificate, and at whose wish.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryStep {
+    /// Its status since.
+    #[serde(flatten)]
+    pub status: Status,
+    /// Journal position of the entry; the first is the issue.
+    pub position: u64,
+    /// When that entry was recorded.
+    pub recorded_at: String,
+    /// Who asked for it.
+    pub actor: String,
+    /// The ticket it was asked for under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// The report it came from, when it came from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub movement: Option<MovementBehind>,
 }
 
 /// Build and publish a CRL set now.

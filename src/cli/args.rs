@@ -191,6 +191,17 @@ pub struct Issue {
     pub key: Option<String>,
 }
 
+/// What a change is made for, and by what its repetition is known.
+#[derive(Debug, Args)]
+pub struct WhatFor {
+    /// Ticket, for the journal: A-Z a-z 0-9 . _ / -, at most 40, and no names of persons
+    #[arg(long)]
+    pub ticket: Option<String>,
+    /// Idempotency key
+    #[arg(long)]
+    pub key: Option<String>,
+}
+
 /// `card`.
 #[derive(Debug, Subcommand)]
 pub enum CardCommand {
@@ -205,17 +216,15 @@ pub enum CardCommand {
         /// When the card itself expires, e.g. 2036-11-22T14:59:59Z
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
-        /// Idempotency key
-        #[arg(long)]
-        key: Option<String>,
+        #[command(flatten)]
+        what_for: WhatFor,
     },
     /// Hand a card over; refused unless it is good and every earlier one is at its end
     HandOver {
         /// The card
         card: String,
-        /// Idempotency key
-        #[arg(long)]
-        key: Option<String>,
+        #[command(flatten)]
+        what_for: WhatFor,
     },
     /// Show a card or phone, and what is on it
     Show {
@@ -289,9 +298,8 @@ pub struct Revoke {
     /// Since when it is invalid, e.g. 2026-11-22T10:00:00Z
     #[arg(long, value_name = "TIME")]
     pub invalid_since: Option<String>,
-    /// Idempotency key
-    #[arg(long)]
-    pub key: Option<String>,
+    #[command(flatten)]
+    pub what_for: WhatFor,
 }
 
 /// `hold`.
@@ -302,9 +310,8 @@ pub struct Hold {
     /// Since when it is invalid, e.g. 2026-11-22T10:00:00Z
     #[arg(long, value_name = "TIME")]
     pub invalid_since: Option<String>,
-    /// Idempotency key
-    #[arg(long)]
-    pub key: Option<String>,
+    #[command(flatten)]
+    pub what_for: WhatFor,
 }
 
 /// `release`.
@@ -312,9 +319,8 @@ pub struct Hold {
 pub struct Release {
     #[command(flatten)]
     pub certificate: Certificate,
-    /// Idempotency key
-    #[arg(long)]
-    pub key: Option<String>,
+    #[command(flatten)]
+    pub what_for: WhatFor,
 }
 
 /// `status`.

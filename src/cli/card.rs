@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::args::CardCommand;
+use super::args::{CardCommand, WhatFor};
 use super::client::Client;
 use super::{DataDir, Failure, print};
 use crate::admin::api::{
@@ -12,27 +12,31 @@ use crate::profile::{ORGANIZATION, Profile};
 
 pub(super) fn run(data: &DataDir, command: &CardCommand, json: bool) -> Result<(), Failure> {
     match command {
-        CardCommand::Apply { holder, municipality, expires, key } => {
+        CardCommand::Apply { holder, municipality, expires, what_for } => {
             let asked = ApplyForCard {
                 holder: holder.clone(),
                 municipality: municipality.clone(),
                 expires: expires.clone(),
-                key: key.clone(),
+                ticket: what_for.ticket.clone(),
+                key: what_for.key.clone(),
             };
             let done: CardChange = Client::of(data)?.post(path::CARD_APPLY, &asked)?;
             print(json, &done, || changed(&done, "applied for"))
         }
-        CardCommand::HandOver { card, key } => {
-            let asked = NamedCard { card: card.clone(), key: key.clone() };
-            let done: CardChange = Client::of(data)?.post(path::CARD_HAND_OVER, &asked)?;
+        CardCommand::HandOver { card, what_for } => {
+            let done: CardChange = Client::of(data)?.post(path::CARD_HAND_OVER, &named(card, what_for))?;
             print(json, &done, || changed(&done, "handed over"))
         }
         CardCommand::Show { card } => {
-            let asked = NamedCard { card: card.clone(), key: None };
+            let asked = NamedCard { card: card.clone(), ticket: None, key: None };
             let state: CardState = Client::of(data)?.post(path::CARD_SHOW, &asked)?;
             print(json, &state, || in_words(&state))
         }
     }
+}
+
+fn named(card: &str, what_for: &WhatFor) -> NamedCard {
+    NamedCard { card: card.to_owned(), ticket: what_for.ticket.clone(), key: what_for.key.clone() }
 }
 
 pub(super) fn compromised(

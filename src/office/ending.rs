@@ -28,7 +28,7 @@ pub fn accept_end(data: &DataDir, reason: &str) -> Result<Accepted, OfficeError>
     options.known = published_entry(&Disk::File, data)?;
     let user = rustix::process::getuid().as_raw();
     let actor = Actor::new(format!("uid:{user}")).unwrap_or_else(|_| Actor::service());
-    let origin = Origin { actor, request: None };
+    let origin = Origin::of(actor);
     let witnesses = Arc::new(Witnesses::new(Arc::default()));
     Ok(store::accept_end(&options, &[witnesses.fold()], origin, reason)?)
 }

@@ -17,6 +17,16 @@ pub enum Refusal {
         /// The serial asked for.
         serial: SerialNumber,
     },
+    /// The certificate was issued after the time asked about.
+    #[error("serial {serial} had not been issued yet at {at}: it was issued at {issued_at}")]
+    NotIssuedYet {
+        /// The serial asked for.
+        serial: SerialNumber,
+        /// The time asked about.
+        at: UnixTime,
+        /// When its issue was recorded.
+        issued_at: UnixTime,
+    },
     /// The serial belongs to a certificate signed by another key of the authority.
     #[error("serial {} was issued under another key generation than {}", .0.serial, .0.generation)]
     OtherGeneration(CertificateRef),

@@ -303,7 +303,7 @@ impl Drop for World {
 }
 
 pub fn operator() -> Origin {
-    Origin { actor: Actor::new("uid:4711").unwrap(), request: None }
+    Origin::of(Actor::new("uid:4711").unwrap())
 }
 
 pub fn copy(from: &Path, to: &Path) {

@@ -16,6 +16,9 @@ pub struct ApplyForCard {
     /// The card's own expiry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
+    /// Ticket, recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
     /// Idempotency key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -27,6 +30,9 @@ pub struct ApplyForCard {
 pub struct NamedCard {
     /// As it was printed.
     pub card: String,
+    /// Ticket, recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
     /// Idempotency key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
