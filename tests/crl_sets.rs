@@ -9,6 +9,9 @@
     reason = "a failed step must stop the test"
 )]
 
+#[path = "support/turns.rs"]
+mod turns;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +22,7 @@ use sekisho::config::Config;
 use sekisho::crl::{Catalogue, CrlKind, CrlNumber, Row};
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, Asked, Comparison, Condition, Keeper, Office, OfficeError, Overdue, Place, Selector,
+    self, Application, Comparison, Condition, Keeper, Office, OfficeError, Overdue, Place, Selector,
     Spelling, SubjectKeySource, Wish,
 };
 use sekisho::pki::{AuthorityId, CertificateKind, HashAlgorithm, Partition, RevocationReason};
@@ -88,8 +91,8 @@ impl World {
     fn change(&self, certificate: &Selector, wish: Wish) {
         // A change comes a second after the last.
         self.pass(2);
-        let asked = Asked { certificate: certificate.clone(), wish };
-        assert!(self.office.change(&asked, Origin::service()).unwrap().changed);
+        let changed = turns::change(&self.office, certificate, wish, Origin::service());
+        assert!(changed.unwrap().changed);
     }
 
     fn catalogue(&self) -> Catalogue {

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::crl::Catalogue;
 
 pub use cards::{
-    ApplyForCard, CardCertificate, CardChange, CardState, ChangedCertificate, Compromised, CompromisedKey,
-    Effect, Effects, Movement, MovementBehind, MovementDone, Movements, NamedCard, Reconciliation,
+    ApplyForCard, CardCertificate, CardChange, CardState, CardTurned, ChangedCertificate, Compromised,
+    CompromisedKey, Effect, Effects, Movement, MovementBehind, MovementDone, Movements, NamedCard,
+    Reconciliation,
 };
 
 /// Addresses on the admin socket.
@@ -56,6 +57,10 @@ pub mod path {
     pub const CARD_APPLY: &str = "/v1/card/apply";
     /// [`NamedCard`](super::NamedCard) → [`CardChange`](super::CardChange).
     pub const CARD_HAND_OVER: &str = "/v1/card/hand-over";
+    /// [`NamedCard`](super::NamedCard) → [`CardTurned`](super::CardTurned).
+    pub const CARD_SUSPEND: &str = "/v1/card/suspend";
+    /// [`NamedCard`](super::NamedCard) → [`CardTurned`](super::CardTurned).
+    pub const CARD_FOUND: &str = "/v1/card/found";
     /// [`NamedCard`](super::NamedCard) → [`CardState`](super::CardState).
     pub const CARD_SHOW: &str = "/v1/card/show";
     /// [`Movements`](super::Movements) → [`Effects`](super::Effects).

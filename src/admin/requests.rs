@@ -8,6 +8,7 @@ use super::cards;
 use super::explain;
 use super::verifiers;
 use crate::der::UnixTime;
+use crate::lifecycle::Turn;
 use crate::office::{self, Application, Asked, Blame, Office, OfficeError, Selector, Wish};
 use crate::pki::{AuthorityId, CertStatus, CertificateKind};
 use crate::record::{Actor, Origin, RequestId};
@@ -63,6 +64,14 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
         path::CARD_HAND_OVER => {
             let asked: api::NamedCard = parse(body)?;
             reply(&cards::hand_over(office, &asked, origin_of_card(&asked, actor, address, body)?)?)
+        }
+        path::CARD_SUSPEND => {
+            let asked: api::NamedCard = parse(body)?;
+            reply(&cards::turn(office, &asked, Turn::Lost, origin_of_card(&asked, actor, address, body)?)?)
+        }
+        path::CARD_FOUND => {
+            let asked: api::NamedCard = parse(body)?;
+            reply(&cards::turn(office, &asked, Turn::Found, origin_of_card(&asked, actor, address, body)?)?)
         }
         path::CARD_SHOW => reply(&cards::show(office, &parse(body)?)?),
         path::MOVEMENTS => reply(&cards::movements(office, &parse(body)?, &actor)?),

@@ -38,9 +38,9 @@ pub enum Command {
     Issue(Box<Issue>),
     /// Revoke a certificate, for ever
     Revoke(Revoke),
-    /// Put a certificate on hold
+    /// Put a certificate on hold that is on no card; what is on one: card suspend
     Hold(Hold),
-    /// Lift a hold (phone authentication only)
+    /// Lift a hold on a certificate that is on no card; what is on one: card found
     Release(Release),
     /// Tell a certificate's status and which entry says so
     Status(Status),
@@ -56,7 +56,7 @@ pub enum Command {
     Journal(Journal),
     /// Show the clock, or vouch for it after it stepped
     Clock(Clock),
-    /// Apply for a card, hand it over, show it
+    /// Apply for a card, hand it over, suspend it, take it up when it is found, show it
     #[command(subcommand)]
     Card(CardCommand),
     /// Carry out what the resident registry reports
@@ -222,6 +222,21 @@ pub enum CardCommand {
     /// Hand a card over; refused unless it is good and every earlier one is at its end
     HandOver {
         /// The card
+        card: String,
+        #[command(flatten)]
+        what_for: WhatFor,
+    },
+    /// Suspend a card or phone that was lost or stolen: what is on it is put on hold
+    Suspend {
+        /// The card or phone
+        card: String,
+        #[command(flatten)]
+        what_for: WhatFor,
+    },
+    /// Take up one that was found: what is on a card ends, and issue --renew puts new ones on it; of a phone,
+    /// the hold on its authentication certificate is lifted
+    Found {
+        /// The card or phone
         card: String,
         #[command(flatten)]
         what_for: WhatFor,

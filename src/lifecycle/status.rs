@@ -7,6 +7,9 @@
 //! | revoked, ground R | so already | refused | nothing to release |
 //! | revoked, other ground | keyCompromise only, date kept | refused | nothing to release |
 //!
+//! What is on a card or phone is held and released with it, see [`not_apart`](super::not_apart); the table is that
+//! of certificates by themselves, and of what a report does to each.
+//!
 //! A change that comes from here has no cause; a report names itself as the cause of what it changes.
 //! The fold of entries goes by the same table, see [`crate::record::succession`].
 //!

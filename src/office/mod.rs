@@ -56,7 +56,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 
 pub use authorities::LiveGeneration;
 pub use behind::Behind;
-pub use cards::{CardApplication, CardChange, CardState};
+pub use cards::{CardApplication, CardChange, CardState, CardTurned};
 pub use change::{Asked, Changed, Wish};
 pub use check::Condition;
 pub use clock::{ClockRelease, ClockState};

@@ -53,6 +53,16 @@ pub struct CardChange {
     pub recorded_at: String,
 }
 
+/// What became of a card or phone that was lost or found; durable, and every answer shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardTurned {
+    /// The card.
+    #[serde(flatten)]
+    pub card: CardChange,
+    /// The certificates it changed.
+    pub certificates: Vec<ChangedCertificate>,
+}
+
 /// All that is known of a card or phone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CardState {
