@@ -10,6 +10,8 @@
 
 #[path = "cli/cards.rs"]
 mod cards;
+#[path = "cli/export.rs"]
+mod export;
 mod service;
 
 use std::fs;

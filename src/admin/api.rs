@@ -51,6 +51,8 @@ pub mod path {
     pub const CLOCK: &str = "/v1/clock";
     /// `{}` → [`ClockRelease`](super::ClockRelease).
     pub const CLOCK_RELEASE: &str = "/v1/clock/release";
+    /// `{}` → [`JournalHead`](super::JournalHead).
+    pub const JOURNAL_HEAD: &str = "/v1/journal/head";
     /// `{}` → [`JournalSeen`](super::JournalSeen).
     pub const JOURNAL_SEEN: &str = "/v1/journal/seen";
     /// [`ApplyForCard`](super::ApplyForCard) → [`CardChange`](super::CardChange).
@@ -524,6 +526,15 @@ pub struct ClockState {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+}
+
+/// Up to where the journal is durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalHead {
+    /// The last entry.
+    pub position: u64,
+    /// The head of its frame, hex.
+    pub head: String,
 }
 
 /// What was cut off the journal's end and has been seen to now, a line each.

@@ -1,5 +1,6 @@
 //! One request: its address, its body parsed into the office's words, the outcome in the API's.
 
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -51,6 +52,10 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
         path::CLOCK => reply(&api::ClockState::from(office.clock_state())),
         path::CLOCK_RELEASE => {
             reply(&api::ClockRelease::from(office.release_clock(origin(actor, None, address, body))?))
+        }
+        path::JOURNAL_HEAD => {
+            let (position, head) = office.store().head();
+            reply(&api::JournalHead { position: position.0, head: HEXLOWER.encode(&head) })
         }
         path::JOURNAL_SEEN => {
             let pieces = office.see_cuts()?.iter().map(ToString::to_string).collect();

@@ -51,7 +51,7 @@ pub enum Command {
     Crl(Crl),
     /// Take over the OCSP signers in signers/, and nothing else; SIGHUP does the same
     Reload,
-    /// Say that a cut was seen to, or take a journal's end as it is
+    /// Export the journal, say that a cut was seen to, or take a journal's end as it is
     #[command(subcommand)]
     Journal(Journal),
     /// Show the clock, or vouch for it after it stepped
@@ -432,9 +432,23 @@ pub struct Clock {
     pub what: Option<ClockCommand>,
 }
 
+/// `journal export`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ExportJournal {
+    /// Write the very octets of the frames, one behind the other: who has them needs nobody's word for the
+    /// chain
+    #[arg(long)]
+    pub frames: bool,
+    /// Write there; a file that is there is not written over [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
 /// `journal …`.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Journal {
+    /// Write the journal for who checks it: a JSON line an entry, which names its frame; it names no persons
+    Export(ExportJournal),
     /// What was cut off the journal's end after a power loss has been seen to
     Seen,
     /// Take the journal up to its last good entry, give up what followed, and begin a new epoch; of a

@@ -13,6 +13,7 @@ mod clock;
 mod crl;
 mod demo;
 mod explain;
+mod export;
 mod fate;
 mod gauges;
 mod hangup;

@@ -66,7 +66,7 @@ use documents::Served;
 pub use documents::{
     IMMUTABLE_MAX_AGE, PublicContent, PublicFile, PublicRow, PublicSet, Published, StoredFile, Watcher,
 };
-pub use ending::accept_end;
+pub use ending::{accept_end, export_journal};
 pub use error::{Blame, OfficeError};
 pub use explain::{Explanation, KeptBy, Use};
 pub use held_back::HeldBack;
