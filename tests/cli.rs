@@ -8,6 +8,10 @@
     reason = "a failed step must stop the test"
 )]
 
+#[path = "cli/cards.rs"]
+mod cards;
+#[path = "cli/export.rs"]
+mod export;
 #[path = "cli/issued.rs"]
 mod issued_certificates;
 #[path = "cli/issuers.rs"]
@@ -91,7 +95,7 @@ fn revoking_is_for_ever_and_repeating_changes_nothing() {
         "--at",
         "2020-01-01T00:00:00Z",
     ]);
-    before.refused(1, &["never issued"]);
+    before.refused(1, &["had not been issued yet at 2020-01-01T00:00:00Z: it was issued at 20"]);
     let then = service.sekisho(&["status", "--json", "--authority", "sign", "--serial", sign, "--at", at]);
     assert_eq!(then.code, Some(1));
     assert!(then.stdout.contains("superseded"));
@@ -102,26 +106,30 @@ fn only_a_phone_authentication_certificate_returns_from_hold() {
     let service = Service::demo(100);
     let phone = issued(&service, &["--kind", "phone-sign,phone-auth"]);
     let card = issued(&service, &[]);
-    let change = |what: &str, authority: &str, certificate: &Value| {
-        service.sekisho(&[what, "--json", "--authority", authority, "--serial", serial(certificate)])
+    let on = |authority: &str, certificate: &Value| {
+        let named = ["--authority", authority, "--serial", serial(certificate)];
+        let status = service.sekisho(&[&["status", "--json"][..], &named].concat());
+        serde_json::from_str::<Value>(&status.stdout).unwrap()
     };
-    for (authority, certificate, kind) in
-        [("sign", &card[0], "sign"), ("auth", &card[1], "auth"), ("sign", &phone[0], "phone-sign")]
-    {
-        change("release", authority, certificate).refused(1, &["not on hold"]);
-        assert_eq!(change("hold", authority, certificate).json()["status"], "hold");
-        change("release", authority, certificate).refused(1, &[kind, "never lifted"]);
-        let ended = change("revoke", authority, certificate).json();
-        assert_eq!(
-            (&ended["status"], &ended["reason"]),
-            (&Value::from("revoked"), &Value::from("unspecified"))
-        );
+    let turn = |what: &str, certificate: &Value| {
+        let card = on("auth", certificate)["card"].as_str().unwrap().to_owned();
+        service.sekisho(&["card", what, &card, "--json"]).json()
+    };
+    for pair in [&card, &phone] {
+        assert_eq!(turn("suspend", &pair[1])["certificates"].as_array().unwrap().len(), 2);
+        let reasons = [on("sign", &pair[0]), on("auth", &pair[1])].map(|state| state["reason"].clone());
+        assert_eq!(reasons, ["certificateHold", "certificateHold"]);
+        turn("found", &pair[1]);
     }
-    let held = change("hold", "auth", &phone[1]).json();
-    assert_eq!(held["reason"], "certificateHold");
-    let released = change("release", "auth", &phone[1]).json();
-    assert_eq!((&released["status"], &released["changed"]), (&Value::from("good"), &Value::from(true)));
-    assert_eq!(change("release", "auth", &phone[1]).json()["changed"], false);
+    for (authority, certificate, reason) in [
+        ("sign", &card[0], "cessationOfOperation"),
+        ("auth", &card[1], "cessationOfOperation"),
+        ("sign", &phone[0], "certificateHold"),
+    ] {
+        assert_eq!(on(authority, certificate)["reason"], reason);
+    }
+    assert_eq!(on("auth", &phone[1])["status"], "good");
+    assert_eq!(turn("found", &phone[1])["changed"], false);
     let file = service.data.join("out").join(format!("auth-{}.pem", serial(&phone[1])));
     assert!(service.openssl_ocsp("auth", file.to_str().unwrap(), &[]).contains(": good"));
 }
@@ -131,11 +139,13 @@ fn a_hold_that_ends_in_revocation_keeps_its_date() {
     let service = Service::demo(100);
     let card = issued(&service, &["--kind", "sign"]);
     let named = ["--json", "--authority", "sign", "--serial", serial(&card[0])];
-    let held = service.sekisho(&[&["hold"][..], &named].concat()).json();
+    let shown = service.sekisho(&[&["status"][..], &named].concat()).json();
+    let suspended = service.sekisho(&["card", "suspend", shown["card"].as_str().unwrap(), "--json"]).json();
+    let held = &suspended["certificates"][0];
     let ended =
         service.sekisho(&[&["revoke", "--reason", "cessationOfOperation"][..], &named].concat()).json();
     assert_eq!(ended["revoked_at"], held["revoked_at"]);
-    assert_ne!(ended["position"], held["position"]);
+    assert_ne!(ended["position"], suspended["position"]);
     assert_eq!(ended["reason"], "cessationOfOperation");
 }
 

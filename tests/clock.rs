@@ -12,6 +12,8 @@
 #[path = "world/mod.rs"]
 mod answers;
 mod service;
+#[path = "support/turns.rs"]
+mod turns;
 #[path = "clock/world.rs"]
 mod world;
 

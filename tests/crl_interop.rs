@@ -31,5 +31,7 @@ mod rustls_webpki;
 mod service;
 #[path = "crl_interop/stage.rs"]
 mod stage;
+#[path = "support/turns.rs"]
+mod turns;
 #[path = "crl_interop/world.rs"]
 mod world;

@@ -10,6 +10,8 @@
 )]
 
 mod service;
+#[path = "support/turns.rs"]
+mod turns;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +19,7 @@ use std::sync::Arc;
 
 use sekisho::config::Config;
 use sekisho::office::data::DataDir;
-use sekisho::office::{self, Application, Asked, Office, Place, Selector, Spelling, SubjectKeySource, Wish};
+use sekisho::office::{self, Application, Office, Place, Selector, Spelling, SubjectKeySource, Wish};
 use sekisho::pki::{AuthorityId, CertificateKind, Partition, RevocationReason};
 use sekisho::record::Origin;
 use sekisho::store::Clock;
@@ -70,8 +72,7 @@ impl Desk {
         let (good, _) = issue("good.pem", CertificateKind::CardAuth, kiyose.0, kiyose.1);
         let (esashi, _) = issue("esashi.pem", CertificateKind::CardAuth, 1361, "北海道江差町");
         let change = |certificate: &Selector, wish| {
-            let asked = Asked { certificate: certificate.clone(), wish };
-            assert!(office.change(&asked, Origin::service()).unwrap().changed);
+            assert!(turns::change(&office, certificate, wish, Origin::service()).unwrap().changed);
         };
         change(&phone_at, Wish::Hold { invalidity_date: None });
         office.publish(&ALL, true).unwrap();

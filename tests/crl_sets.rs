@@ -9,6 +9,9 @@
     reason = "a failed step must stop the test"
 )]
 
+#[path = "support/turns.rs"]
+mod turns;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +22,7 @@ use sekisho::config::Config;
 use sekisho::crl::{Catalogue, CrlKind, CrlNumber, Row};
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, Asked, Comparison, Condition, Keeper, Office, OfficeError, Overdue, Place, Selector,
+    self, Application, Comparison, Condition, Keeper, Office, OfficeError, Overdue, Place, Selector,
     Spelling, SubjectKeySource, Wish,
 };
 use sekisho::pki::{AuthorityId, CertificateKind, HashAlgorithm, Partition, RevocationReason};
@@ -88,8 +91,8 @@ impl World {
     fn change(&self, certificate: &Selector, wish: Wish) {
         // A change comes a second after the last.
         self.pass(2);
-        let asked = Asked { certificate: certificate.clone(), wish };
-        assert!(self.office.change(&asked, Origin::service()).unwrap().changed);
+        let changed = turns::change(&self.office, certificate, wish, Origin::service());
+        assert!(changed.unwrap().changed);
     }
 
     fn catalogue(&self) -> Catalogue {
@@ -299,7 +302,7 @@ fn a_set_smaller_than_can_be_explained_waits_for_an_operator() {
     world.restart();
     let waiting = world.office.held_back().unwrap().unwrap();
     assert_eq!((&waiting.set, waiting.findings.len()), (set, 2));
-    let operator = Origin { actor: Actor::new("uid:1000").unwrap(), request: None };
+    let operator = Origin::of(Actor::new("uid:1000").unwrap());
     let release = |set: &str, reason: &str| world.office.release_set(set, reason, operator.clone());
     for (set, reason) in [("7", "looked at it"), (set, " "), (set, &"x".repeat(201))] {
         assert!(matches!(release(set, reason), Err(OfficeError::NotHeldBack(_))), "{set} {reason}");

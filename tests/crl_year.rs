@@ -18,6 +18,8 @@
 mod dice;
 #[path = "crl_year/judge.rs"]
 mod judge;
+#[path = "support/turns.rs"]
+mod turns;
 #[path = "crl_year/world.rs"]
 mod world;
 

@@ -101,6 +101,7 @@ fn fill(store: &Store, random: &mut Random, requests: u64) {
         let origin = Origin {
             actor: Actor::service(),
             request: Some(RequestId::new(&Actor::service(), &number.to_string(), b"")),
+            ticket: None,
         };
         if number % 3 == 0 {
             let serial = store.next_serial(AUTHORITY).unwrap();
@@ -372,6 +373,7 @@ fn a_repeated_key_gives_the_first_outcome_and_another_request_under_it_is_refuse
     let origin = |key: &str, body: &[u8]| Origin {
         actor: Actor::service(),
         request: Some(RequestId::new(&Actor::service(), key, body)),
+        ticket: None,
     };
     let (store, _) = Store::open(options(), Vec::new()).unwrap();
     let place = store.archive_append_wait(vec![1]).unwrap();

@@ -12,6 +12,8 @@
 mod answers;
 #[path = "life/cause.rs"]
 mod cause;
+#[path = "life/losing.rs"]
+mod losing;
 #[path = "life/night.rs"]
 mod night;
 #[path = "life/order.rs"]

@@ -10,6 +10,9 @@
     reason = "a failed step must stop the test"
 )]
 
+#[path = "support/turns.rs"]
+mod turns;
+
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -92,8 +95,9 @@ impl World {
     }
 
     fn hold(&mut self, serial: SerialNumber) {
-        let asked = Asked { certificate: named(serial), wish: Wish::Hold { invalidity_date: None } };
-        assert!(self.office.change(&asked, Origin::service()).unwrap().changed);
+        let wish = Wish::Hold { invalidity_date: None };
+        let changed = turns::change(&self.office, &named(serial), wish, Origin::service());
+        assert!(changed.unwrap().changed);
         self.revoked += 1;
     }
 

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::crl::Catalogue;
 
 pub use cards::{
-    ApplyForCard, CardCertificate, CardChange, CardState, ChangedCertificate, Compromised, CompromisedKey,
-    Effect, Effects, Movement, MovementBehind, MovementDone, Movements, NamedCard, Reconciliation,
+    ApplyForCard, CardCertificate, CardChange, CardState, CardTurned, ChangedCertificate, Compromised,
+    CompromisedKey, Effect, Effects, Movement, MovementBehind, MovementDone, Movements, NamedCard,
+    Reconciliation,
 };
 pub use certificates::{GetCertificate, ListCertificates, ListedCertificate, ListedCertificates};
 
@@ -57,12 +58,18 @@ pub mod path {
     pub const CLOCK: &str = "/v1/clock";
     /// `{}` → [`ClockRelease`](super::ClockRelease).
     pub const CLOCK_RELEASE: &str = "/v1/clock/release";
+    /// `{}` → [`JournalHead`](super::JournalHead).
+    pub const JOURNAL_HEAD: &str = "/v1/journal/head";
     /// `{}` → [`JournalSeen`](super::JournalSeen).
     pub const JOURNAL_SEEN: &str = "/v1/journal/seen";
     /// [`ApplyForCard`](super::ApplyForCard) → [`CardChange`](super::CardChange).
     pub const CARD_APPLY: &str = "/v1/card/apply";
     /// [`NamedCard`](super::NamedCard) → [`CardChange`](super::CardChange).
     pub const CARD_HAND_OVER: &str = "/v1/card/hand-over";
+    /// [`NamedCard`](super::NamedCard) → [`CardTurned`](super::CardTurned).
+    pub const CARD_SUSPEND: &str = "/v1/card/suspend";
+    /// [`NamedCard`](super::NamedCard) → [`CardTurned`](super::CardTurned).
+    pub const CARD_FOUND: &str = "/v1/card/found";
     /// [`NamedCard`](super::NamedCard) → [`CardState`](super::CardState).
     pub const CARD_SHOW: &str = "/v1/card/show";
     /// [`Movements`](super::Movements) → [`Effects`](super::Effects).
@@ -211,6 +218,9 @@ pub struct Change {
     /// invalidityDate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invalid_since: Option<String>,
+    /// Ticket, recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
     /// Idempotency key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -290,9 +300,22 @@ pub struct CertificateState {
     pub position: u64,
     /// When that entry was recorded.
     pub recorded_at: String,
+    /// Who asked for it: `uid:1000` over this socket, `sekisho` for the service itself.
+    pub actor: String,
+    /// The ticket it was asked for under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// The card or phone the certificate is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<String>,
     /// The report it came from, when it came from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub movement: Option<MovementBehind>,
+    /// The issue and every change up to then, oldest first.
+    pub history: Vec<HistoryStep>,
+    /// Changes after the issue that `history` leaves out, for there are very many.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub history_left_out: usize,
     /// The CRL set being served, when it was cut after that entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crl_set: Option<String>,
@@ -302,6 +325,30 @@ pub struct CertificateState {
     /// The status of the CA certificate it was issued under, when that is revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<Status>,
+}
+
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// What one journal entry made of a certificate, and at whose wish.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryStep {
+    /// Its status since.
+    #[serde(flatten)]
+    pub status: Status,
+    /// Journal position of the entry; the first is the issue.
+    pub position: u64,
+    /// When that entry was recorded.
+    pub recorded_at: String,
+    /// Who asked for it.
+    pub actor: String,
+    /// The ticket it was asked for under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// The report it came from, when it came from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub movement: Option<MovementBehind>,
 }
 
 /// Build and publish a CRL set now.
@@ -525,6 +572,15 @@ pub struct ClockState {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+}
+
+/// Up to where the journal is durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalHead {
+    /// The last entry.
+    pub position: u64,
+    /// The head of its frame, hex.
+    pub head: String,
 }
 
 /// What was cut off the journal's end and has been seen to now, a line each.

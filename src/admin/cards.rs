@@ -2,6 +2,7 @@
 
 use super::api::{self, Problem, ProblemKind};
 use super::requests::in_words;
+use crate::lifecycle::Turn;
 use crate::office::{self, CardApplication, Office, OfficeError, Place, Reported, Subject};
 use crate::pki::{CarrierState, CertStatus, Generation};
 use crate::record::{Actor, CertificateRef, Origin};
@@ -46,6 +47,19 @@ pub(super) fn hand_over(
 ) -> Result<api::CardChange, Problem> {
     let card = asked.card.parse().map_err(OfficeError::from)?;
     Ok(change(office.hand_over(card, origin)?))
+}
+
+/// Suspends a card or phone, or takes up one that was found.
+pub(super) fn turn(
+    office: &Office,
+    asked: &api::NamedCard,
+    turn: Turn,
+    origin: Origin,
+) -> Result<api::CardTurned, Problem> {
+    let card = asked.card.parse().map_err(OfficeError::from)?;
+    let office::CardTurned { change: done, changed } = office.turn(card, turn, origin)?;
+    let certificates = changed.into_iter().map(|one| changed_certificate(office, one)).collect();
+    Ok(api::CardTurned { card: change(done), certificates })
 }
 
 pub(super) fn show(office: &Office, asked: &api::NamedCard) -> Result<api::CardState, Problem> {
@@ -143,13 +157,8 @@ fn reported(asked: &api::Movement) -> Result<Reported, OfficeError> {
 }
 
 fn done(office: &Office, effect: office::Effect) -> api::MovementDone {
-    let changed = |(certificate, status): (CertificateRef, CertStatus)| api::ChangedCertificate {
-        authority: authority_name(office, &certificate),
-        serial: certificate.serial.to_string(),
-        status: in_words(status),
-    };
     api::MovementDone {
-        changed: effect.changed.into_iter().map(changed).collect(),
+        changed: effect.changed.into_iter().map(|one| changed_certificate(office, one)).collect(),
         position: effect.position.0,
         repeated: effect.repeated,
     }
@@ -163,6 +172,17 @@ fn change(change: office::CardChange) -> api::CardChange {
         changed,
         position: position.0,
         recorded_at: recorded_at.to_string(),
+    }
+}
+
+fn changed_certificate(
+    office: &Office,
+    (certificate, status): (CertificateRef, CertStatus),
+) -> api::ChangedCertificate {
+    api::ChangedCertificate {
+        authority: authority_name(office, &certificate),
+        serial: certificate.serial.to_string(),
+        status: in_words(status),
     }
 }
 

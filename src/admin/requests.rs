@@ -10,6 +10,7 @@ use super::certificates;
 use super::explain;
 use super::verifiers;
 use crate::der::UnixTime;
+use crate::lifecycle::Turn;
 use crate::office::{
     self, Application, Asked, Blame, Checkpoint, CheckpointError, Office, OfficeError, Selector, Wish,
 };
@@ -57,17 +58,30 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
         path::CLOCK_RELEASE => {
             reply(&api::ClockRelease::from(office.release_clock(origin(actor, None, address, body))?))
         }
+        path::JOURNAL_HEAD => {
+            let (position, head) = office.store().head();
+            reply(&api::JournalHead { position: position.0, head: HEXLOWER.encode(&head) })
+        }
         path::JOURNAL_SEEN => {
             let pieces = office.see_cuts()?.iter().map(ToString::to_string).collect();
             reply(&api::JournalSeen { pieces })
         }
         path::CARD_APPLY => {
             let asked: api::ApplyForCard = parse(body)?;
-            reply(&cards::apply(office, &asked, origin(actor, asked.key.as_deref(), address, body))?)
+            let origin = ticketed(origin(actor, asked.key.as_deref(), address, body), asked.ticket.as_ref())?;
+            reply(&cards::apply(office, &asked, origin)?)
         }
         path::CARD_HAND_OVER => {
             let asked: api::NamedCard = parse(body)?;
-            reply(&cards::hand_over(office, &asked, origin(actor, asked.key.as_deref(), address, body))?)
+            reply(&cards::hand_over(office, &asked, origin_of_card(&asked, actor, address, body)?)?)
+        }
+        path::CARD_SUSPEND => {
+            let asked: api::NamedCard = parse(body)?;
+            reply(&cards::turn(office, &asked, Turn::Lost, origin_of_card(&asked, actor, address, body)?)?)
+        }
+        path::CARD_FOUND => {
+            let asked: api::NamedCard = parse(body)?;
+            reply(&cards::turn(office, &asked, Turn::Found, origin_of_card(&asked, actor, address, body)?)?)
         }
         path::CARD_SHOW => reply(&cards::show(office, &parse(body)?)?),
         path::MOVEMENTS => reply(&cards::movements(office, &parse(body)?, &actor)?),
@@ -152,7 +166,8 @@ fn change_status(
     actor: Actor,
 ) -> Result<api::Changed, Problem> {
     let asked = Asked { certificate: selector(office, &change.certificate)?, wish };
-    let done = office.change(&asked, origin(actor, change.key.as_deref(), address, body))?;
+    let origin = ticketed(origin(actor, change.key.as_deref(), address, body), change.ticket.as_ref())?;
+    let done = office.change(&asked, origin)?;
     Ok(api::Changed {
         authority: done.authority,
         generation: done.certificate.generation.number(),
@@ -168,7 +183,13 @@ fn change_status(
 fn status(office: &Office, inquiry: &api::Inquiry) -> Result<api::CertificateState, Problem> {
     let state = office.inquire(&selector(office, &inquiry.certificate)?, time(inquiry.at.as_deref())?)?;
     let issued = &state.record.issued;
+    let history: Vec<api::HistoryStep> = state.history.steps.into_iter().map(history_step).collect();
+    let said = history.iter().find(|step| step.position == state.position.0);
     Ok(api::CertificateState {
+        actor: said.map(|step| step.actor.clone()).unwrap_or_default(),
+        ticket: said.and_then(|step| step.ticket.clone()),
+        card: issued.card.map(|card| card.to_string()),
+        history_left_out: state.history.left_out,
         authority: state.authority,
         generation: issued.certificate.generation.number(),
         serial: issued.certificate.serial.to_string(),
@@ -179,15 +200,28 @@ fn status(office: &Office, inquiry: &api::Inquiry) -> Result<api::CertificateSta
         status: in_words(state.status),
         position: state.position.0,
         recorded_at: state.recorded_at.to_string(),
-        movement: state.behind.map(|behind| api::MovementBehind {
-            event: behind.event,
-            effective_at: behind.effective_at.to_string(),
-            position: behind.position.0,
-        }),
+        movement: state.behind.map(movement_behind),
+        history,
         crl_set: state.crl_set.map(|number| number.to_string()),
         doubt: state.doubt,
         ca: matches!(state.ca_status, CertStatus::Revoked(_)).then(|| in_words(state.ca_status)),
     })
+}
+
+fn history_step(step: office::Step) -> api::HistoryStep {
+    api::HistoryStep {
+        status: in_words(step.status),
+        position: step.position.0,
+        recorded_at: step.recorded_at.to_string(),
+        actor: step.origin.actor.name().to_owned(),
+        ticket: step.origin.ticket.map(|ticket| ticket.text().to_owned()),
+        movement: step.behind.map(movement_behind),
+    }
+}
+
+fn movement_behind(behind: office::Behind) -> api::MovementBehind {
+    let office::Behind { event, effective_at, position } = behind;
+    api::MovementBehind { event, effective_at: effective_at.to_string(), position: position.0 }
 }
 
 fn publish(office: &Office, asked: &api::Publish) -> Result<api::Published, Problem> {
@@ -333,7 +367,21 @@ impl From<OfficeError> for Problem {
 /// another request.
 fn origin(actor: Actor, key: Option<&str>, address: &str, body: &[u8]) -> Origin {
     let request = key.map(|key| RequestId::new(&actor, key, &[address.as_bytes(), b"\n", body].concat()));
-    Origin { actor, request }
+    Origin { actor, request, ticket: None }
+}
+
+fn ticketed(origin: Origin, ticket: Option<&String>) -> Result<Origin, OfficeError> {
+    let ticket = ticket.map(|text| text.parse()).transpose()?;
+    Ok(Origin { ticket, ..origin })
+}
+
+fn origin_of_card(
+    asked: &api::NamedCard,
+    actor: Actor,
+    address: &str,
+    body: &[u8],
+) -> Result<Origin, OfficeError> {
+    ticketed(origin(actor, asked.key.as_deref(), address, body), asked.ticket.as_ref())
 }
 
 pub(super) fn selector(office: &Office, selector: &api::Selector) -> Result<Selector, OfficeError> {

@@ -35,7 +35,7 @@ pub(super) fn list(office: &Office) -> api::Verifiers {
 
 /// Without an idempotency key: to ask twice changes nothing.
 fn origin(actor: Actor) -> Origin {
-    Origin { actor, request: None }
+    Origin::of(actor)
 }
 
 fn change(done: VerifierChange) -> api::VerifierChange {

@@ -42,9 +42,9 @@ pub enum Command {
     Certificate(CertificateCommand),
     /// Revoke a resident's certificate, for ever
     Revoke(Revoke),
-    /// Put a resident's certificate on hold
+    /// Put a resident's certificate on hold that is on no card; what is on one: card suspend
     Hold(Hold),
-    /// Lift a hold (phone authentication only)
+    /// Lift a hold on a certificate that is on no card; what is on one: card found
     Release(Release),
     /// Tell a certificate's status and which entry says so
     Status(Status),
@@ -55,14 +55,14 @@ pub enum Command {
     Crl(Crl),
     /// Take over the OCSP signers in signers/, and nothing else; SIGHUP does the same
     Reload,
-    /// Say that a cut was seen to, or take a journal's end as it is
+    /// Export the journal, say that a cut was seen to, or take a journal's end as it is
     #[command(subcommand)]
     Journal(Journal),
     /// Tell whether the data directory is a copy, or let a copy go on alone
     Restore(Restore),
     /// Show the clock, or vouch for it after it stepped
     Clock(Clock),
-    /// Apply for a card, hand it over, show it
+    /// Apply for a card, hand it over, suspend it, take it up when it is found, show it
     #[command(subcommand)]
     Card(CardCommand),
     /// Carry out what the resident registry reports
@@ -244,6 +244,17 @@ pub struct ListCertificates {
     pub limit: Option<u32>,
 }
 
+/// What a change is made for, and by what its repetition is known.
+#[derive(Debug, Args)]
+pub struct WhatFor {
+    /// Ticket, for the journal: A-Z a-z 0-9 . _ / -, at most 40, and no names of persons
+    #[arg(long)]
+    pub ticket: Option<String>,
+    /// Idempotency key
+    #[arg(long)]
+    pub key: Option<String>,
+}
+
 /// `card`.
 #[derive(Debug, Subcommand)]
 pub enum CardCommand {
@@ -258,17 +269,30 @@ pub enum CardCommand {
         /// When the card itself expires, e.g. 2036-11-22T14:59:59Z
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
-        /// Idempotency key
-        #[arg(long)]
-        key: Option<String>,
+        #[command(flatten)]
+        what_for: WhatFor,
     },
     /// Hand a card over; refused unless it is good and every earlier one is at its end
     HandOver {
         /// The card
         card: String,
-        /// Idempotency key
-        #[arg(long)]
-        key: Option<String>,
+        #[command(flatten)]
+        what_for: WhatFor,
+    },
+    /// Suspend a card or phone that was lost or stolen: what is on it is put on hold
+    Suspend {
+        /// The card or phone
+        card: String,
+        #[command(flatten)]
+        what_for: WhatFor,
+    },
+    /// Take up one that was found: what is on a card ends, and issue --renew puts new ones on it; of a phone,
+    /// the hold on its authentication certificate is lifted
+    Found {
+        /// The card or phone
+        card: String,
+        #[command(flatten)]
+        what_for: WhatFor,
     },
     /// Show a card or phone, and what is on it
     Show {
@@ -342,9 +366,8 @@ pub struct Revoke {
     /// Since when it is invalid, e.g. 2026-11-22T10:00:00Z
     #[arg(long, value_name = "TIME")]
     pub invalid_since: Option<String>,
-    /// Idempotency key
-    #[arg(long)]
-    pub key: Option<String>,
+    #[command(flatten)]
+    pub what_for: WhatFor,
 }
 
 /// `hold`.
@@ -355,9 +378,8 @@ pub struct Hold {
     /// Since when it is invalid, e.g. 2026-11-22T10:00:00Z
     #[arg(long, value_name = "TIME")]
     pub invalid_since: Option<String>,
-    /// Idempotency key
-    #[arg(long)]
-    pub key: Option<String>,
+    #[command(flatten)]
+    pub what_for: WhatFor,
 }
 
 /// `release`.
@@ -365,9 +387,8 @@ pub struct Hold {
 pub struct Release {
     #[command(flatten)]
     pub certificate: Certificate,
-    /// Idempotency key
-    #[arg(long)]
-    pub key: Option<String>,
+    #[command(flatten)]
+    pub what_for: WhatFor,
 }
 
 /// `status`.
@@ -464,9 +485,23 @@ pub struct Clock {
     pub what: Option<ClockCommand>,
 }
 
+/// `journal export`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ExportJournal {
+    /// Write the very octets of the frames, one behind the other: who has them needs nobody's word for the
+    /// chain
+    #[arg(long)]
+    pub frames: bool,
+    /// Write there; a file that is there is not written over [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
 /// `journal …`.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Journal {
+    /// Write the journal for who checks it: a JSON line an entry, which names its frame; it names no persons
+    Export(ExportJournal),
     /// What was cut off the journal's end after a power loss has been seen to
     Seen,
     /// Take the journal up to its last good entry, give up what followed, and begin a new epoch; of a

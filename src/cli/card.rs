@@ -2,37 +2,50 @@
 
 use serde::Serialize;
 
-use super::args::CardCommand;
+use super::args::{CardCommand, WhatFor};
 use super::client::Client;
 use super::{DataDir, Failure, print};
 use crate::admin::api::{
-    ApplyForCard, CardChange, CardState, Compromised, CompromisedKey, NamedCard, Reconciliation, path,
+    ApplyForCard, CardChange, CardState, CardTurned, ChangedCertificate, Compromised, CompromisedKey,
+    NamedCard, Reconciliation, Status, path,
 };
 use crate::profile::{ORGANIZATION, Profile};
 
 pub(super) fn run(data: &DataDir, command: &CardCommand, json: bool) -> Result<(), Failure> {
     match command {
-        CardCommand::Apply { holder, municipality, expires, key } => {
+        CardCommand::Apply { holder, municipality, expires, what_for } => {
             let asked = ApplyForCard {
                 holder: holder.clone(),
                 municipality: municipality.clone(),
                 expires: expires.clone(),
-                key: key.clone(),
+                ticket: what_for.ticket.clone(),
+                key: what_for.key.clone(),
             };
             let done: CardChange = Client::of(data)?.post(path::CARD_APPLY, &asked)?;
             print(json, &done, || changed(&done, "applied for"))
         }
-        CardCommand::HandOver { card, key } => {
-            let asked = NamedCard { card: card.clone(), key: key.clone() };
-            let done: CardChange = Client::of(data)?.post(path::CARD_HAND_OVER, &asked)?;
+        CardCommand::HandOver { card, what_for } => {
+            let done: CardChange = Client::of(data)?.post(path::CARD_HAND_OVER, &named(card, what_for))?;
             print(json, &done, || changed(&done, "handed over"))
         }
+        CardCommand::Suspend { card, what_for } => {
+            let done: CardTurned = Client::of(data)?.post(path::CARD_SUSPEND, &named(card, what_for))?;
+            print(json, &done, || turned(&done, "suspended"))
+        }
+        CardCommand::Found { card, what_for } => {
+            let done: CardTurned = Client::of(data)?.post(path::CARD_FOUND, &named(card, what_for))?;
+            print(json, &done, || turned(&done, "found"))
+        }
         CardCommand::Show { card } => {
-            let asked = NamedCard { card: card.clone(), key: None };
+            let asked = NamedCard { card: card.clone(), ticket: None, key: None };
             let state: CardState = Client::of(data)?.post(path::CARD_SHOW, &asked)?;
             print(json, &state, || in_words(&state))
         }
     }
+}
+
+fn named(card: &str, what_for: &WhatFor) -> NamedCard {
+    NamedCard { card: card.to_owned(), ticket: what_for.ticket.clone(), key: what_for.key.clone() }
 }
 
 pub(super) fn compromised(
@@ -120,6 +133,22 @@ fn changed(done: &CardChange, what: &str) -> String {
     format!("{card} of {holder}: {how} (recorded at {recorded_at}, journal position {position})")
 }
 
+fn turned(done: &CardTurned, what: &str) -> String {
+    let mut lines = vec![changed(&done.card, what)];
+    let became =
+        |one: &ChangedCertificate| format!("  {} {}: {}", one.authority, one.serial, since(&one.status));
+    lines.extend(done.certificates.iter().map(became));
+    lines.join("\n")
+}
+
+/// A status, and since when.
+fn since(status: &Status) -> String {
+    match (&status.reason, &status.revoked_at) {
+        (Some(reason), Some(at)) => format!("{}, {reason}, since {at}", status.status),
+        _ => status.status.clone(),
+    }
+}
+
 fn in_words(state: &CardState) -> String {
     let CardState { card, carrier, holder, municipality, .. } = state;
     let mut lines = vec![format!("{card}: {carrier}, {}", state.state)];
@@ -130,10 +159,7 @@ fn in_words(state: &CardState) -> String {
     lines.extend(state.expires.iter().map(|expires| format!("  expires at {expires}")));
     lines.extend(state.with.iter().map(|with| format!("  set up with {with}")));
     for one in &state.certificates {
-        let status = match (&one.status.reason, &one.status.revoked_at) {
-            (Some(reason), Some(at)) => format!("{}, {reason}, since {at}", one.status.status),
-            _ => one.status.status.clone(),
-        };
+        let status = since(&one.status);
         lines.push(format!(
             "  {} {} ({}, until {}): {status}",
             one.authority, one.serial, one.kind, one.not_after

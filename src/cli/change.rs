@@ -1,6 +1,6 @@
 //! `revoke`, `hold`, `release`.
 
-use super::args::{Certificate, Hold, Release, Revoke};
+use super::args::{Certificate, Hold, Release, Revoke, WhatFor};
 use super::client::Client;
 use super::named::selector;
 use super::{DataDir, Failure, print};
@@ -10,7 +10,7 @@ pub(super) fn revoke(data: &DataDir, asked: &Revoke, json: bool) -> Result<(), F
     let change = Change {
         reason: asked.reason.clone(),
         invalid_since: asked.invalid_since.clone(),
-        ..change(data, &asked.certificate, asked.key.as_ref())?
+        ..change(data, &asked.certificate, &asked.what_for)?
     };
     submit(data, path::REVOKE, &change, json)
 }
@@ -18,18 +18,19 @@ pub(super) fn revoke(data: &DataDir, asked: &Revoke, json: bool) -> Result<(), F
 pub(super) fn hold(data: &DataDir, asked: &Hold, json: bool) -> Result<(), Failure> {
     let change = Change {
         invalid_since: asked.invalid_since.clone(),
-        ..change(data, &asked.certificate, asked.key.as_ref())?
+        ..change(data, &asked.certificate, &asked.what_for)?
     };
     submit(data, path::HOLD, &change, json)
 }
 
 pub(super) fn release(data: &DataDir, asked: &Release, json: bool) -> Result<(), Failure> {
-    submit(data, path::RELEASE, &change(data, &asked.certificate, asked.key.as_ref())?, json)
+    submit(data, path::RELEASE, &change(data, &asked.certificate, &asked.what_for)?, json)
 }
 
-fn change(data: &DataDir, certificate: &Certificate, key: Option<&String>) -> Result<Change, Failure> {
-    let certificate = selector(data, certificate)?;
-    Ok(Change { certificate, reason: None, invalid_since: None, key: key.cloned() })
+fn change(data: &DataDir, certificate: &Certificate, what_for: &WhatFor) -> Result<Change, Failure> {
+    let (certificate, WhatFor { ticket, key }) = (selector(data, certificate)?, what_for);
+    let (ticket, key) = (ticket.clone(), key.clone());
+    Ok(Change { certificate, reason: None, invalid_since: None, ticket, key })
 }
 
 fn submit(data: &DataDir, path: &str, change: &Change, json: bool) -> Result<(), Failure> {

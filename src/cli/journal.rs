@@ -1,13 +1,14 @@
-//! `journal seen` and `journal accept-end`.
+//! `journal seen`, `journal accept-end`, and the way to `journal export`.
 
 use super::args::Journal;
 use super::client::Client;
-use super::{DataDir, Failure, print};
+use super::{DataDir, Failure, export, print};
 use crate::admin::api::{AcceptedEnd, JournalSeen, path};
 use crate::office;
 
 pub(super) fn run(data: &DataDir, asked: &Journal, json: bool) -> Result<(), Failure> {
     match asked {
+        Journal::Export(asked) => export::run(data, asked),
         Journal::Seen => {
             let seen: JournalSeen = Client::of(data)?.post(path::JOURNAL_SEEN, &serde_json::json!({}))?;
             print(json, &seen, || match seen.pieces.as_slice() {

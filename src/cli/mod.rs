@@ -14,6 +14,7 @@ mod clock;
 mod crl;
 mod demo;
 mod explain;
+mod export;
 mod fate;
 mod gauges;
 mod hangup;

@@ -4,7 +4,7 @@ use super::args::Status;
 use super::client::Client;
 use super::named::selector;
 use super::{DataDir, Failure, print};
-use crate::admin::api::{CertificateState, Inquiry, path};
+use crate::admin::api::{CertificateState, HistoryStep, Inquiry, MovementBehind, path};
 
 pub(super) fn run(data: &DataDir, asked: &Status, json: bool) -> Result<(), Failure> {
     let inquiry = Inquiry { certificate: selector(data, &asked.certificate)?, at: asked.at.clone() };
@@ -39,13 +39,44 @@ fn in_words(state: &CertificateState) -> String {
     line("municipality", state.municipality.as_ref());
     line("not before", Some(&state.not_before));
     line("not after", Some(&state.not_after));
+    line("card", state.card.as_ref());
     line("says entry", Some(&format!("{} of {}", state.position, state.recorded_at)));
-    let movement = state.movement.as_ref();
-    let event = movement
-        .map(|by| format!("{}, in effect since {} (entry {})", by.event, by.effective_at, by.position));
-    line("by event", event.as_ref());
+    line("asked by", Some(&state.actor));
+    line("ticket", state.ticket.as_ref());
+    line("by event", state.movement.as_ref().map(event).as_ref());
     let crl = state.crl_set.clone().unwrap_or_else(|| "not cut since".to_owned());
     line("CRL set", Some(&crl));
     line("in doubt", state.doubt.as_ref());
+    lines.extend(history(state));
     lines.join("\n")
+}
+
+fn event(by: &MovementBehind) -> String {
+    format!("{}, in effect since {} (entry {})", by.event, by.effective_at, by.position)
+}
+
+/// What became of it, a line for each entry; what was issued and never changed is told by the lines before.
+fn history(state: &CertificateState) -> Vec<String> {
+    let Some((issue, changes)) = state.history.split_first().filter(|(_, changes)| !changes.is_empty())
+    else {
+        return Vec::new();
+    };
+    let mut lines = vec![format!("  {:<14}{}", "issued", step(issue))];
+    if state.history_left_out > 0 {
+        lines.push(format!("  {:<14}{} changes more", "", state.history_left_out));
+    }
+    for one in changes {
+        let reason = one.status.reason.iter().map(|reason| format!(", {reason}"));
+        let became = std::iter::once(one.status.status.clone()).chain(reason).collect::<String>();
+        lines.push(format!("  {:<14}{}: {became}", "changed", step(one)));
+    }
+    lines
+}
+
+fn step(step: &HistoryStep) -> String {
+    let HistoryStep { position, recorded_at, actor, .. } = step;
+    let mut text = format!("entry {position} of {recorded_at}, by {actor}");
+    text.extend(step.ticket.iter().map(|ticket| format!(", ticket {ticket}")));
+    text.extend(step.movement.iter().map(|by| format!(", {}", by.event)));
+    text
 }

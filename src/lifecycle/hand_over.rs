@@ -31,8 +31,9 @@ pub fn hand_over(
             return Err(Refusal::NotGood { card, kind, serial: record.issued.certificate.serial });
         }
     }
-    let others =
-        earlier.iter().chain(rest.iter().skip(1).filter(|one| one.card.status.state == CarrierState::InUse));
+    // One that was handed over and lost may be found.
+    let later = rest.iter().skip(1).filter(|one| is_handed_over(one.card.status.state));
+    let others = earlier.iter().chain(later);
     for other in others.filter(|other| other.card.applied.carrier == Carrier::Card) {
         if !is_at_its_end(other, now) {
             return Err(Refusal::OtherCard { card: other.card.applied.card, state: other.card.status.state });
@@ -40,6 +41,10 @@ pub fn hand_over(
     }
     let status = CardStatus { state: CarrierState::InUse, ..one.card.status };
     Ok(Some(Event::CardChanged(card, status)))
+}
+
+const fn is_handed_over(state: CarrierState) -> bool {
+    matches!(state, CarrierState::InUse | CarrierState::Suspended)
 }
 
 /// Nothing is issued or handed to a person after what ends all of their certificates.

@@ -30,7 +30,7 @@ pub fn may_issue(
     alive(holder, now)?;
     let card = one.card.applied.card;
     match (occasion, one.card.status.state) {
-        (_, state @ (CarrierState::Suspended | CarrierState::Abolished))
+        (_, state @ (CarrierState::Suspended | CarrierState::Withheld | CarrierState::Abolished))
         | (Occasion::Renewal, state @ CarrierState::Applied) => return Err(Refusal::CardIs { card, state }),
         _ => {}
     }

@@ -201,14 +201,19 @@ impl Report<'_> {
         }
         let effective = Some(self.effective_at);
         match became {
-            CarrierState::Suspended => status.suspended_at = status.suspended_at.max(effective),
+            CarrierState::Suspended | CarrierState::Withheld => {
+                status.suspended_at = status.suspended_at.max(effective);
+            }
             CarrierState::InUse => status.released_at = status.released_at.max(effective),
             CarrierState::Abolished => status.state = CarrierState::Abolished,
             CarrierState::Applied | CarrierState::Issued => {}
         }
         let is_lost = status.suspended_at.is_some() && status.suspended_at >= status.released_at;
         status.state = match status.state {
-            CarrierState::Issued | CarrierState::InUse if is_lost => CarrierState::Suspended,
+            CarrierState::Issued if is_lost => CarrierState::Withheld,
+            CarrierState::InUse if is_lost => CarrierState::Suspended,
+            // Found is not handed over.
+            CarrierState::Withheld if !is_lost => CarrierState::Issued,
             CarrierState::Suspended if !is_lost => CarrierState::InUse,
             state => state,
         };

@@ -5,7 +5,7 @@ use std::fmt;
 use super::hand_over::is_at_its_end;
 use super::movement::Carried;
 use crate::der::UnixTime;
-use crate::pki::{Carrier, CarrierState, CertStatus, CertificateKind};
+use crate::pki::{Carrier, CarrierState, CertStatus, CertificateKind, Revocation};
 use crate::record::{CardId, Holder, HolderId, Record};
 
 /// Something that cannot be so, and that a person must look at.
@@ -42,10 +42,12 @@ pub fn of_card(one: &Carried, now: UnixTime) -> Vec<Disagreement> {
             (CarrierState::Abolished, status) if !is_final(&status) => {
                 found.push(Disagreement::Alive(id, kind));
             }
-            (CarrierState::Suspended, CertStatus::Good) => found.push(Disagreement::NotHeld(id, kind)),
+            (state, CertStatus::Good) if state.is_lost() => found.push(Disagreement::NotHeld(id, kind)),
             (CarrierState::Issued | CarrierState::InUse, CertStatus::Revoked(held))
                 // A phone that was found keeps its signing certificate on hold.
-                if held.is_hold() && one.card.status.released_at.is_none() =>
+                if held.is_hold()
+                    && one.card.status.released_at.is_none()
+                    && !got_another_since(one, held) =>
             {
                 found.push(Disagreement::Held(id, kind));
             }
@@ -60,6 +62,13 @@ pub fn of_card(one: &Carried, now: UnixTime) -> Vec<Disagreement> {
         found.push(Disagreement::Dead(id));
     }
     found
+}
+
+/// A card that got a certificate after the loss in effect was not lost any more, and a loss that is reported
+/// after that holds the older ones alone.
+fn got_another_since(one: &Carried, held: Revocation) -> bool {
+    one.records.iter().any(|record| held.invalidity_date <= Some(record.issued.not_before))
+        && held.invalidity_date.is_some()
 }
 
 /// What disagrees between a person's cards.

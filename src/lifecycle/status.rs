@@ -10,6 +10,9 @@
 //! The rule is for residents' certificates. Those of CA keys and OCSP signers are never held, and
 //! revoked by use cases of their own, which see to what such a revocation ends: [`revoke_issuer`].
 //!
+//! What is on a card or phone is held and released with it, see [`not_apart`](super::not_apart); the table is that
+//! of certificates by themselves, and of what a report does to each.
+//!
 //! A change that comes from here has no cause; a report names itself as the cause of what it changes.
 //! The fold of entries goes by the same table, see [`crate::record::succession`].
 //!

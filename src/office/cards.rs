@@ -2,14 +2,16 @@
 
 use super::decisions::{self, Book};
 use super::issue::random;
-use super::{Office, OfficeError};
+use super::movements::effect;
+use super::{Effect, Office, OfficeError};
 use crate::der::UnixTime;
 use crate::issue::IssueError;
-use crate::lifecycle::{self, Carried};
-use crate::pki::{Carrier, Partition};
+use crate::lifecycle::{self, Carried, Turn};
+use crate::pki::{Carrier, CertStatus, Partition};
 use crate::profile::RULES_OCTETS_MAX;
 use crate::record::{
-    Card, CardApplied, CardId, Event, Holder, HolderId, Origin, Position, Refusal, TABLE_OCTETS_MAX,
+    Card, CardApplied, CardId, CertificateRef, Event, Holder, HolderId, Origin, Position, Refusal,
+    TABLE_OCTETS_MAX,
 };
 use crate::store::Outcome;
 
@@ -55,6 +57,15 @@ pub struct CardChange {
     pub recorded_at: UnixTime,
 }
 
+/// What became of a card or phone that was lost or found, and of what is on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardTurned {
+    /// The card or phone.
+    pub change: CardChange,
+    /// The certificates it changed, and what they became.
+    pub changed: Vec<(CertificateRef, CertStatus)>,
+}
+
 impl Office {
     /// Takes an application for a card; certificates are issued on it later.
     ///
@@ -85,6 +96,22 @@ impl Office {
         let holder = self.store.find_card(card)?.ok_or(Refusal::NoCard(card))?.applied.holder;
         let outcome = self.store.submit_wait(origin, decisions::hand_over(card, holder))?;
         Ok(CardChange::of(card, holder, &outcome))
+    }
+
+    /// Suspends a card or phone that was lost, or takes up one that was found; with all that is on it, at once.
+    ///
+    /// # Errors
+    /// It is not known, has no certificates, is at its end, or was not lost.
+    pub fn turn(&self, card: CardId, turn: Turn, origin: Origin) -> Result<CardTurned, OfficeError> {
+        let CardApplied { carrier, holder, .. } =
+            self.store.find_card(card)?.ok_or(Refusal::NoCard(card))?.applied;
+        let event = turn.event(carrier);
+        let rule = self.profile.rules.find(event).ok_or_else(|| OfficeError::NoRule(event.to_owned()))?;
+        let decide = || decisions::turn(card, turn, rule.clone(), self.liftable());
+        let submit = || Ok(self.store.submit_wait(origin.clone(), decide())?);
+        let outcome = self.when_due(submit)?;
+        let Effect { changed, .. } = effect(&outcome);
+        Ok(CardTurned { change: CardChange::of(card, holder, &outcome), changed })
     }
 
     /// What is known of a card or phone.

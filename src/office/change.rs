@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::inquiry::Named;
 use super::{Office, OfficeError, Selector};
 use crate::der::UnixTime;
-use crate::lifecycle;
+use crate::lifecycle::{self, Turn};
 use crate::pki::{CertStatus, CertificateKind, RevocationReason};
-use crate::record::{CertificateRef, Origin, Position, Refusal};
+use crate::record::{CertificateRef, Origin, Position, Record, Refusal};
 use crate::store::{Decide, Outcome, SubmitError};
 
 /// A certificate that changed within the second is waited for so often: each time the journal's
@@ -72,6 +72,9 @@ impl Order {
     fn decision(self, named: Named, liftable: Vec<CertificateKind>) -> Decide {
         Box::new(move |records, now| {
             let record = named.record(records.find(named.authority, &named.serial)?)?;
+            if let Self::Resident(wish) = &self {
+                wish.not_apart(&record)?;
+            }
             let event = match self {
                 Self::Resident(Wish::Revoke(revoke)) => lifecycle::revoke(&record, revoke, now),
                 Self::Resident(Wish::Hold { invalidity_date }) => {
@@ -92,6 +95,16 @@ impl Wish {
     #[must_use]
     pub const fn revoke(reason: Option<RevocationReason>, invalidity_date: Option<UnixTime>) -> Self {
         Self::Revoke(lifecycle::Revoke { reason, invalidity_date })
+    }
+
+    /// A card's certificates are held and released with the card. One may be revoked by itself: its holder
+    /// may wish for that (失効申請), and the card stays as it is.
+    fn not_apart(&self, record: &Record) -> Result<(), Refusal> {
+        match self {
+            Self::Revoke(_) => Ok(()),
+            Self::Hold { .. } => lifecycle::not_apart(record, Turn::Lost),
+            Self::Release => lifecycle::not_apart(record, Turn::Found),
+        }
     }
 }
 
@@ -123,15 +136,20 @@ impl Office {
     }
 
     fn carry_out(&self, named: &Named, order: Order, origin: Origin) -> Result<Changed, OfficeError> {
+        self.when_due(|| self.try_change(named, order, origin.clone()))
+    }
+
+    /// Tries again what may be done within a second.
+    pub(super) fn when_due<T>(&self, attempt: impl Fn() -> Result<T, OfficeError>) -> Result<T, OfficeError> {
         for _ in 0..CHANGE_TRIES {
-            match self.try_change(named, order, origin.clone()) {
+            match attempt() {
                 Err(OfficeError::Refused(Refusal::NotBefore(earliest))) => {
                     std::thread::sleep(earliest.since(self.clock.now()).min(CHANGE_WAIT_MAX));
                 }
                 done => return done,
             }
         }
-        self.try_change(named, order, origin)
+        attempt()
     }
 
     fn try_change(&self, named: &Named, order: Order, origin: Origin) -> Result<Changed, OfficeError> {

@@ -61,7 +61,7 @@ impl Office {
                 }
                 Ok(events)
             });
-            let origin = Origin { actor: actor.clone(), request: None };
+            let origin = Origin::of(actor.clone());
             let outcome = self.store.submit_wait(origin, decide)?;
             revoked += u64::try_from(outcome.entries.len()).unwrap_or(u64::MAX);
         }

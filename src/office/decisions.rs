@@ -5,7 +5,7 @@ use super::authorities::refuse_issued_before;
 use super::rehearsal::Rehearsal;
 use super::subject_keys::refuse_known_keys;
 use super::{Office, OfficeError, Place};
-use crate::lifecycle::{self, Carried, Report, Residence};
+use crate::lifecycle::{self, Carried, Report, Residence, Turn};
 use crate::pki::{Carrier, CarrierState, CertificateKind};
 use crate::profile::{Rule, Rules};
 use crate::record::{
@@ -33,6 +33,23 @@ pub fn hand_over(card: CardId, holder: HolderId) -> Decide {
         let known = records.find_holder(holder)?.ok_or(Refusal::NoHolder(holder))?;
         let carried = Book::Records(records).carried(&known)?;
         Ok(Vec::from_iter(lifecycle::hand_over(card, &known, &carried, now)?))
+    })
+}
+
+/// A card or phone lost, or found again, as `rule` says; `liftable` are the kinds whose hold may be lifted.
+#[must_use]
+pub fn turn(card: CardId, turn: Turn, rule: Rule, liftable: Vec<CertificateKind>) -> Decide {
+    Box::new(move |records, now| {
+        let one = records.find_card(card)?.ok_or(Refusal::NoCard(card))?;
+        if !lifecycle::turn(&one, turn, now)? {
+            return Ok(Vec::new());
+        }
+        let (rule, id) = (&rule, one.applied.holder);
+        let holder = records.find_holder(id)?.ok_or(Refusal::NoHolder(id))?;
+        let carried = Book::Records(records).carried(&holder)?;
+        let (card, kind, municipality, effective_at, reported_at) = (Some(card), None, None, now, None);
+        let report = Report { rule, card, kind, municipality, effective_at, reported_at, at_once: true };
+        report.decide(&holder, &carried, &|kind| liftable.contains(&kind), records.next_position(), now)
     })
 }
 

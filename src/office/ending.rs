@@ -1,5 +1,6 @@
 //! The journal's end: what was cut off it, and taking it as it is.
 
+use std::io;
 use std::sync::Arc;
 
 use super::catalogues::published_entry;
@@ -9,8 +10,21 @@ use super::start::Machine;
 use super::witnesses::Witnesses;
 use super::{Office, OfficeError};
 use crate::crl::CrlNumber;
-use crate::record::{Actor, Origin};
-use crate::store::{self, Accepted, Clock, Cut, Disk};
+use crate::record::{Actor, Origin, Position};
+use crate::store::{self, Accepted, Clock, Cut, Disk, Export, ExportError, ExportedFrame};
+
+/// Hands over the frames of a directory's journal, as [`store::export`] does. Nothing else in the directory is
+/// read: an auditor's copy may have no keys.
+///
+/// # Errors
+/// [`ExportError`].
+pub fn export_journal(
+    data: &DataDir,
+    until: Option<Position>,
+    each: &mut dyn FnMut(&ExportedFrame<'_>) -> io::Result<()>,
+) -> Result<Export, ExportError> {
+    store::export(&data.store(), until, each)
+}
 
 /// Octets of a reason: it stands in the journal.
 const REASON_OCTETS_MAX: usize = 200;
@@ -54,7 +68,7 @@ fn begin_epoch(data: &DataDir, reason: &str, seen: Option<CrlNumber>) -> Result<
     options.known = published_entry(&Disk::File, data)?.max(seen.and_then(CrlNumber::parts));
     let user = rustix::process::getuid().as_raw();
     let actor = Actor::new(format!("uid:{user}")).unwrap_or_else(|_| Actor::service());
-    let origin = Origin { actor, request: None };
+    let origin = Origin::of(actor);
     let witnesses = Arc::new(Witnesses::new(Arc::default()));
     Ok(store::accept_end(&options, &[witnesses.fold()], origin, reason)?)
 }

@@ -81,6 +81,9 @@ pub enum OfficeError {
     /// No card, or no holder.
     #[error(transparent)]
     Id(#[from] crate::record::IdError),
+    /// No ticket.
+    #[error(transparent)]
+    Ticket(#[from] crate::record::TicketError),
     /// A report about nobody, or about two.
     #[error("name a card or a holder, and not both")]
     Subject,
@@ -90,6 +93,14 @@ pub enum OfficeError {
     /// No reason.
     #[error(transparent)]
     Reason(#[from] ReasonError),
+    /// What was so at a time that has not come cannot be told.
+    #[error("{at} has not come yet, it is {now}: leave --at out to ask about now")]
+    NotYet {
+        /// The time asked about.
+        at: crate::der::UnixTime,
+        /// The time it is.
+        now: crate::der::UnixTime,
+    },
     /// No time.
     #[error(transparent)]
     Time(#[from] crate::der::TimeError),
@@ -325,6 +336,8 @@ impl OfficeError {
             | Self::NoSuchKey(..)
             | Self::NoRule(_)
             | Self::Id(_)
+            | Self::Ticket(_)
+            | Self::NotYet { .. }
             | Self::Serial(_)
             | Self::SerialText(_)
             | Self::BareSerial { .. }

@@ -3,7 +3,7 @@
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{Behind, Office, OfficeError};
+use super::{Behind, History, Office, OfficeError};
 use crate::crl::CrlNumber;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, BareSerial, CertStatus, Generation, SerialNumber};
@@ -46,6 +46,8 @@ pub struct CertificateState {
     pub position: Position,
     /// When that entry was recorded.
     pub recorded_at: UnixTime,
+    /// Its issue and its changes up to then: who, and what for.
+    pub history: History,
     /// The report that it came from, when it came from one.
     pub behind: Option<Behind>,
     /// The CRL set now served, when it was cut after that entry.
@@ -75,7 +77,7 @@ impl Office {
     /// What is known of a certificate now, or was at a time gone by.
     ///
     /// # Errors
-    /// It is none of ours, or was not issued then.
+    /// It is none of ours, was not issued then, or the time has not come.
     pub fn inquire(
         &self,
         selector: &Selector,
@@ -84,16 +86,14 @@ impl Office {
         let named = self.find(selector)?;
         let record = self.record(&named)?;
         let then = at.unwrap_or(UnixTime::MAX);
-        let mut status = record.status_at_time(then);
-        if status == CertStatus::Unknown {
-            return Err(Refusal::NotIssued { authority: named.authority, serial: named.serial }.into());
-        }
+        let mut status = self.status_then(&record, at)?;
         let severer = if at.is_none() { self.confirm(&record)? } else { None };
         let doubt = severer.and_then(|_| self.agreement().remark());
         status = severer.map_or(status, StatusWord::cert_status);
         let change = record.changes.iter().rev().find(|change| change.recorded_at <= then);
         let (position, recorded_at) =
             change.map_or((record.position, record.recorded_at), |c| (c.position, c.recorded_at));
+        let history = self.history(&record, then)?;
         let behind = change.map(|change| self.behind(change)).transpose()?.flatten();
         let served = self.served_set(named.authority).filter(|set| set.position >= position);
         let crl_set = served.map(|set| set.number);
@@ -105,11 +105,29 @@ impl Office {
             status,
             position,
             recorded_at,
+            history,
             behind,
             crl_set,
             doubt,
             ca_status,
         })
+    }
+
+    /// The status at a time gone by, or now. What is to come is not known, and before its issue a
+    /// certificate had none.
+    fn status_then(&self, record: &Record, at: Option<UnixTime>) -> Result<CertStatus, OfficeError> {
+        let Some(at) = at else { return Ok(record.status()) };
+        let now = self.clock.now();
+        if at > now {
+            return Err(OfficeError::NotYet { at, now });
+        }
+        match record.status_at_time(at) {
+            CertStatus::Unknown => {
+                let (serial, issued_at) = (record.issued.certificate.serial, record.recorded_at);
+                Err(Refusal::NotIssuedYet { serial, at, issued_at }.into())
+            }
+            status => Ok(status),
+        }
     }
 
     /// What is said of digits that may be one serial or another: which of them there is.

@@ -26,6 +26,7 @@ mod examiner;
 mod explain;
 mod fence;
 mod held_back;
+mod history;
 mod inquiry;
 mod issue;
 mod manifest;
@@ -60,7 +61,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 
 pub use authorities::{Idle, LiveGeneration, NoIssuingKey};
 pub use behind::Behind;
-pub use cards::{CardApplication, CardChange, CardState};
+pub use cards::{CardApplication, CardChange, CardState, CardTurned};
 pub use certificates::{ArchivedCertificate, ListedOf, ListedRecord, Page};
 pub use change::{Asked, Changed, Wish};
 pub use check::Condition;
@@ -72,12 +73,13 @@ use documents::Served;
 pub use documents::{
     IMMUTABLE_MAX_AGE, PublicContent, PublicFile, PublicRow, PublicSet, Published, StoredFile, Watcher,
 };
-pub use ending::{accept_copy, accept_end};
+pub use ending::{accept_copy, accept_end, export_journal};
 pub use error::{Blame, OfficeError};
 pub use examiner::Contradicted;
 pub use explain::{Explanation, KeptBy, Use};
 pub use fence::{Fenced, bind, fenced};
 pub use held_back::HeldBack;
+pub use history::{History, Step};
 pub use inquiry::{CertificateState, Selector};
 pub use issue::{Application, IssuedCertificate, IssuedPair, Place, Spelling};
 pub use manifest::{FilesWanted, Listed, ListedAuthority, Manifest};

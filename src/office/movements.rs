@@ -168,7 +168,7 @@ impl Reported {
         ];
         let feed = Actor::new(FEED).unwrap_or_else(|_| Actor::service());
         let request = RequestId::new(&feed, &self.event_id, said.join("\n").as_bytes());
-        Origin { actor: actor.clone(), request: Some(request) }
+        Origin { actor: actor.clone(), request: Some(request), ticket: None }
     }
 
     pub(super) fn decide(

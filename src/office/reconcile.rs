@@ -9,6 +9,7 @@ use super::schedule::last_cut;
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
 use crate::lifecycle::{self, Carried, Disagreement};
+use crate::pki::CarrierState;
 use crate::sync::lower_priority;
 
 /// Seconds after midnight in Japan: the registry's feed of the night is in by then, and the day's CRL
@@ -71,13 +72,15 @@ impl Office {
         Ok((cards, found))
     }
 
-    /// True when a report ended one of its certificates that leaves the card as it is: its holder asked
-    /// for it, or moved. Such a card is in use, with nothing on it.
+    /// True when what ended one of its certificates leaves the card in its holder's hand: its holder asked for
+    /// it, or moved; it was lost and found; or that certificate alone was asked for. Such a card is in use,
+    /// with nothing on it. What abolishes a card leaves none in use.
     fn is_left_without(&self, one: &Carried) -> Result<bool, OfficeError> {
         for record in &one.records {
             let Some(change) = record.changes.last() else { continue };
-            let rule = self.behind(change)?.and_then(|behind| self.profile.rules.find(&behind.event));
-            if rule.is_some_and(|rule| rule.carrier.is_none()) {
+            let Some(behind) = self.behind(change)? else { return Ok(true) };
+            let rule = self.profile.rules.find(&behind.event);
+            if rule.is_some_and(|rule| rule.carrier != Some(CarrierState::Abolished)) {
                 return Ok(true);
             }
         }

@@ -53,24 +53,35 @@ pub enum CarrierState {
     Issued,
     /// Handed over: the holder uses it. A phone is in use from its issue on.
     InUse,
-    /// Reported lost: its certificates are on hold.
+    /// Reported lost after the hand-over: its certificates are on hold.
     Suspended,
+    /// Reported lost before the hand-over, its certificates on hold likewise: it is nobody's card in use, and
+    /// when it is found it waits at the counter again.
+    Withheld,
     /// Its end: nothing leads away from it.
     Abolished,
 }
 
 impl CarrierState {
     /// Every state, in the order of a life.
-    pub const ALL: [Self; 5] = [Self::Applied, Self::Issued, Self::InUse, Self::Suspended, Self::Abolished];
+    pub const ALL: [Self; 6] =
+        [Self::Applied, Self::Issued, Self::InUse, Self::Suspended, Self::Withheld, Self::Abolished];
 
-    /// Its name in commands, JSON and the table of rules.
+    /// True while it is reported lost, and not found.
+    #[must_use]
+    pub const fn is_lost(self) -> bool {
+        matches!(self, Self::Suspended | Self::Withheld)
+    }
+
+    /// Its name in commands, JSON and the table of rules. Lost is lost: whether a card was handed over before
+    /// is for who finds it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Applied => "applied",
             Self::Issued => "issued",
             Self::InUse => "in use",
-            Self::Suspended => "suspended",
+            Self::Suspended | Self::Withheld => "suspended",
             Self::Abolished => "abolished",
         }
     }

@@ -5,9 +5,10 @@
 //! | length of the rest | 2 | |
 //! | event | 1 | see [`event_tag`] |
 //! | recorded_at | 8 | |
-//! | flags | 1 | bit 0: a request id follows |
+//! | flags | 1 | bit 0: a request id follows; bit 1: a ticket |
 //! | actor | 1 + n | length, UTF-8 |
 //! | request key, digest | 16 + 16 | with flag bit 0 |
+//! | ticket | 1 + n | with flag bit 1: length, characters |
 //! | event fields | rest | in the order of their declaration |
 //!
 //! | field type | octets |
@@ -47,7 +48,7 @@ use write::{
 
 use super::{
     Actor, ArchivePlace, CertificateRef, Change, Entry, Epoch, Event, HolderStatus, Issued, Origin, Position,
-    Record, RequestId, StatusChange,
+    Record, RequestId, StatusChange, Ticket,
 };
 use crate::der::UnixTime;
 use crate::pki::{
@@ -79,6 +80,11 @@ pub enum CodecError {
     #[error("a value is out of its range")]
     Range,
 }
+
+/// Flag: a request id follows.
+const REQUEST: u8 = 1;
+/// Flag: a ticket follows.
+const TICKET: u8 = 2;
 
 /// First octet of an event.
 mod event_tag {
@@ -123,11 +129,16 @@ impl Entry {
         let mut body = Vec::new();
         body.push(self.event.tag());
         put_time(&mut body, self.recorded_at);
-        body.push(u8::from(self.origin.request.is_some()));
-        put_text(&mut body, "actor's name", self.origin.actor.name())?;
-        if let Some(request) = &self.origin.request {
+        let Origin { actor, request, ticket } = &self.origin;
+        let flags = request.as_ref().map_or(0, |_| REQUEST) | ticket.as_ref().map_or(0, |_| TICKET);
+        body.push(flags);
+        put_text(&mut body, "actor's name", actor.name())?;
+        if let Some(request) = request {
             body.extend(request.key);
             body.extend(request.digest);
+        }
+        if let Some(ticket) = ticket {
+            put_text(&mut body, "ticket", ticket.text())?;
         }
         self.event.write(&mut body)?;
         put_octets(out, "entry", &body, ENTRY_OCTETS_MAX - 2)
@@ -145,15 +156,15 @@ impl Entry {
         let recorded_at = body.time()?;
         let flags = body.one()?;
         let actor = Actor::new(body.text()?).map_err(|_| CodecError::Range)?;
-        let request = match flags {
-            0 => None,
-            1 => Some(RequestId { key: body.array()?, digest: body.array()? }),
-            other => return Err(CodecError::Unknown(other)),
-        };
+        if flags & !(REQUEST | TICKET) != 0 {
+            return Err(CodecError::Unknown(flags));
+        }
+        let request = (flags & REQUEST != 0).then(|| body.request()).transpose()?;
+        let ticket = (flags & TICKET != 0).then(|| body.ticket()).transpose()?;
         let event = Event::read(tag, &mut body)?;
         body.finish()?;
         *octets = outer.0;
-        Ok(Self { recorded_at, origin: Origin { actor, request }, event })
+        Ok(Self { recorded_at, origin: Origin { actor, request, ticket }, event })
     }
 }
 
@@ -422,6 +433,14 @@ impl<'a> Octets<'a> {
     fn text(&mut self) -> Result<String, CodecError> {
         let len = usize::from(self.one()?);
         String::from_utf8(self.take(len)?.to_vec()).map_err(|_| CodecError::Range)
+    }
+
+    fn request(&mut self) -> Result<RequestId, CodecError> {
+        Ok(RequestId { key: self.array()?, digest: self.array()? })
+    }
+
+    fn ticket(&mut self) -> Result<Ticket, CodecError> {
+        self.text()?.parse().map_err(|_| CodecError::Range)
     }
 
     fn octets(&mut self) -> Result<&'a [u8], CodecError> {
@@ -704,10 +723,12 @@ mod tests {
     proptest! {
         #[test]
         fn entries_come_back_from_their_octets_and_from_nothing_less(
-            event in event(), at in time(), request in any::<Option<([u8; 16], [u8; 16])>>(), cut in any::<prop::sample::Index>(),
+            event in event(), at in time(), request in any::<Option<([u8; 16], [u8; 16])>>(),
+            ticket in prop::option::of("[A-Za-z0-9._/-]{1,40}"), cut in any::<prop::sample::Index>(),
         ) {
             let request = request.map(|(key, digest)| RequestId { key, digest });
-            let entry = Entry { recorded_at: at, origin: Origin { actor: Actor::service(), request }, event };
+            let ticket = ticket.map(|text| text.parse().unwrap());
+            let entry = Entry { recorded_at: at, origin: Origin { actor: Actor::service(), request, ticket }, event };
             let mut octets = Vec::new();
             entry.write(&mut octets).unwrap();
             let mut rest = &octets[..];

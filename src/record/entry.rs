@@ -199,6 +199,35 @@ impl Entry {
 }
 
 impl Event {
+    /// What kind of event it is, as exports call it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::JournalBegun { .. } => "journal-begun",
+            Self::EpochBegun { .. } => "epoch-begun",
+            Self::AuthorityOpened { .. } => "authority-opened",
+            Self::SerialsReserved { .. } => "serials-reserved",
+            Self::Issued(_) => "issued",
+            Self::KeyCertified(_) => "key-certified",
+            Self::Revoked(_) => "revoked",
+            Self::Released(_) => "released",
+            Self::RequestSeen => "request-seen",
+            Self::CrlSetBegun { .. } => "crl-set-begun",
+            Self::CrlDeltasBegun { .. } => "crl-deltas-begun",
+            Self::CrlSetReleased { .. } => "crl-set-released",
+            Self::CrlSetPublished { .. } => "crl-set-published",
+            Self::CrlSetAbandoned { .. } => "crl-set-abandoned",
+            Self::ClockReleased { .. } => "clock-released",
+            Self::CardApplied(_) => "card-applied",
+            Self::CardChanged(..) => "card-changed",
+            Self::HolderChanged(..) => "holder-changed",
+            Self::Movement(_) => "movement",
+            Self::RulesAdopted { .. } => "rules-adopted",
+            Self::VerifierRegistered { .. } => "verifier-registered",
+            Self::VerifierSuspended { .. } => "verifier-suspended",
+        }
+    }
+
     /// The certificate it is about, if it is about one.
     #[must_use]
     pub const fn certificate(&self) -> Option<&CertificateRef> {

@@ -140,6 +140,40 @@ impl Actor {
     }
 }
 
+/// The number under which somebody keeps what a change was made for: a call, an application on paper.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Ticket(String);
+
+/// The text is no ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a ticket has 1 to {} of the characters A-Z a-z 0-9 . _ / - and no others: it names no person",
+    Ticket::OCTETS_MAX
+)]
+pub struct TicketError;
+
+impl Ticket {
+    /// Octets of a ticket: it is written into every entry of its change.
+    pub const OCTETS_MAX: usize = 40;
+
+    /// The ticket.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Ticket {
+    type Err = TicketError;
+
+    fn from_str(text: &str) -> Result<Self, TicketError> {
+        let is_right =
+            |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'_' | b'/' | b'-');
+        let fits = (1..=Self::OCTETS_MAX).contains(&text.len());
+        if fits && text.bytes().all(is_right) { Ok(Self(text.to_owned())) } else { Err(TicketError) }
+    }
+}
+
 /// Makes a repeated request recognisable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId {
@@ -169,19 +203,27 @@ impl RequestId {
     }
 }
 
-/// Who asked for an entry, and under which idempotency key.
+/// Who asked for an entry, under which idempotency key, and for what.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// Who.
     pub actor: Actor,
     /// The request, when it carried a key.
     pub request: Option<RequestId>,
+    /// The ticket, when one was given.
+    pub ticket: Option<Ticket>,
 }
 
 impl Origin {
+    /// Somebody, without key and ticket.
+    #[must_use]
+    pub const fn of(actor: Actor) -> Self {
+        Self { actor, request: None, ticket: None }
+    }
+
     /// The service itself, without a key.
     #[must_use]
     pub fn service() -> Self {
-        Self { actor: Actor::service(), request: None }
+        Self::of(Actor::service())
     }
 }

@@ -23,7 +23,7 @@ pub use codec::{
 pub use entry::{Entry, Event, Issued, Numbered, StatusChange};
 pub use ids::{
     Actor, ActorError, ArchivePlace, CardId, CertificateRef, Epoch, HolderId, IdError, Origin, Position,
-    RequestId,
+    RequestId, Ticket, TicketError,
 };
 pub use record::{Change, Record};
 pub use refusal::Refusal;

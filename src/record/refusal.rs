@@ -19,6 +19,16 @@ pub enum Refusal {
         /// The serial asked for.
         serial: SerialNumber,
     },
+    /// The certificate was issued after the time asked about.
+    #[error("serial {serial} had not been issued yet at {at}: it was issued at {issued_at}")]
+    NotIssuedYet {
+        /// The serial asked for.
+        serial: SerialNumber,
+        /// The time asked about.
+        at: UnixTime,
+        /// When its issue was recorded.
+        issued_at: UnixTime,
+    },
     /// The serial belongs to a certificate signed by another key of the authority.
     #[error("serial {} was issued under another key generation than {}", .0.serial, .0.generation)]
     OtherGeneration(CertificateRef),
@@ -99,6 +109,39 @@ pub enum Refusal {
         card: CardId,
         /// Where it stands.
         state: CarrierState,
+    },
+    /// What is on a card or phone is held and released with it: two truths about one card are none.
+    #[error(
+        "the {kind} certificate {serial} is on {card}, which is lost and found as a whole: use card {does}, as in \
+         `sekisho card {does} {card}`"
+    )]
+    OnCard {
+        /// The card or phone.
+        card: CardId,
+        /// Which of its certificates.
+        kind: CertificateKind,
+        /// Its serial.
+        serial: SerialNumber,
+        /// The command's name.
+        does: &'static str,
+    },
+    /// What was not lost is not found.
+    #[error("{card} is {state}, and was never suspended: there is nothing to be found")]
+    NotLost {
+        /// The card or phone.
+        card: CardId,
+        /// Where it stands.
+        state: CarrierState,
+    },
+    /// Only what has certificates, and has not come to its end, is suspended or found.
+    #[error("{card} is {state}: only what carries certificates is {done}")]
+    NotInUse {
+        /// The card or phone.
+        card: CardId,
+        /// Where it stands.
+        state: CarrierState,
+        /// What was asked for, done.
+        done: &'static str,
     },
     /// Only a good card is handed over.
     #[error("the {kind} certificate {serial} of {card} is not good: renew it first")]

@@ -78,6 +78,8 @@ pub(super) struct Frame<'a> {
     pub(super) previous: Head,
     pub(super) payload: &'a [u8],
     pub(super) head: Head,
+    /// Header and payload, as they stand in the file.
+    pub(super) whole: &'a [u8],
 }
 
 impl<'a> Frame<'a> {
@@ -98,6 +100,7 @@ impl<'a> Frame<'a> {
             previous: fields.previous,
             payload,
             head: head(covered, payload),
+            whole: octets.get(..HEADER_OCTETS + fields.length).ok_or(SHORT)?,
         })
     }
 

@@ -13,7 +13,7 @@ use sekisho::der::UnixTime;
 use sekisho::ocsp::{Job, Respond, request_for};
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, Asked, Changed, Office, OfficeError, Place, Selector, Spelling, SubjectKeySource, Wish,
+    self, Application, Changed, Office, OfficeError, Place, Selector, Spelling, SubjectKeySource, Wish,
 };
 use sekisho::pki::{
     AuthorityId, CertificateKind, Generation, HashAlgorithm, Issuer, Partition, RevocationReason,
@@ -24,6 +24,7 @@ use sekisho::store::{Clock, Hands};
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
 
 use crate::answers::{basic, time};
+use crate::turns;
 
 pub const DAY: i64 = 86_400;
 pub const SIGN: AuthorityId = AuthorityId(1);
@@ -193,8 +194,8 @@ impl World {
     }
 
     pub fn change(&mut self, number: usize, wish: Wish) -> Result<Changed, OfficeError> {
-        let asked = Asked { certificate: self.certificates[number].selector(), wish };
-        let changed = self.office().change(&asked, Origin::service());
+        let certificate = self.certificates[number].selector();
+        let changed = turns::change(self.office(), &certificate, wish, Origin::service());
         if changed.is_ok() && matches!(wish, Wish::Revoke(_)) {
             self.revoked.insert(number);
         }
@@ -304,7 +305,7 @@ impl Drop for World {
 }
 
 pub fn operator() -> Origin {
-    Origin { actor: Actor::new("uid:4711").unwrap(), request: None }
+    Origin::of(Actor::new("uid:4711").unwrap())
 }
 
 pub fn copy(from: &Path, to: &Path) {

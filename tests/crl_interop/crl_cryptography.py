@@ -5,7 +5,7 @@ import json
 import sys
 
 from cryptography import x509
-from cryptography.x509.oid import ExtensionOID
+from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 
 CRITICAL = {
     ExtensionOID.AUTHORITY_KEY_IDENTIFIER: False,
@@ -67,9 +67,14 @@ def read(row, file, entries, cas):
 
 
 def entry(one):
-    [reason] = one.extensions
-    assert not reason.critical
-    return one.serial_number, (reason.value.reason.value, int(one.revocation_date_utc.timestamp()))
+    assert not any(extension.critical for extension in one.extensions)
+    by_oid = {extension.oid: extension.value for extension in one.extensions}
+    reason = by_oid.pop(CRLEntryExtensionOID.CRL_REASON)
+    # A card that was lost was so before it was recorded.
+    invalidity = by_oid.pop(CRLEntryExtensionOID.INVALIDITY_DATE, None)
+    assert invalidity is None or invalidity.invalidity_date_utc <= one.revocation_date_utc
+    assert not by_oid
+    return one.serial_number, (reason.reason.value, int(one.revocation_date_utc.timestamp()))
 
 
 def certificate(file, authority, generation, point, cas):

@@ -8,13 +8,14 @@ use sekisho::config::Config;
 use sekisho::crl::Row;
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, Asked, Changed, Office, PublishedSet, Selector, Spelling, SubjectKeySource, Wish,
+    self, Application, Changed, Office, PublishedSet, Selector, Spelling, SubjectKeySource, Wish,
 };
 use sekisho::pki::{AuthorityId, CertificateKind, Generation, Partition, SerialNumber};
 use sekisho::record::Origin;
 use sekisho::store::Clock;
 
 use crate::service::run;
+use crate::turns;
 
 pub struct World {
     pub office: Arc<Office>,
@@ -88,8 +89,8 @@ impl World {
     }
 
     pub fn change_named(&self, authority: &str, serial: SerialNumber, wish: Wish) -> Changed {
-        let asked = Asked { certificate: Selector::Named { authority: authority.to_owned(), serial }, wish };
-        let changed = self.office.change(&asked, Origin::service()).unwrap();
+        let certificate = Selector::Named { authority: authority.to_owned(), serial };
+        let changed = turns::change(&self.office, &certificate, wish, Origin::service()).unwrap();
         assert!(changed.changed);
         changed
     }

@@ -8,7 +8,7 @@ use sekisho::config::{Config, SignerKey};
 use sekisho::der::UnixTime;
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, Asked, Keeper, Machine, Office, Place, Selector, Spelling, SubjectKeySource, Wish,
+    self, Application, Keeper, Machine, Office, Place, Selector, Spelling, SubjectKeySource, Wish,
 };
 use sekisho::pki::{CertificateKind, Partition, RevocationReason};
 use sekisho::record::Origin;
@@ -16,6 +16,7 @@ use sekisho::signer::SimDevice;
 use sekisho::store::{Clock, Disk, Hands, RowsKind, SimDisk};
 
 use crate::dice::Dice;
+use crate::turns;
 
 /// How often the schedule looks: its own interval after a failure.
 pub const STEP: Duration = Duration::from_secs(600);
@@ -288,7 +289,7 @@ impl World {
     fn change(&mut self, certificate: usize, wish: Wish) {
         let Some((office, _)) = &self.running else { return };
         let (certificate, _) = self.certificates[certificate].clone();
-        match office.change(&Asked { certificate, wish }, Origin::service()) {
+        match turns::change(office, &certificate, wish, Origin::service()) {
             Ok(changed) => {
                 self.told.changes += 1;
                 // Whatever the wall clock shows.

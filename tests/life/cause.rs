@@ -107,18 +107,16 @@ fn what_was_asked_for_itself_leads_nowhere() {
     let resident = world.resident();
     world.pass(5);
     let before = head(&world);
-    let phone = named(AUTH, resident.phone.auth);
     for (certificate, wish) in [
         (named(SIGN, resident.card.sign), Wish::revoke(None, Some(world.now()))),
-        (phone.clone(), Wish::Hold { invalidity_date: None }),
-        (phone, Wish::Release),
+        (named(AUTH, resident.phone.auth), Wish::revoke(None, None)),
     ] {
         let asked = Asked { certificate, wish };
         assert!(world.office().change(&asked, Origin::service()).unwrap().changed);
         world.pass(2);
     }
     let changes = changes_after(&world, before);
-    assert_eq!(changes.len(), 3);
+    assert_eq!(changes.len(), 2);
     assert!(changes.iter().all(|(_, event)| event.is_none()), "{changes:?}");
     for (authority, serial) in [(SIGN, resident.card.sign), (AUTH, resident.phone.auth)] {
         assert_eq!(behind(&world, authority, serial), None);

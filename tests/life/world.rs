@@ -8,14 +8,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use rasn_ocsp::CertStatus;
 use sekisho::config::Config;
 use sekisho::der::UnixTime;
+use sekisho::lifecycle::Turn;
 use sekisho::ocsp::{Respond, request_for};
 use sekisho::office::data::DataDir;
 use sekisho::office::{
-    self, Application, CardApplication, Effect, IssuedPair, Office, OfficeError, Place, Reported, Spelling,
-    Subject, SubjectKeySource,
+    self, Application, CardApplication, CardTurned, Effect, IssuedPair, Office, OfficeError, Place, Reported,
+    Spelling, Subject, SubjectKeySource,
 };
 use sekisho::pki::{
-    AuthorityId, CertificateKind, Generation, HashAlgorithm, Issuer, Partition, SerialNumber,
+    AuthorityId, CarrierState, CertificateKind, Generation, HashAlgorithm, Issuer, Partition, SerialNumber,
 };
 use sekisho::record::{Actor, CardId, HolderId, Origin};
 use sekisho::store::Clock;
@@ -139,6 +140,18 @@ impl World {
 
     pub fn hand_over(&self, card: CardId) -> Result<bool, OfficeError> {
         Ok(self.office().hand_over(card, Origin::service())?.changed)
+    }
+
+    /// A card or phone lost, or found.
+    pub fn turn(&self, card: CardId, turn: Turn) -> Result<CardTurned, OfficeError> {
+        self.pass(2);
+        let turned = self.office().turn(card, turn, Origin::service());
+        self.pass(2);
+        turned
+    }
+
+    pub fn state(&self, card: CardId) -> CarrierState {
+        self.office().card(card).unwrap().card.status.state
     }
 
     pub fn resident(&self) -> Resident {

@@ -16,6 +16,9 @@ pub struct ApplyForCard {
     /// The card's own expiry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
+    /// Ticket, recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
     /// Idempotency key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -27,6 +30,9 @@ pub struct ApplyForCard {
 pub struct NamedCard {
     /// As it was printed.
     pub card: String,
+    /// Ticket, recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
     /// Idempotency key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -45,6 +51,16 @@ pub struct CardChange {
     pub position: u64,
     /// When that entry was recorded.
     pub recorded_at: String,
+}
+
+/// What became of a card or phone that was lost or found; durable, and every answer shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardTurned {
+    /// The card.
+    #[serde(flatten)]
+    pub card: CardChange,
+    /// The certificates it changed.
+    pub certificates: Vec<ChangedCertificate>,
 }
 
 /// All that is known of a card or phone.

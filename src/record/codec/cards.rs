@@ -158,6 +158,7 @@ const fn state_code(state: CarrierState) -> u8 {
         CarrierState::InUse => 3,
         CarrierState::Suspended => 4,
         CarrierState::Abolished => 5,
+        CarrierState::Withheld => 6,
     }
 }
 
