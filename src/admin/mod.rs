@@ -8,6 +8,7 @@ mod cards;
 mod explain;
 mod requests;
 mod server;
+mod signers;
 mod verifiers;
 
 pub use server::{AdminError, Server};

@@ -26,6 +26,7 @@ mod progress;
 mod reload;
 mod running;
 mod serve;
+mod signer;
 mod simulate;
 mod status;
 mod verifier;
@@ -156,6 +157,7 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
         Command::Explain(explain) => explain::run(&data, explain, json),
         Command::Journal(journal) => journal::run(&data, journal, json),
         Command::Clock(clock) => clock::run(&data, clock, json),
+        Command::Signer(signer) => signer::run(&data, signer, json),
         Command::Verifier(verifier) => verifier::run(&data, verifier, json),
         Command::Card(card) => card::run(&data, card, json),
         Command::Movements(movements) => movements::run(&data, movements, json),

@@ -331,7 +331,7 @@ impl Office {
             };
             let validity = Validity::new(now, not_after)?;
             let common_name = self.common_name(*kind, application.municipality, now)?;
-            let serial = self.store.next_serial(authority.id)?;
+            let serial = self.next_serial(authority.id)?;
             let key = subject_key(&application.subject_key, serial)?;
             let resident = Resident {
                 profile: &self.profile,

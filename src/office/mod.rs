@@ -39,7 +39,11 @@ mod schedule;
 mod settle;
 mod signer_alarm;
 mod signer_files;
+mod signer_list;
 mod signer_made;
+mod signer_record;
+mod signer_renew;
+mod signer_revoke;
 mod signers;
 mod signing;
 mod start;
@@ -80,7 +84,10 @@ pub use reconcile::{Nightly, Reconciled};
 pub use refresh::Sign;
 pub use remaking::Watch;
 pub use schedule::{Keeper, Overdue, Schedule};
-pub use signer_files::{GivenSigner, SignerFileError};
+pub use signer_files::{GivenSigner, RefusedSigner, SignerFileError};
+pub use signer_list::{SignerStanding, SignerState};
+pub use signer_renew::{Renewed, SignersNamed};
+pub use signer_revoke::{SignerNamed, SignerRevocation, SignerRevoked, Successor};
 pub use signers::SignerInUse;
 pub use start::{Machine, init, init_at, init_on};
 pub use verifiers::{VerifierChange, VerifierNamed, VerifierState};
@@ -102,9 +109,11 @@ pub mod reason {
     pub const FOLDS: &str = "folds-disagree";
     /// Something was cut off the journal's end that may have been acknowledged.
     pub const CUT: &str = "journal-cut";
+    /// A file of `signers/` is not used.
+    pub const SIGNER: &str = "signer-refused";
 
     /// All of them.
-    pub const ALL: [&str; 2] = [FOLDS, CUT];
+    pub const ALL: [&str; 3] = [FOLDS, CUT, SIGNER];
 }
 
 use crate::config::Config;
@@ -233,7 +242,9 @@ impl Office {
         let of = |reason| move |text| Attention { reason, text };
         let folds = self.agreement().remark().into_iter().map(of(reason::FOLDS));
         let cuts = self.store.unseen_cuts();
-        folds.chain(cuts.iter().map(ToString::to_string).map(of(reason::CUT))).collect()
+        let refused = self.refused_signers();
+        let signers = refused.iter().map(ToString::to_string).map(of(reason::SIGNER));
+        folds.chain(cuts.iter().map(ToString::to_string).map(of(reason::CUT))).chain(signers).collect()
     }
 
     /// The same, a line each.
