@@ -16,8 +16,7 @@ pub(super) struct Inside<'a>(&'a AtomicU32);
 impl Gate {
     /// Lets the caller in; none once it is closed.
     pub(super) fn enter(&self) -> Option<Inside<'_>> {
-        // Said before it is looked whether the gate is closed: who closes it looks the other way
-        // about, so that one of both sees the other.
+        // Counted before the check. Who closes sets `closed` before counting: one of both sees the other.
         self.inside.fetch_add(1, Ordering::SeqCst);
         let inside = Inside(&self.inside);
         if self.closed.load(Ordering::SeqCst) {
