@@ -140,6 +140,15 @@ pub enum SignerKey {
 }
 
 impl SignerKey {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::P256, Self::Rsa2048, Self::P384, Self::Ed25519];
+
+    /// The one that the settings name so.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|key| key.name() == name)
+    }
+
     /// As the settings name it.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -21,5 +21,7 @@ mod preference;
 mod refused;
 #[path = "signers/renewal.rs"]
 mod renewal;
+#[path = "signers/revoked.rs"]
+mod revoked;
 mod service;
 mod world;

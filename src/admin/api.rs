@@ -5,6 +5,7 @@
 
 mod cards;
 mod certificates;
+mod signers;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,6 +13,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::crl::Catalogue;
+
+pub use signers::{
+    ListSigners, RefusedSigner, RenewSigners, RenewedSigner, RenewedSigners, RevokeSigner, RevokedSigner,
+    Signer, SignerAddressed, Signers, Successor,
+};
 
 pub use cards::{
     ApplyForCard, CardCertificate, CardChange, CardState, CardTurned, ChangedCertificate, Compromised,
@@ -46,6 +52,12 @@ pub mod path {
     pub const CRL_REBUILD: &str = "/v1/crl/rebuild";
     /// `{}` → [`Reloaded`](super::Reloaded).
     pub const RELOAD: &str = "/v1/reload";
+    /// [`ListSigners`](super::ListSigners) → [`Signers`](super::Signers).
+    pub const SIGNER_LIST: &str = "/v1/signer/list";
+    /// [`RenewSigners`](super::RenewSigners) → [`RenewedSigners`](super::RenewedSigners).
+    pub const SIGNER_RENEW: &str = "/v1/signer/renew";
+    /// [`RevokeSigner`](super::RevokeSigner) → [`RevokedSigner`](super::RevokedSigner).
+    pub const SIGNER_REVOKE: &str = "/v1/signer/revoke";
     /// [`RegisterVerifier`](super::RegisterVerifier) → [`VerifierChange`](super::VerifierChange).
     pub const VERIFIER_ADD: &str = "/v1/verifier/add";
     /// [`SuspendVerifier`](super::SuspendVerifier) → [`VerifierChange`](super::VerifierChange).

@@ -9,6 +9,7 @@ mod certificates;
 mod explain;
 mod requests;
 mod server;
+mod signers;
 mod verifiers;
 
 pub use server::{AdminError, Server};

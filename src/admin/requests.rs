@@ -8,6 +8,7 @@ use super::api::{self, Problem, ProblemKind, Status, path};
 use super::cards;
 use super::certificates;
 use super::explain;
+use super::signers;
 use super::verifiers;
 use crate::der::UnixTime;
 use crate::lifecycle::Turn;
@@ -50,6 +51,12 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
         }
         path::CRL_REBUILD => reply(&rebuild(office, &parse(body)?)?),
         path::RELOAD => reply(&reload(office)?),
+        path::SIGNER_LIST => reply(&signers::list(office, &parse(body)?)?),
+        path::SIGNER_RENEW => reply(&signers::renew(office, parse(body)?)?),
+        path::SIGNER_REVOKE => {
+            let asked: api::RevokeSigner = parse(body)?;
+            reply(&signers::revoke(office, &asked, origin(actor, asked.key.as_deref(), address, body))?)
+        }
         path::VERIFIER_ADD => reply(&verifiers::register(office, &parse(body)?, actor)?),
         path::VERIFIER_SUSPEND => reply(&verifiers::suspend(office, parse(body)?, actor)?),
         path::VERIFIER_LIST => reply(&verifiers::list(office)),
@@ -414,7 +421,7 @@ pub(super) fn in_words(status: CertStatus) -> Status {
     }
 }
 
-fn time(text: Option<&str>) -> Result<Option<UnixTime>, OfficeError> {
+pub(super) fn time(text: Option<&str>) -> Result<Option<UnixTime>, OfficeError> {
     Ok(text.map(str::parse).transpose()?)
 }
 

@@ -83,6 +83,9 @@ pub enum Command {
         #[arg(long)]
         generation: u8,
     },
+    /// List, renew or revoke the OCSP signers
+    #[command(subcommand)]
+    Signer(Signer),
     /// Register, suspend or list the verifiers who may ask by OCSP
     #[command(subcommand)]
     Verifier(Verifier),
@@ -547,6 +550,63 @@ pub struct Presign {
     /// How those who will ask name the issuer
     #[arg(long, value_name = "HASH", value_parser = ["sha1", "sha256"], default_value = "sha1", requires = "presign")]
     pub presign_hash: String,
+}
+
+/// `signer`.
+#[derive(Debug, Subcommand)]
+pub enum Signer {
+    /// List the signers, and files in signers/ that are not used
+    List {
+        /// Those that have expired too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Make new signers, which sign at once in the place of those in use; all of them unless told which
+    Renew {
+        /// Only of this authority: sign or auth
+        #[arg(long)]
+        authority: Option<String>,
+        /// Only of this key generation
+        #[arg(long)]
+        generation: Option<u8>,
+        /// Only of this kind of key
+        #[arg(long, value_parser = SIGNER_KINDS)]
+        kind: Option<String>,
+    },
+    /// Revoke a signer for ever, once another has taken over; no signature of it is given after that
+    Revoke(RevokeSigner),
+}
+
+/// As `ocsp.signers` names them.
+const SIGNER_KINDS: [&str; 4] = ["p256", "rsa2048", "p384", "ed25519"];
+
+/// `signer revoke`.
+#[derive(Debug, Args)]
+pub struct RevokeSigner {
+    /// sign or auth
+    #[arg(long)]
+    pub authority: String,
+    /// Serial number of its certificate, decimal or 0x hex
+    #[arg(long, required_unless_present = "generation", conflicts_with = "generation")]
+    pub serial: Option<String>,
+    /// The one in use for this key generation
+    #[arg(long)]
+    pub generation: Option<u8>,
+    /// Of this kind of key, where there are several
+    #[arg(long, value_parser = SIGNER_KINDS, requires = "generation", conflicts_with = "serial")]
+    pub kind: Option<String>,
+    /// Ground, by its name in RFC 5280 [default: keyCompromise]
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// Since when it is invalid, e.g. 2026-11-22T10:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub invalid_since: Option<String>,
+    /// Also when no other can be certified: signers of other kinds answer then, or nobody
+    #[arg(long)]
+    pub without_successor: bool,
+    /// Idempotency key
+    #[arg(long)]
+    pub key: Option<String>,
 }
 
 /// `verifier`.

@@ -30,6 +30,7 @@ mod reload;
 mod restore;
 mod running;
 mod serve;
+mod signer;
 mod simulate;
 mod status;
 mod verifier;
@@ -166,6 +167,7 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
         Command::Journal(journal) => journal::run(&data, journal, json),
         Command::Restore(restore) => restore::run(&data, restore, json),
         Command::Clock(clock) => clock::run(&data, clock, json),
+        Command::Signer(signer) => signer::run(&data, signer, json),
         Command::Verifier(verifier) => verifier::run(&data, verifier, json),
         Command::Card(card) => card::run(&data, card, json),
         Command::Movements(movements) => movements::run(&data, movements, json),

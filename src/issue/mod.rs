@@ -37,7 +37,7 @@ pub use ocsp_signer::{OCSP_SIGNER_BACKDATE, OcspSigner};
 pub use ocsp_url::OcspUrl;
 pub use refused_key::RefusedKey;
 pub use resident::Resident;
-pub use signer_check::{SignerCertificate, SignerRefusal};
+pub use signer_check::{KeyTaken, SignerCertificate, SignerRefusal};
 pub use subject_key::{SubjectKey, SubjectKeyError};
 pub use tbs::assemble;
 pub use test_keys::{TestKey, TestKeys, TestKeysError};

@@ -29,4 +29,4 @@ pub use job::{Answer, Caching, Flight, Job, Respond};
 pub use kept::{Cursor, KeptAnswer};
 pub use options::{Access, Options};
 pub use request::request_for;
-pub use responder::Responder;
+pub use responder::{Replaced, Responder};

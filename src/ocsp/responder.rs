@@ -76,6 +76,18 @@ pub(super) enum Asker {
     Admitted,
 }
 
+/// The issuers and signers before those that are installed now.
+#[derive(Debug)]
+pub struct Replaced(Arc<Directory>);
+
+impl Replaced {
+    /// True once everybody who had looked one of them up has given his answer.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+}
+
 /// How old a kept signature is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Age {
@@ -113,9 +125,15 @@ impl Responder {
     /// stay in use; those of others are not given again. Of two signers for one issuer the
     /// later counts.
     pub fn install(&self, identities: impl AsRef<[SigningIdentity]>) {
+        drop(self.replace(identities));
+    }
+
+    /// As [`Self::install`], for who has to know when nobody answers by those before any more.
+    #[must_use]
+    pub fn replace(&self, identities: impl AsRef<[SigningIdentity]>) -> Replaced {
         let next_number = || self.next_signer_number.fetch_add(1, Ordering::Relaxed);
         let directory = Directory::new(identities.as_ref(), &self.directory.load(), next_number);
-        self.directory.store(Arc::new(directory));
+        Replaced(self.directory.swap(Arc::new(directory)))
     }
 
     /// Replaces those who may ask, also while answering: a request that comes after this is held
@@ -173,7 +191,8 @@ impl Responder {
                 let theirs = self.signed_meanwhile(&job, now);
                 Ok(theirs.unwrap_or_else(|| self.release(job, &signature)))
             }
-            Ok(_) => return self.respond_again(&job.request, now),
+            // Its signer was revoked while it was under way: another one answers.
+            Ok(_) | Err(SignError::Withdrawn) => return self.respond_again(&job.request, now),
             Err(_) => self.without_signer(&job.request, Asker::Admitted, now),
         };
         self.addressed(Respond::Ready(ended.unwrap_or_else(Answer::from)))

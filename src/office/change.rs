@@ -116,7 +116,7 @@ impl Office {
     /// A rule stands against it, the certificate is no resident's or none of ours, or the store is
     /// not taking changes.
     pub fn change(&self, asked: &Asked, origin: Origin) -> Result<Changed, OfficeError> {
-        self.carry_out(&self.find(&asked.certificate)?, Order::Resident(asked.wish), origin)
+        self.change_status(&self.find(&asked.certificate)?, Order::Resident(asked.wish), origin)
     }
 
     /// Revokes the certificate of a CA key or an OCSP signer, as [`Self::change`] does a resident's.
@@ -132,10 +132,10 @@ impl Office {
     ) -> Result<Changed, OfficeError> {
         let CertificateRef { authority, generation, serial } = certificate;
         let named = Named { authority, serial, generation: Some(generation) };
-        self.carry_out(&named, Order::Issuer(revoke), origin)
+        self.change_status(&named, Order::Issuer(revoke), origin)
     }
 
-    fn carry_out(&self, named: &Named, order: Order, origin: Origin) -> Result<Changed, OfficeError> {
+    fn change_status(&self, named: &Named, order: Order, origin: Origin) -> Result<Changed, OfficeError> {
         self.when_due(|| self.try_change(named, order, origin.clone()))
     }
 

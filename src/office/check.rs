@@ -95,6 +95,7 @@ impl Office {
     pub fn examine(&self, checkpoint: Option<&Checkpoint>) -> Result<Condition, OfficeError> {
         let mut findings = self.unready();
         findings.extend(self.store.unseen_cuts().iter().map(ToString::to_string));
+        findings.extend(self.refused_signers().iter().map(ToString::to_string));
         let (position, head) = self.store.head();
         let (certificates, differing) = self.compare_now()?;
         findings.extend(differing);

@@ -186,6 +186,26 @@ pub enum OfficeError {
         /// Why.
         error: SignerFileError,
     },
+    /// Files of `signers/` cannot be used; the others are.
+    #[error("{0}; the other OCSP signers sign")]
+    SignersRefused(String),
+    /// No OCSP signer, or none in use.
+    #[error("{0}: look at `sekisho signer list`")]
+    NoSigner(String),
+    /// More than one signer is meant, or one that nobody can have meant.
+    #[error("{0}")]
+    WhichSigner(String),
+    /// Nobody would sign in a signer's place.
+    #[error(
+        "nothing was revoked, for no other signer could take over from {which}: {why}; mend that, or repeat with \
+         --without-successor: signers of other kinds answer then, or nobody"
+    )]
+    NoSuccessor {
+        /// The signer.
+        which: String,
+        /// Why there is no other.
+        why: String,
+    },
     /// The key of a live authority is missing.
     #[error("the private key of authority {authority}, generation {generation}, is missing: restore {path}")]
     KeyMissing {
@@ -322,6 +342,7 @@ impl OfficeError {
             | Self::Gate(_)
             | Self::HeldBack { .. }
             | Self::NotHeldBack(_)
+            | Self::NoSigner(_)
             | Self::NoSet(_) => Blame::Refused,
             Self::Submit(SubmitError::KeyReused) => Blame::Key,
             Self::UnknownAuthority(..)
@@ -354,6 +375,8 @@ impl OfficeError {
             | Self::Config(_)
             | Self::NothingToPublish
             | Self::Signer { .. }
+            | Self::SignersRefused(_)
+            | Self::WhichSigner(_)
             | Self::Open(OpenError::Locked(_))
             | Self::Data(DataError::Absent(_) | DataError::Present(_) | DataError::TooOpen { .. }) => {
                 Blame::Request
@@ -364,6 +387,7 @@ impl OfficeError {
             | Self::Store(StoreError::Fenced(_)) => Blame::Damage,
             Self::Submit(_)
             | Self::Clock(_)
+            | Self::NoSuccessor { .. }
             | Self::Store(StoreError::Rebuilding(_) | StoreError::Closed | StoreError::Archive(_)) => {
                 Blame::Moment
             }

@@ -44,7 +44,11 @@ mod schedule;
 mod settle;
 mod signer_alarm;
 mod signer_files;
+mod signer_list;
 mod signer_made;
+mod signer_record;
+mod signer_renew;
+mod signer_revoke;
 mod signers;
 mod signing;
 mod start;
@@ -91,7 +95,10 @@ pub use reconcile::{Nightly, Reconciled};
 pub use refresh::Sign;
 pub use remaking::Watch;
 pub use schedule::{Keeper, Overdue, Schedule};
-pub use signer_files::{GivenSigner, SignerFileError};
+pub use signer_files::{GivenSigner, RefusedSigner, SignerFileError};
+pub use signer_list::{SignerStanding, SignerState};
+pub use signer_renew::{Renewed, SignersNamed};
+pub use signer_revoke::{SignerNamed, SignerRevocation, SignerRevoked, Successor};
 pub use signers::SignerInUse;
 pub use start::{Machine, init, init_at, init_on};
 pub use subject_keys::{GivenKey, SubjectKeySource, SubjectKeysError};
@@ -116,12 +123,13 @@ pub mod reason {
     pub const CUT: &str = "journal-cut";
     /// An authority has no key that issues.
     pub const ISSUING: &str = "authority-issues-nothing";
-
     /// The journal is not the one that CRL sets were made from.
     pub const CONTRADICTED: &str = "journal-contradicted";
+    /// A file of `signers/` is not used.
+    pub const SIGNER: &str = "signer-refused";
 
     /// All of them.
-    pub const ALL: [&str; 4] = [FOLDS, CUT, CONTRADICTED, ISSUING];
+    pub const ALL: [&str; 5] = [FOLDS, CUT, ISSUING, CONTRADICTED, SIGNER];
 }
 
 use crate::config::Config;
@@ -258,7 +266,9 @@ impl Office {
         let contradicted = self.contradicted().map(|what| what.to_string()).map(of(reason::CONTRADICTED));
         let idle = self.authorities_without_issuing_key();
         let idle = idle.iter().map(ToString::to_string).map(of(reason::ISSUING));
-        folds.chain(cuts).chain(contradicted).chain(idle).collect()
+        let refused = self.refused_signers();
+        let signers = refused.iter().map(ToString::to_string).map(of(reason::SIGNER));
+        folds.chain(cuts).chain(contradicted).chain(idle).chain(signers).collect()
     }
 
     /// The same, a line each.

@@ -83,8 +83,11 @@ impl Office {
             Respond::Refresh(_, job) | Respond::Sign(job) => job,
         };
         let (job, made) = sign(job);
-        if made.is_err() {
-            return Warmed::Failed;
+        match made {
+            // Another signer has taken over since: the next walk has it sign.
+            Err(SignError::Withdrawn) => return Warmed::Already,
+            Err(_) => return Warmed::Failed,
+            Ok(_) => {}
         }
         match self.responder.finish(job, made, self.clock.now()) {
             Respond::Ready(answer) | Respond::Refresh(answer, _) if answer.caching != Caching::NoStore => {

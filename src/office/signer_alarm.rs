@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::issue::{generate_key, test_material};
     use crate::ocsp::Signer;
-    use crate::pki::{AuthorityId, Generation, Issuer, SignatureAlgorithm};
+    use crate::pki::{AuthorityId, Generation, Issuer, SerialNumber, SignatureAlgorithm};
     use crate::profile::KeyType;
     use crate::signer::Key;
 
@@ -79,7 +79,8 @@ mod tests {
         let key = Key::from_pkcs8(&generate_key(KeyType::Ed25519).unwrap()).unwrap();
         let signer = Signer { key: Arc::new(key), certificate: Vec::new(), not_after };
         let algorithm = SignatureAlgorithm::Ed25519;
-        Held { algorithm, not_before: not_after.minus(life), signer: Arc::new(signer) }
+        let serial = SerialNumber::try_from(7).unwrap();
+        Held { algorithm, serial, not_before: not_after.minus(life), signer: Arc::new(signer) }
     }
 
     #[test]

@@ -1,19 +1,19 @@
 //! Signers made here: their keys lie in `keys/`, their certificates in the archive.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::archived::Archived;
 use super::authorities::{archived_certificate, read_key, record_issued, sha256};
 use super::signer_files::SignerFileError;
+use super::signer_record::subject_of;
 use super::signers::Held;
 use super::{LiveGeneration, Office, OfficeError};
 use crate::config::SignerKey;
 use crate::der::UnixTime;
 use crate::issue::{self, OcspSigner, SignerCertificate, SubjectKey};
 use crate::ocsp::Signer;
-use crate::pki::{AuthorityId, CertStatus, CertificateKind, Generation, Issuer};
+use crate::pki::{AuthorityId, CertStatus, CertificateKind};
 use crate::profile::KeyType;
 use crate::record::{CertificateRef, Issued, Origin, Record};
 use crate::signer::Key;
@@ -22,7 +22,7 @@ use crate::signer::Key;
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl Office {
-    /// Those of a generation whose keys are here, the longest-lived first.
+    /// Those of a generation whose keys are here, the last one made first.
     pub(super) fn made_signers(&self, live: &LiveGeneration, now: UnixTime) -> Vec<Held> {
         let facts = self.store.facts();
         let ours = |record: &&Record| {
@@ -36,9 +36,8 @@ impl Office {
                 && issued.not_after > now
         };
         let usable = |record: &Record| self.made_signer(live, &record.issued, now);
-        let mut made: Vec<Held> = facts.issuers.iter().filter(ours).filter_map(usable).collect();
-        made.sort_by_key(|held| Reverse(held.signer.not_after));
-        made
+        let made = facts.issuers.iter().rev().filter(ours).filter_map(usable);
+        made.filter(|held| !self.signers.is_retired(held)).collect()
     }
 
     /// Reads each once: a key that is lost while running is still at hand. One that may not sign
@@ -65,7 +64,7 @@ impl Office {
         now: UnixTime,
     ) -> Result<Held, OfficeError> {
         let certificate = archived_certificate(&self.store, issued)?;
-        let key_id = key_id_of(&certificate)?;
+        let key_id = subject_of(&certificate)?.key_id;
         let path = self.data.key(&key_id).display().to_string();
         let Some(pkcs8) = self.data.read_key(&key_id)? else {
             return Err(OfficeError::Signer { path, error: SignerFileError::KeyMissing });
@@ -82,13 +81,14 @@ impl Office {
         kind: SignerKey,
         now: UnixTime,
     ) -> Result<Held, OfficeError> {
+        self.believed_clock()?;
         let issuer = &live.issuer;
         let pkcs8 = issue::generate_key(key_type(kind))?;
         let key = read_key(&pkcs8, "new key")?;
         let key_id = key.key_id();
         let lifetime = DAY * self.config.ocsp.signer_validity_days;
         let validity = OcspSigner::validity(issuer, now, lifetime)?;
-        let serial = self.store.next_serial(issuer.authority)?;
+        let serial = self.next_serial(issuer.authority)?;
         let tbs = OcspSigner {
             profile: &self.profile,
             issuer,
@@ -144,7 +144,8 @@ impl Office {
             let issued = &record.issued;
             if issued.kind == CertificateKind::OcspSigner && issued.not_after < now {
                 // A certificate that cannot be read costs a key that stays, no start.
-                let key_id = archived_certificate(&self.store, issued).and_then(|read| key_id_of(&read));
+                let key_id =
+                    archived_certificate(&self.store, issued).and_then(|read| Ok(subject_of(&read)?.key_id));
                 match key_id {
                     Ok(key_id) if self.data.key(&key_id).exists() => self.data.remove_key(&key_id)?,
                     Ok(_) => {}
@@ -186,11 +187,12 @@ fn held(
     live: &LiveGeneration,
     now: UnixTime,
 ) -> Result<Held, SignerFileError> {
-    let checked = SignerCertificate::check(&certificate, &[Arc::clone(&live.issuer)], now)?;
+    let checked = SignerCertificate::check(&certificate, &[Arc::clone(&live.issuer)], &[], now)?;
     checked.check_key(&key)?;
-    let SignerCertificate { algorithm, not_before, not_after, .. } = checked;
+    let SignerCertificate { serial, algorithm, not_before, not_after, .. } = checked;
     Ok(Held {
         algorithm,
+        serial,
         not_before,
         signer: Arc::new(Signer { key: Arc::new(key), certificate, not_after }),
     })
@@ -203,10 +205,4 @@ const fn key_type(kind: SignerKey) -> KeyType {
         SignerKey::P384 => KeyType::P384,
         SignerKey::Ed25519 => KeyType::Ed25519,
     }
-}
-
-/// SHA-1 of the key a certificate is for.
-fn key_id_of(certificate: &[u8]) -> Result<[u8; 20], OfficeError> {
-    let read = Issuer::from_certificate(AuthorityId(0), Generation::FIRST, certificate);
-    read.map(|subject| subject.key_id).map_err(|error| OfficeError::Damaged(error.to_string()))
 }

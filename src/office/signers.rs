@@ -8,12 +8,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::signer_alarm::{Alarm, is_due};
-use super::signer_files::Given;
+use super::signer_files::{Given, RefusedSigner};
 use super::{LiveGeneration, Office, OfficeError};
 use crate::config::SignerKey;
 use crate::der::UnixTime;
-use crate::ocsp::{Signer, SigningIdentity};
-use crate::pki::{Generation, SignatureAlgorithm};
+use crate::ocsp::{Replaced, Signer, SigningIdentity};
+use crate::pki::{Generation, SerialNumber, SignatureAlgorithm};
 use crate::record::CertificateRef;
 
 /// Before a signer of `signers/` ends, one made here takes over: five looks of the schedule, so
@@ -24,6 +24,7 @@ const HANDOVER: Duration = Duration::from_secs(5 * 60);
 #[derive(Debug, Clone)]
 pub(super) struct Held {
     pub(super) algorithm: SignatureAlgorithm,
+    pub(super) serial: SerialNumber,
     pub(super) not_before: UnixTime,
     pub(super) signer: Arc<Signer>,
 }
@@ -44,12 +45,12 @@ pub struct SignerInUse {
 /// The signers at hand, and what is wrong with them.
 #[derive(Default)]
 pub(super) struct Signers {
-    /// Those of `signers/`, as they were when all of them were right.
+    /// Those of `signers/` that were right when it was read last.
     pub(super) given: ArcSwap<Vec<Given>>,
+    /// What in `signers/` was not, and why.
+    pub(super) refused: ArcSwap<Vec<RefusedSigner>>,
     /// What the responder has.
-    in_use: ArcSwap<Vec<SigningIdentity>>,
-    /// Why `signers/` was not taken over, until it is.
-    pub(super) reload_fault: ArcSwap<Option<String>>,
+    pub(super) in_use: ArcSwap<Vec<SigningIdentity>>,
     /// Which signers have no successor, and why.
     renewal_faults: ArcSwap<Vec<String>>,
     seen: Mutex<Seen>,
@@ -62,6 +63,17 @@ pub(super) struct Seen {
     pub(super) made: BTreeMap<CertificateRef, Option<Held>>,
     /// The last alarm given about a signer, by its key.
     alarms: BTreeMap<[u8; 20], Alarm>,
+    /// Keys that sign no more, whatever else is said of their certificates: what is being revoked.
+    pub(super) retired: BTreeSet<[u8; 20]>,
+    /// Since when those in use are, by their keys.
+    pub(super) since: BTreeMap<[u8; 20], UnixTime>,
+}
+
+/// Who is to sign from now on, and for whom there is no better one.
+pub(super) struct Plan {
+    pub(super) identities: Vec<SigningIdentity>,
+    faults: Vec<String>,
+    pub(super) failed: Option<OfficeError>,
 }
 
 impl Held {
@@ -74,9 +86,11 @@ impl Held {
 impl Signers {
     /// What keeps the service from being ready, a line each.
     pub(super) fn faults(&self) -> Vec<String> {
-        let reload = self.reload_fault.load().as_ref().clone();
-        let renewal = self.renewal_faults.load().as_ref().clone();
-        reload.into_iter().chain(renewal).collect()
+        self.renewal_faults.load().as_ref().clone()
+    }
+
+    pub(super) fn is_retired(&self, held: &Held) -> bool {
+        self.seen().retired.contains(&held.signer.key.key_id())
     }
 
     pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -107,7 +121,7 @@ impl Office {
             complete &= signers.len() == self.config.ocsp.signers.len();
             identities.push(live.identity(signers));
         }
-        self.install(&identities);
+        drop(self.install(&identities, now));
         complete
     }
 
@@ -121,6 +135,15 @@ impl Office {
     pub fn renew_signers(&self) -> Result<(), OfficeError> {
         let keeping = self.keeping.lock();
         let now = self.clock.now();
+        let mut plan = self.plan_signers(now);
+        let failed = plan.failed.take();
+        drop(self.carry_out(plan, now));
+        drop(keeping);
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Sees to signers for every live generation, and installs none. Only while `keeping` is held.
+    pub(super) fn plan_signers(&self, now: UnixTime) -> Plan {
         let mut identities = Vec::new();
         let (mut faults, mut failed) = (Vec::new(), None);
         for live in self.all_live_generations() {
@@ -136,11 +159,15 @@ impl Office {
             }
             identities.push(live.identity(signers));
         }
-        self.install(&identities);
-        self.signers.renewal_faults.store(Arc::new(faults));
+        Plan { identities, faults, failed }
+    }
+
+    /// Hands the responder those of a plan.
+    pub(super) fn carry_out(&self, plan: Plan, now: UnixTime) -> Replaced {
+        let replaced = self.install(&plan.identities, now);
+        self.signers.renewal_faults.store(Arc::new(plan.faults));
         self.remove_keys_outlived(now);
-        drop(keeping);
-        failed.map_or(Ok(()), Err)
+        replaced
     }
 
     /// Who signs OCSP answers now, in order of preference for each generation.
@@ -168,8 +195,8 @@ impl Office {
         !self.answering.load().iter().all(is_live)
     }
 
-    fn install(&self, identities: &[SigningIdentity]) {
-        self.responder.install(identities);
+    fn install(&self, identities: &[SigningIdentity], now: UnixTime) -> Replaced {
+        let replaced = self.responder.replace(identities);
         self.installed.store(Arc::new(identities.to_vec()));
         let answering: BTreeSet<_> = identities
             .iter()
@@ -178,6 +205,15 @@ impl Office {
             .collect();
         self.answering.store(Arc::new(answering));
         self.signers.in_use.store(Arc::new(identities.to_vec()));
+        let keys: BTreeSet<_> =
+            identities.iter().flat_map(|one| &one.signers).map(|signer| signer.key.key_id()).collect();
+        let mut seen = self.signers.seen();
+        seen.since.retain(|key, _| keys.contains(key));
+        for key in keys {
+            seen.since.entry(key).or_insert(now);
+        }
+        drop(seen);
+        replaced
     }
 
     /// The signer of one kind from now on, and why there is no better one.

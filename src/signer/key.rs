@@ -7,6 +7,7 @@ use aws_lc_rs::signature::{
 };
 
 use super::device::SimDevice;
+use super::gate::Gate;
 use crate::pki::{PublicKey, SignatureAlgorithm};
 
 /// Bits of an RSA modulus an authority or signer may have.
@@ -24,6 +25,8 @@ pub struct Key {
     random: SystemRandom,
     /// Where it signs, when that may be gone.
     device: Option<SimDevice>,
+    /// Open until it is withdrawn.
+    gate: Gate,
 }
 
 enum Private {
@@ -55,6 +58,9 @@ pub enum SignError {
     /// A signature came out that its own public key does not accept.
     #[error("the signature made does not verify; it was thrown away")]
     DoesNotVerify,
+    /// The key was withdrawn: its certificate is revoked.
+    #[error("the key was withdrawn, for its certificate is revoked")]
+    Withdrawn,
 }
 
 impl Key {
@@ -65,7 +71,8 @@ impl Key {
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
         let (private, public_key) = Private::from_pkcs8(der)?;
         let (spki, key_id) = (public_key.spki(), public_key.key_id());
-        Ok(Self { private, public_key, spki, key_id, random: SystemRandom::new(), device: None })
+        let (random, gate) = (SystemRandom::new(), Gate::default());
+        Ok(Self { private, public_key, spki, key_id, random, device: None, gate })
     }
 
     /// The key, signing in this device from now on.
@@ -92,11 +99,24 @@ impl Key {
         self.key_id
     }
 
+    /// Withdraws the key for ever. When this returns no signature of it is under way, and none
+    /// will be made.
+    pub fn withdraw(&self) {
+        self.gate.close();
+    }
+
+    /// Signatures that it was asked for since it was read.
+    #[must_use]
+    pub fn signatures(&self) -> u64 {
+        self.gate.entered()
+    }
+
     /// Signs `message`; the signature has been verified when it is returned.
     ///
     /// # Errors
     /// [`SignError`]; nothing made leaves this function then.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        let _under_way = self.gate.enter().ok_or(SignError::Withdrawn)?;
         if self.device.as_ref().is_some_and(SimDevice::is_gone) {
             return Err(SignError::Gone);
         }
@@ -196,6 +216,18 @@ mod tests {
                 Err(SignError::DoesNotVerify)
             );
             assert_eq!(key.released(b"message", Vec::new()), Err(SignError::DoesNotVerify));
+        }
+    }
+
+    #[test]
+    fn b_4_a_withdrawn_key_signs_no_more() {
+        for (_, key) in keys() {
+            key.sign(b"message").unwrap();
+            assert_eq!(key.signatures(), 1);
+            key.withdraw();
+            assert_eq!(key.sign(b"message"), Err(SignError::Withdrawn));
+            key.withdraw();
+            assert_eq!(key.signatures(), 1);
         }
     }
 

@@ -6,6 +6,7 @@
 //! Whoever cannot wait for a signature on its own thread takes it to the [`Pool`].
 
 mod device;
+mod gate;
 mod key;
 mod lanes;
 mod pool;

@@ -4,14 +4,21 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sekisho::der::{Oid, UnixTime, Writer, tag};
-use sekisho::pki::{Attribute, AuthorityId, Generation, Issuer, Name, oid};
+use sekisho::pki::{Attribute, AuthorityId, Generation, Issuer, Name, SerialNumber, oid};
 
 use crate::service::run;
 
 const DAY: Duration = Duration::from_secs(86_400);
+
+/// The last serial given here: far above what an authority's counter comes to.
+static SERIALS: AtomicU64 = AtomicU64::new(0x0123_4567);
+
+/// An extension: its name, whether it is critical, its value.
+pub type Extension = (Oid, bool, Vec<u8>);
 
 /// A private key in a file, PKCS#8 PEM.
 pub struct KeyFile {
@@ -22,6 +29,7 @@ pub struct KeyFile {
 /// What shall stand in a certificate; [`Wanted::right`] is one that nothing speaks against.
 #[derive(Clone)]
 pub struct Wanted {
+    pub serial: SerialNumber,
     pub issuer: Name,
     pub subject: Name,
     pub not_before: UnixTime,
@@ -32,6 +40,8 @@ pub struct Wanted {
     pub nocheck: bool,
     pub ca: bool,
     pub key_identifier: Option<[u8; 20]>,
+    /// What else.
+    pub more: Vec<Extension>,
     /// As OpenSSL names it.
     pub digest: &'static str,
 }
@@ -73,7 +83,9 @@ pub fn ed25519(home: &Path, name: &str) -> KeyFile {
 
 impl Wanted {
     pub fn right(ca: &Issuer, key: &KeyFile, now: UnixTime) -> Self {
+        let serial = SERIALS.fetch_add(1, Ordering::Relaxed);
         Self {
+            serial: SerialNumber::try_from(serial).unwrap(),
             issuer: ca.name.clone(),
             subject: Name::new(&[Attribute::new(oid::COMMON_NAME, "OCSP signer of the house")]),
             not_before: now.minus(DAY),
@@ -84,6 +96,7 @@ impl Wanted {
             nocheck: true,
             ca: false,
             key_identifier: Some(ca.key_id),
+            more: Vec::new(),
             digest: "sha256",
         }
     }
@@ -121,7 +134,7 @@ impl Wanted {
         Writer::to_der(|w| {
             w.sequence(|w| {
                 w.nested(tag::context_constructed(0), |w| w.integer(2));
-                w.integer(0x0123_4567);
+                self.serial.write(w);
                 self.algorithm(w);
                 w.raw(self.issuer.der());
                 w.sequence(|w| {
@@ -156,6 +169,15 @@ impl Wanted {
         }
         if let Some(id) = &self.key_identifier {
             extension(&oid::AUTHORITY_KEY_IDENTIFIER, &|w| w.sequence(|w| w.value(tag::context(0), id)));
+        }
+        for (id, critical, value) in &self.more {
+            w.sequence(|w| {
+                w.oid(id);
+                if *critical {
+                    w.boolean(true);
+                }
+                w.octet_string(value);
+            });
         }
     }
 }
