@@ -48,7 +48,7 @@ pub enum OfficeError {
     #[error("{}", .serial.advise(|read| issued_by(authority, issued.contains(read))))]
     BareSerial {
         /// As it was given.
-        serial: BareSerial,
+        serial: Box<BareSerial>,
         /// The authority's name.
         authority: String,
         /// Those of both readings that were issued.

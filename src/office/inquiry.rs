@@ -139,7 +139,7 @@ impl Office {
         };
         let readings = [serial.hexadecimal, serial.decimal].into_iter().flatten();
         let issued = readings.filter(|read| self.status.find(id, read).is_issued()).collect();
-        OfficeError::BareSerial { authority: authority.to_owned(), serial, issued }
+        OfficeError::BareSerial { authority: authority.to_owned(), serial: Box::new(serial), issued }
     }
 
     /// Resolves a selector to an authority, a serial and, when known, a generation.
