@@ -108,6 +108,9 @@ mod event_tag {
     /// Without the table: read, and written no more.
     pub(super) const RULES_NAMED: u8 = 34;
     pub(super) const RULES_ADOPTED: u8 = 35;
+    pub(super) const GENERATION_COMPROMISED: u8 = 40;
+    pub(super) const GENERATION_REVOKED: u8 = 41;
+    pub(super) const ISSUING_FROM: u8 = 42;
 }
 
 impl Entry {
@@ -178,6 +181,9 @@ impl Event {
             Self::CardChanged(..) => event_tag::CARD_CHANGED,
             Self::HolderChanged(..) => event_tag::HOLDER_CHANGED,
             Self::Movement(_) => event_tag::MOVEMENT,
+            Self::GenerationCompromised { .. } => event_tag::GENERATION_COMPROMISED,
+            Self::GenerationRevoked { .. } => event_tag::GENERATION_REVOKED,
+            Self::IssuingFrom { .. } => event_tag::ISSUING_FROM,
             Self::RulesAdopted { table: None, .. } => event_tag::RULES_NAMED,
             Self::RulesAdopted { table: Some(_), .. } => event_tag::RULES_ADOPTED,
         }
@@ -234,6 +240,17 @@ impl Event {
                 put_holder_status(out, status);
             }
             Self::Movement(movement) => put_movement(out, movement)?,
+            Self::GenerationCompromised { authority, generation, invalidity_date } => {
+                out.extend([authority.0, generation.number()]);
+                put_option(out, invalidity_date.as_ref(), |out, time| put_time(out, *time));
+            }
+            Self::GenerationRevoked { authority, generation } => {
+                out.extend([authority.0, generation.number()]);
+            }
+            Self::IssuingFrom { authority, generation, from } => {
+                out.extend([authority.0, generation.number()]);
+                put_time(out, *from);
+            }
             Self::RulesAdopted { sha256, table } => {
                 out.extend(sha256);
                 if let Some(table) = table {
@@ -292,6 +309,20 @@ impl Event {
             event_tag::CARD_CHANGED => Self::CardChanged(body.card()?, body.card_status()?),
             event_tag::HOLDER_CHANGED => Self::HolderChanged(body.holder()?, body.holder_status()?),
             event_tag::MOVEMENT => Self::Movement(body.movement()?),
+            event_tag::GENERATION_COMPROMISED => Self::GenerationCompromised {
+                authority: AuthorityId(body.one()?),
+                generation: body.generation()?,
+                invalidity_date: body.option(Octets::time)?,
+            },
+            event_tag::GENERATION_REVOKED => Self::GenerationRevoked {
+                authority: AuthorityId(body.one()?),
+                generation: body.generation()?,
+            },
+            event_tag::ISSUING_FROM => Self::IssuingFrom {
+                authority: AuthorityId(body.one()?),
+                generation: body.generation()?,
+                from: body.time()?,
+            },
             event_tag::RULES_NAMED => Self::RulesAdopted { sha256: body.array()?, table: None },
             event_tag::RULES_ADOPTED => {
                 Self::RulesAdopted { sha256: body.array()?, table: Some(body.rules()?) }
@@ -436,8 +467,12 @@ impl<'a> Octets<'a> {
 
     fn certificate(&mut self) -> Result<CertificateRef, CodecError> {
         let authority = AuthorityId(self.one()?);
-        let generation = Generation::new(self.one()?).ok_or(CodecError::Range)?;
+        let generation = self.generation()?;
         Ok(CertificateRef { authority, generation, serial: self.serial()? })
+    }
+
+    fn generation(&mut self) -> Result<Generation, CodecError> {
+        Generation::new(self.one()?).ok_or(CodecError::Range)
     }
 
     fn revocation(&mut self) -> Result<Revocation, CodecError> {
@@ -667,6 +702,19 @@ mod tests {
             movement().prop_map(Event::Movement),
             (any::<[u8; 32]>(), prop::option::of("\\PC{0,600}"))
                 .prop_map(|(sha256, table)| Event::RulesAdopted { sha256, table }),
+            (certificate(), prop::option::of(time())).prop_map(|(key, invalidity_date)| {
+                let (authority, generation) = (key.authority, key.generation);
+                Event::GenerationCompromised { authority, generation, invalidity_date }
+            }),
+            (certificate(), time()).prop_map(|(key, from)| Event::IssuingFrom {
+                authority: key.authority,
+                generation: key.generation,
+                from
+            }),
+            certificate().prop_map(|key| Event::GenerationRevoked {
+                authority: key.authority,
+                generation: key.generation
+            }),
         ]
     }
 

@@ -7,6 +7,7 @@
 
 mod card;
 mod codec;
+mod compromise;
 mod entry;
 mod ids;
 #[expect(clippy::module_inception, reason = "the record is what this room is about")]
@@ -18,6 +19,7 @@ pub use card::{Card, CardApplied, CardStatus, Holder, HolderStatus, Movement, On
 pub use codec::{
     CERTIFICATE_OCTETS_MAX, CodecError, ENTRY_OCTETS_MAX, TABLE_OCTETS_MAX, TEXT_OCTETS_MAX, Unit, WriteError,
 };
+pub use compromise::{Compromise, Compromises};
 pub use entry::{Entry, Event, Issued, Numbered, StatusChange};
 pub use ids::{
     Actor, ActorError, ArchivePlace, CardId, CertificateRef, Epoch, HolderId, IdError, Origin, Position,

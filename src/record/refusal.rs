@@ -2,7 +2,9 @@
 
 use super::{Breach, CardId, CertificateRef, FoldError, HolderId};
 use crate::der::UnixTime;
-use crate::pki::{AuthorityId, Carrier, CarrierState, CertificateKind, RevocationReason, SerialNumber};
+use crate::pki::{
+    AuthorityId, Carrier, CarrierState, CertificateKind, Generation, RevocationReason, SerialNumber,
+};
 
 /// What stands against a change. Nothing has been written when one is returned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -155,6 +157,12 @@ pub enum Refusal {
     /// It would be about something that is not on record: a fault as well.
     #[error("{0}: nothing was written")]
     Unfounded(#[from] FoldError),
+    /// Nothing is issued by a key that is compromised.
+    #[error(
+        "the key of generation {0} is compromised, and nothing is issued by it: give the authority the next \
+         one with `sekisho authority rollover`"
+    )]
+    KeyCompromised(Generation),
     /// The records could not be read.
     #[error("the records cannot be read: {0}")]
     Records(String),

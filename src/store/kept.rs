@@ -10,7 +10,9 @@ use super::packing::{self, Packing, RowKey, broken, items};
 use super::rows::Rows;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{Breach, Card, CardId, CodecError, Holder, HolderId, Position, Record};
+use crate::record::{
+    Breach, Card, CardId, Change, CodecError, Compromises, Holder, HolderId, Position, Record,
+};
 
 /// One kind of what is kept.
 pub(super) trait Kept: Clone {
@@ -25,6 +27,12 @@ pub(super) trait Kept: Clone {
 
     /// Reads it from the rows.
     fn find_in(rows: &Rows, key: &Self::Key) -> Result<Option<Self>, StoreError>;
+
+    /// As it is with what the facts say of it, of which it is not told one by one.
+    #[must_use]
+    fn with(self, _compromises: &Compromises) -> Self {
+        self
+    }
 }
 
 /// What names a certificate here.
@@ -76,6 +84,13 @@ impl Kept for Record {
             None => None,
         };
         record(&issue, changes.as_deref()).map(Some)
+    }
+
+    fn with(mut self, compromises: &Compromises) -> Self {
+        if let Some(compromise) = compromises.of(&self.issued.certificate) {
+            self.compromise(compromise);
+        }
+        self
     }
 }
 
@@ -177,7 +192,9 @@ pub(super) fn write(overlay: &Overlay, rows: &Rows, before: Position) -> Result<
             record.write_issue(&mut octets);
             issued.put(issued_row(*authority, serial), *serial, octets);
         }
-        if record.changes.last().is_some_and(|change| change.position > before) {
+        // A compromise stands in a record from the next entry about it on, which may be behind `before`.
+        let is_newer = |change: &Change| change.position > before || change.cause == Some(change.position);
+        if record.changes.last().is_some_and(is_newer) {
             let mut octets = Vec::new();
             record.write_changes(&mut octets)?;
             changes.put(changes_row(*authority, serial), *serial, octets);

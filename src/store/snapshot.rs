@@ -45,7 +45,7 @@ use crate::record::{Position, WriteError};
 const SNAPSHOT_MAGIC: &[u8; 4] = b"SKSS";
 const MARKER_MAGIC: &[u8; 4] = b"SKCM";
 /// Of snapshots. One of another version counts as absent: the journal is folded from its beginning.
-const SNAPSHOT_VERSION: u32 = 6;
+const SNAPSHOT_VERSION: u32 = 7;
 /// Of markers.
 const MARKER_VERSION: u32 = 1;
 
