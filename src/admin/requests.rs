@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::api::{self, Problem, ProblemKind, Status, path};
+use super::authorities;
 use super::cards;
 use super::explain;
 use super::verifiers;
@@ -65,7 +66,16 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
         }
         path::CARD_SHOW => reply(&cards::show(office, &parse(body)?)?),
         path::MOVEMENTS => reply(&cards::movements(office, &parse(body)?, &actor)?),
-        path::COMPROMISED => reply(&cards::compromised(office, &parse(body)?, &actor)?),
+        path::AUTHORITY_LIST => reply(&authorities::list(office)),
+        path::AUTHORITY_ROLLOVER => reply(&authorities::roll_over(office, parse(body)?)?),
+        path::AUTHORITY_ACTIVATE => {
+            reply(&authorities::activate(office, parse(body)?, origin(actor, None, address, body))?)
+        }
+        path::COMPROMISED => {
+            let asked: api::CompromisedKey = parse(body)?;
+            let origin = origin(actor, asked.key.as_deref(), address, body);
+            reply(&authorities::compromised(office, &asked, origin)?)
+        }
         path::RECONCILE => reply(&cards::reconcile(office)?),
         path::EXPLAIN => {
             let asked: api::Explain = parse(body)?;
@@ -314,7 +324,7 @@ pub(super) fn in_words(status: CertStatus) -> Status {
     }
 }
 
-fn time(text: Option<&str>) -> Result<Option<UnixTime>, OfficeError> {
+pub(super) fn time(text: Option<&str>) -> Result<Option<UnixTime>, OfficeError> {
     Ok(text.map(str::parse).transpose()?)
 }
 

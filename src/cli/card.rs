@@ -1,13 +1,11 @@
-//! `card`, `compromised`, `reconcile`, `rules`.
+//! `card`, `reconcile`, `rules`.
 
 use serde::Serialize;
 
 use super::args::CardCommand;
 use super::client::Client;
 use super::{DataDir, Failure, print};
-use crate::admin::api::{
-    ApplyForCard, CardChange, CardState, Compromised, CompromisedKey, NamedCard, Reconciliation, path,
-};
+use crate::admin::api::{ApplyForCard, CardChange, CardState, NamedCard, Reconciliation, path};
 use crate::profile::{ORGANIZATION, Profile};
 
 pub(super) fn run(data: &DataDir, command: &CardCommand, json: bool) -> Result<(), Failure> {
@@ -33,17 +31,6 @@ pub(super) fn run(data: &DataDir, command: &CardCommand, json: bool) -> Result<(
             print(json, &state, || in_words(&state))
         }
     }
-}
-
-pub(super) fn compromised(
-    data: &DataDir,
-    authority: &str,
-    generation: u8,
-    json: bool,
-) -> Result<(), Failure> {
-    let asked = CompromisedKey { authority: authority.to_owned(), generation };
-    let done: Compromised = Client::of(data)?.post(path::COMPROMISED, &asked)?;
-    print(json, &done, || format!("{} certificates of {authority} {generation} revoked", done.revoked))
 }
 
 pub(super) fn reconcile(data: &DataDir, json: bool) -> Result<(), Failure> {

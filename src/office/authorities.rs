@@ -6,7 +6,8 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::archived::Archived;
-use super::data::DataDir;
+use super::compromise::refuse_compromised;
+use super::data::{DataDir, DataError};
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
 use crate::issue::{self, CaCertificate, SubjectKey, Validity};
@@ -23,8 +24,36 @@ pub struct LiveGeneration {
     pub authority: String,
     /// As its CA certificate states it.
     pub issuer: Arc<Issuer>,
+    /// The private key, or why there is none to sign with. What needs no signature of it goes on.
+    pub key: Result<Arc<Key>, KeyFault>,
+}
+
+/// Why a key of an authority cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyFault {
+    /// Its file is not there.
+    #[error("is missing: restore {0} and start again")]
+    Missing(String),
+    /// Its file is not a key.
+    #[error("cannot be read: {1}; restore {0} and start again")]
+    Unreadable(String, String),
+    /// Its file is another key.
+    #[error("is another one: {0} is not the key of its CA certificate: restore it and start again")]
+    Other(String),
+}
+
+impl LiveGeneration {
     /// The private key.
-    pub key: Arc<Key>,
+    ///
+    /// # Errors
+    /// [`OfficeError::KeyUnusable`].
+    pub(super) fn key(&self) -> Result<&Arc<Key>, OfficeError> {
+        self.key.as_ref().map_err(|fault| OfficeError::KeyUnusable {
+            authority: self.authority.clone(),
+            generation: self.issuer.generation.number(),
+            fault: fault.clone(),
+        })
+    }
 }
 
 /// The keys that may still sign, oldest first.
@@ -37,6 +66,15 @@ impl Office {
     /// # Errors
     /// When keys or entries cannot be written.
     pub fn new_generation(&self, authority: AuthorityId) -> Result<Generation, OfficeError> {
+        self.next_generation(authority, None)
+    }
+
+    /// The same of a key that issues from that time on, or at once.
+    pub(super) fn next_generation(
+        &self,
+        authority: AuthorityId,
+        issue_from: Option<UnixTime>,
+    ) -> Result<Generation, OfficeError> {
         self.believed_clock()?;
         let keeping = self.keeping.lock();
         let facts = self.store.facts();
@@ -51,7 +89,7 @@ impl Office {
         let known = self.profile.authority(authority);
         let known = known.ok_or(OfficeError::NoGeneration(name))?;
         let now = self.clock.now();
-        open_generation(&self.data, &self.store, &self.profile, known, generation, now)?;
+        open_generation(&self.data, &self.store, &self.profile, known, (generation, issue_from), now)?;
         self.load_authorities(now)?;
         drop(keeping);
         self.renew_signers()?;
@@ -101,13 +139,32 @@ impl Office {
         self.profile.authorities.iter().flat_map(|authority| self.live_generations(authority.id)).collect()
     }
 
-    /// The key that signs new certificates of an authority: the newest that is not revoked and
-    /// that OCSP answers for.
+    /// Those of an authority that are here.
+    pub(super) fn keys_here(&self, authority: AuthorityId) -> Result<Vec<Arc<LiveGeneration>>, OfficeError> {
+        let live = self.live_generations(authority);
+        let here: Vec<_> = live.iter().filter(|live| live.key.is_ok()).cloned().collect();
+        match live.last() {
+            Some(last) if here.is_empty() => last.key().map(|_| here),
+            _ => Ok(here),
+        }
+    }
+
+    /// Keys that cannot be used, a line each.
+    pub(super) fn key_faults(&self) -> Vec<String> {
+        let live = self.all_live_generations();
+        let faults = live.iter().filter_map(|live| live.key().err());
+        faults.map(|error| format!("{error}; what does not need it goes on")).collect()
+    }
+
+    /// The key that signs new certificates of an authority: the newest that is here, is not revoked, does
+    /// not wait for its time, and that OCSP answers for.
     pub(super) fn signing_generation(
         &self,
         authority: AuthorityId,
     ) -> Result<Arc<LiveGeneration>, OfficeError> {
-        let (answering, facts) = (self.answering.load(), self.store.facts());
+        let (answering, facts, now) = (self.answering.load(), self.store.facts(), self.clock.now());
+        let waits =
+            |generation| facts.issuing_from.get(&(authority, generation)).is_some_and(|from| *from > now);
         let usable = |live: &Arc<LiveGeneration>| {
             let issuer = &live.issuer;
             let revoked = facts.issuers.iter().any(|record| {
@@ -115,10 +172,23 @@ impl Office {
                 (certificate.authority, certificate.serial) == (authority, issuer.serial)
                     && record.status() != CertStatus::Good
             });
-            !revoked && answering.contains(&(authority, issuer.generation))
+            !revoked
+                && live.key.is_ok()
+                && !waits(issuer.generation)
+                && answering.contains(&(authority, issuer.generation))
         };
-        let newest = self.live_generations(authority).into_iter().rfind(usable);
-        newest.ok_or_else(|| OfficeError::NoGeneration(self.authority_name(authority)))
+        let live = self.live_generations(authority);
+        if let Some(newest) = live.iter().rfind(|live| usable(live)) {
+            return Ok(Arc::clone(newest));
+        }
+        let Some(last) = live.last() else {
+            return Err(OfficeError::NoGeneration(self.authority_name(authority)));
+        };
+        if facts.compromises.find(authority, last.issuer.generation).is_some() {
+            return Err(Refusal::KeyCompromised(last.issuer.generation).into());
+        }
+        last.key()?;
+        Err(OfficeError::NoGeneration(self.authority_name(authority)))
     }
 }
 
@@ -139,9 +209,10 @@ pub(super) fn open_generation(
     store: &Store,
     profile: &Profile,
     authority: &Authority,
-    generation: Generation,
+    (generation, issue_from): (Generation, Option<UnixTime>),
     now: UnixTime,
 ) -> Result<(), OfficeError> {
+    let authority_id = authority.id;
     let pkcs8 = issue::generate_key(KeyType::Rsa2048)?;
     let key = read_key(&pkcs8, "new key")?;
     let serial = store.next_serial(authority.id)?;
@@ -172,7 +243,12 @@ pub(super) fn open_generation(
         card: None,
         twin: None,
     };
-    record_issued(store, vec![issued], Origin::service())?;
+    let decide: crate::store::Decide = Box::new(move |records, _| {
+        refuse_issued_before(records, std::slice::from_ref(&issued))?;
+        let waits = issue_from.map(|from| Event::IssuingFrom { authority: authority_id, generation, from });
+        Ok(std::iter::once(Event::Issued(issued.clone())).chain(waits).collect())
+    });
+    store.submit_wait(Origin::service(), decide)?;
     Ok(())
 }
 
@@ -193,6 +269,7 @@ pub(super) fn record_issued(
 pub(super) fn refuse_issued_before(records: &Records<'_>, all: &[Issued]) -> Result<(), Refusal> {
     for issued in all {
         let certificate = issued.certificate;
+        refuse_compromised(records.facts(), &certificate, issued.kind)?;
         if records.find(certificate.authority, &certificate.serial)?.is_some() {
             return Err(Refusal::IssuedBefore(certificate));
         }
@@ -222,29 +299,35 @@ pub(super) fn load(
         let issuer = issuer(authority, generation, &certificate)?;
         check_organization(profile, authority, &issuer)?;
         let path = data.key(&issuer.key_id).display().to_string();
-        let Some(pkcs8) = data.read_key(&issuer.key_id)? else {
-            let generation = generation.number();
-            return Err(OfficeError::KeyMissing { authority: name, generation, path });
+        let key = match data.read_key(&issuer.key_id) {
+            Ok(pkcs8) => ca_key(pkcs8, &issuer, path),
+            Err(DataError::Io { error, .. }) => Err(KeyFault::Unreadable(path, error.to_string())),
+            // Keys that others can read are no keys.
+            Err(error) => return Err(error.into()),
         };
-        let key = read_key(&pkcs8, &path)?.inside(device.cloned());
-        if key.spki() != issuer.spki {
-            return Err(OfficeError::Damaged(format!(
-                "{path} is not the key of its CA certificate: restore it"
-            )));
+        let key = key.map(|key| Arc::new(key.inside(device.cloned())));
+        if let Err(fault) = &key {
+            tracing::error!(authority = name, %generation, "the private key {fault}; what does not need it goes on");
         }
         let pem = pem::encode(&pem::Pem::new("CERTIFICATE", certificate));
         data.write(&data.ca_certificate(&name, generation), pem.as_bytes())?;
         let issuer = Arc::new(issuer);
-        live.entry(authority).or_default().push(Arc::new(LiveGeneration {
-            authority: name,
-            issuer,
-            key: Arc::new(key),
-        }));
+        live.entry(authority).or_default().push(Arc::new(LiveGeneration { authority: name, issuer, key }));
     }
     for generations in live.values_mut() {
         generations.sort_by_key(|live| live.issuer.generation);
     }
     Ok(live)
+}
+
+/// The key of a CA certificate, from what its file holds.
+fn ca_key(pkcs8: Option<Zeroizing<Vec<u8>>>, issuer: &Issuer, path: String) -> Result<Key, KeyFault> {
+    let Some(pkcs8) = pkcs8 else { return Err(KeyFault::Missing(path)) };
+    match Key::from_pkcs8(&pkcs8) {
+        Ok(key) if key.spki() == issuer.spki => Ok(key),
+        Ok(_) => Err(KeyFault::Other(path)),
+        Err(error) => Err(KeyFault::Unreadable(path, error.to_string())),
+    }
 }
 
 /// The certificate an entry names, checked against its hash.

@@ -225,7 +225,7 @@ impl Office {
         let mut signed = Vec::with_capacity(unsigned.len());
         for Unsigned { kind, live, serial, validity, tbs } in unsigned {
             let (tbs, signature) = self.sign(&live, tbs)?;
-            let der = issue::assemble(&tbs, live.key.algorithm(), &signature);
+            let der = issue::assemble(&tbs, live.key()?.algorithm(), &signature);
             let Issuer { authority, generation, .. } = *live.issuer;
             signed.push((kind, CertificateRef { authority, generation, serial }, validity, der));
         }
@@ -338,7 +338,7 @@ impl Office {
                 issuer: &live.issuer,
                 kind: *kind,
                 serial,
-                algorithm: live.key.algorithm(),
+                algorithm: live.key()?.algorithm(),
                 validity,
                 common_name: &common_name,
                 applicant,

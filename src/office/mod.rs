@@ -21,6 +21,7 @@ mod documents;
 mod ending;
 mod error;
 mod explain;
+mod generations;
 mod held_back;
 mod inquiry;
 mod issue;
@@ -53,13 +54,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-pub use authorities::LiveGeneration;
+pub use authorities::{KeyFault, LiveGeneration};
 pub use behind::Behind;
 pub use cards::{CardApplication, CardChange, CardState};
 pub use change::{Asked, Changed, Wish};
 pub use check::Condition;
 pub use clock::{ClockRelease, ClockState};
 pub use comparison::{Compared, DifferingCertificate, compare};
+pub use compromise::{Compromised, TOGETHER};
 use data::DataDir;
 use documents::Served;
 pub use documents::{
@@ -68,6 +70,7 @@ pub use documents::{
 pub use ending::accept_end;
 pub use error::{Blame, OfficeError};
 pub use explain::{Explanation, KeptBy, Use};
+pub use generations::{KeyState, KeyUse, RolledOver, WAIT};
 pub use held_back::HeldBack;
 pub use inquiry::{CertificateState, Selector};
 pub use issue::{Application, IssuedCertificate, IssuedPair, Place, Spelling, SubjectKeySource};
@@ -102,9 +105,13 @@ pub mod reason {
     pub const FOLDS: &str = "folds-disagree";
     /// Something was cut off the journal's end that may have been acknowledged.
     pub const CUT: &str = "journal-cut";
+    /// A key of an authority cannot be used.
+    pub const KEY: &str = "key-unusable";
+    /// A key of an authority is compromised, and something is still to be done.
+    pub const COMPROMISED: &str = "key-compromised";
 
     /// All of them.
-    pub const ALL: [&str; 2] = [FOLDS, CUT];
+    pub const ALL: [&str; 4] = [FOLDS, CUT, KEY, COMPROMISED];
 }
 
 use crate::config::Config;
@@ -148,6 +155,11 @@ pub struct Office {
     signers: signers::Signers,
     /// Held while a CRL set is built: one at a time.
     publishing: Mutex<()>,
+    /// Held while a CRL set is put in place, or a key is said to be compromised: a set that does not know
+    /// of it does not come out behind it.
+    placing: Mutex<()>,
+    /// Held while the single revocations of compromised keys are written.
+    writing: Mutex<()>,
     /// Held while signers or generations are changed.
     keeping: Mutex<()>,
     /// Held while the responder is told who may ask.
@@ -199,6 +211,12 @@ impl Office {
         &self.data
     }
 
+    /// The time that is believed.
+    #[must_use]
+    pub fn now(&self) -> crate::der::UnixTime {
+        self.clock.now()
+    }
+
     /// Certificates of the authority that has issued fewest, its own included.
     #[must_use]
     pub fn fewest_certificates(&self) -> u64 {
@@ -233,7 +251,10 @@ impl Office {
         let of = |reason| move |text| Attention { reason, text };
         let folds = self.agreement().remark().into_iter().map(of(reason::FOLDS));
         let cuts = self.store.unseen_cuts();
-        folds.chain(cuts.iter().map(ToString::to_string).map(of(reason::CUT))).collect()
+        let cuts = cuts.iter().map(ToString::to_string).map(of(reason::CUT));
+        let keys = self.key_faults().into_iter().map(of(reason::KEY));
+        let compromised = self.compromise_remarks().into_iter().map(of(reason::COMPROMISED));
+        folds.chain(cuts).chain(keys).chain(compromised).collect()
     }
 
     /// The same, a line each.
