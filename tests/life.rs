@@ -12,6 +12,8 @@
 mod answers;
 #[path = "life/cause.rs"]
 mod cause;
+#[path = "life/compromise.rs"]
+mod compromise;
 #[path = "life/night.rs"]
 mod night;
 #[path = "life/order.rs"]
