@@ -40,8 +40,8 @@ pub use write::{TEXT_OCTETS_MAX, Unit, WriteError};
 
 use cards::{put_applied, put_card_status, put_holder_status, put_movement};
 use write::{
-    kind_code, put_authorities, put_bases, put_change, put_issued, put_long_count, put_octets, put_option,
-    put_revocation, put_text, put_time, whole,
+    kind_code, put_authorities, put_bases, put_change, put_issued, put_key, put_long_count, put_octets,
+    put_option, put_revocation, put_text, put_time, whole,
 };
 
 use super::{
@@ -191,13 +191,13 @@ impl Event {
 
     fn write(&self, out: &mut Vec<u8>) -> Result<(), WriteError> {
         match self {
+            Self::RequestSeen => {}
             Self::JournalBegun { journal_id } => out.extend(journal_id),
             Self::EpochBegun { epoch, serials, reason } => {
                 out.extend(epoch.0.to_be_bytes());
                 out.extend(serials.to_be_bytes());
                 put_text(out, "reason", reason)?;
             }
-            Self::RequestSeen => {}
             Self::AuthorityOpened { authority, name } => {
                 out.push(authority.0);
                 put_text(out, "authority's name", name)?;
@@ -220,8 +220,7 @@ impl Event {
                 put_text(out, "reason", reason)?;
             }
             Self::CrlSetPublished { begun, catalogue_sha256 } => {
-                out.extend(begun.0.to_be_bytes());
-                out.extend(catalogue_sha256);
+                out.extend(begun.0.to_be_bytes().iter().chain(catalogue_sha256));
             }
             Self::CrlSetAbandoned { begun } => out.extend(begun.0.to_be_bytes()),
             Self::ClockReleased { until } => put_time(out, *until),
@@ -241,14 +240,12 @@ impl Event {
             }
             Self::Movement(movement) => put_movement(out, movement)?,
             Self::GenerationCompromised { authority, generation, invalidity_date } => {
-                out.extend([authority.0, generation.number()]);
+                put_key(out, *authority, *generation);
                 put_option(out, invalidity_date.as_ref(), |out, time| put_time(out, *time));
             }
-            Self::GenerationRevoked { authority, generation } => {
-                out.extend([authority.0, generation.number()]);
-            }
+            Self::GenerationRevoked { authority, generation } => put_key(out, *authority, *generation),
             Self::IssuingFrom { authority, generation, from } => {
-                out.extend([authority.0, generation.number()]);
+                put_key(out, *authority, *generation);
                 put_time(out, *from);
             }
             Self::RulesAdopted { sha256, table } => {

@@ -155,14 +155,12 @@ impl Facts {
         let unknown = |what| FoldError::Unknown { position: *position, what };
         match &entry.event {
             Event::JournalBegun { journal_id } => self.journal_id = *journal_id,
+            Event::EpochBegun { epoch, .. } if *epoch <= self.epoch => {
+                return Err(unknown(Absent::Epoch(*epoch)));
+            }
             Event::EpochBegun { epoch, serials, .. } => {
-                if *epoch <= self.epoch {
-                    return Err(unknown(Absent::Epoch(*epoch)));
-                }
                 self.epoch = *epoch;
-                for reserved in self.reserved.values_mut() {
-                    *reserved = reserved.saturating_add(*serials);
-                }
+                self.reserved.values_mut().for_each(|last| *last = last.saturating_add(*serials));
             }
             Event::AuthorityOpened { authority, name } => {
                 self.authorities.insert(*authority, name.clone());
@@ -217,19 +215,10 @@ impl Facts {
                 }
             }
             Event::ClockReleased { .. } => self.clock_released = Some(*position),
-            Event::GenerationCompromised { authority, generation, .. } => {
-                self.compromised(*authority, *generation, numbered)?;
-            }
-            Event::IssuingFrom { authority, generation, from } => {
-                if !self.has_key(*authority, *generation) {
-                    return Err(unknown(Absent::Key(*authority, *generation)));
-                }
-                self.issuing_from.insert((*authority, *generation), *from);
-            }
-            Event::GenerationRevoked { authority, generation } => {
-                let known = self.compromises.find(*authority, *generation);
-                known.ok_or(unknown(Absent::Compromise(*authority, *generation)))?;
-                self.compromises.apply(numbered);
+            Event::GenerationCompromised { authority, generation, .. }
+            | Event::IssuingFrom { authority, generation, .. }
+            | Event::GenerationRevoked { authority, generation } => {
+                self.said_of_key(*authority, *generation, numbered)?;
             }
             Event::VerifierRegistered { name, certificate } => {
                 Arc::make_mut(&mut self.verifiers).register(name, certificate, entry.recorded_at);
@@ -268,23 +257,34 @@ impl Facts {
         })
     }
 
-    fn compromised(
+    /// An entry about a key: that it is compromised, that all it signed is revoked, or from when it issues.
+    fn said_of_key(
         &mut self,
         authority: AuthorityId,
         generation: Generation,
         numbered: &Numbered,
     ) -> Result<(), FoldError> {
-        let of_key = |record: &&mut Record| {
-            let certificate = &record.issued.certificate;
-            (certificate.authority, certificate.generation) == (authority, generation)
-        };
+        let Numbered { position, entry } = numbered;
+        let unknown = |what| Err(FoldError::Unknown { position: *position, what });
         if !self.has_key(authority, generation) {
-            let what = Absent::Key(authority, generation);
-            return Err(FoldError::Unknown { position: numbered.position, what });
+            return unknown(Absent::Key(authority, generation));
         }
-        self.compromises.apply(numbered);
+        let is_compromised = self.compromises.find(authority, generation).is_some();
+        match entry.event {
+            Event::IssuingFrom { from, .. } => {
+                self.issuing_from.insert((authority, generation), from);
+            }
+            Event::GenerationRevoked { .. } if !is_compromised => {
+                return unknown(Absent::Compromise(authority, generation));
+            }
+            _ => self.compromises.apply(numbered),
+        }
         if let Some(compromise) = self.compromises.find(authority, generation) {
-            self.issuers.iter_mut().filter(of_key).for_each(|record| record.compromise(compromise));
+            let own = self.issuers.iter_mut().filter(|record| {
+                let certificate = &record.issued.certificate;
+                (certificate.authority, certificate.generation) == (authority, generation)
+            });
+            own.for_each(|record| record.compromise(compromise));
         }
         Ok(())
     }
