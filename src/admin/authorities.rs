@@ -11,7 +11,7 @@ pub(super) fn list(office: &Office) -> api::AuthorityKeys {
 }
 
 fn key(state: KeyState) -> api::AuthorityKey {
-    let (word, issues_from) = match state.use_ {
+    let (word, issues_from) = match state.used_for {
         KeyUse::Issues => ("issues", None),
         KeyUse::IssuesFrom(from) => ("waits", Some(from.to_string())),
         KeyUse::Signs => ("signs", None),

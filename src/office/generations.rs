@@ -26,7 +26,7 @@ pub struct KeyState {
     /// Its end.
     pub not_after: UnixTime,
     /// What it is used for.
-    pub use_: KeyUse,
+    pub used_for: KeyUse,
     /// Why it cannot be used, when it cannot.
     pub fault: Option<String>,
     /// Its compromise.
@@ -75,7 +75,7 @@ impl Office {
         let live = live.iter().find(|live| live.issuer.generation == generation);
         let issuing = self.signing_generation(authority).ok().map(|live| live.issuer.generation);
         let from = facts.issuing_from.get(&(authority, generation)).copied();
-        let use_ = match (live, from.filter(|from| *from > self.clock.now())) {
+        let used_for = match (live, from.filter(|from| *from > self.clock.now())) {
             (None, _) => KeyUse::Expired,
             (Some(live), _) if live.key.is_err() => KeyUse::Lost,
             _ if issuing == Some(generation) => KeyUse::Issues,
@@ -88,7 +88,7 @@ impl Office {
             serial,
             not_before: record.issued.not_before,
             not_after: record.issued.not_after,
-            use_,
+            used_for,
             fault: live
                 .and_then(|live| live.key.as_ref().err())
                 .map(|fault| format!("its private key {fault}")),

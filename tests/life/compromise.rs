@@ -313,7 +313,7 @@ fn b_3_5_the_next_key_waits_until_it_is_known_or_issues_at_once() {
         let of = |key: &&sekisho::office::KeyState| {
             key.authority == "sign" && key.generation.number() == generation
         };
-        all.iter().find(of).unwrap().use_
+        all.iter().find(of).unwrap().used_for
     };
     assert_eq!((state(1), state(2)), (KeyUse::Issues, KeyUse::IssuesFrom(made.issues_from)));
     let generation = |world: &World| {
@@ -392,9 +392,9 @@ fn b_5_1_what_does_not_need_a_lost_key_goes_on() {
         assert!(told[0].text.contains(&path.display().to_string()), "{told:?}");
         let keys = office.keys();
         let key = keys.iter().find(|key| key.authority == "sign").unwrap();
-        assert_eq!(key.use_, KeyUse::Lost);
+        assert_eq!(key.used_for, KeyUse::Lost);
         assert!(key.fault.as_ref().unwrap().contains("restore"), "{key:?}");
-        assert!(keys.iter().any(|key| key.authority == "auth" && key.use_ == KeyUse::Issues));
+        assert!(keys.iter().any(|key| key.authority == "auth" && key.used_for == KeyUse::Issues));
         // Put back, all is as before.
         world.restart_after(|_| {
             drop(fs::remove_file(&path));
