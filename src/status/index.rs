@@ -357,7 +357,13 @@ fn after(
     let Some(it) = compromised else { return before.after(numbered) };
     match &numbered.entry.event {
         // It writes down what already is.
-        Event::Revoked(change) if change.cause == Some(it.position) && before.is_final() => Ok(Some(before)),
+        Event::Revoked(change)
+            if change.cause == Some(it.position)
+                && before.is_final()
+                && before.generation() == Some(change.certificate.generation) =>
+        {
+            Ok(Some(before))
+        }
         Event::Issued(issued) if issued.kind != CertificateKind::OcspSigner && !before.is_issued() => {
             Ok(None)
         }

