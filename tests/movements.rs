@@ -398,7 +398,7 @@ fn cards_are_applied_for_issued_handed_over_renewed_and_shown() {
 
 /// `authority …`, of a running service: what is said, and what comes of it.
 fn keys_of_authorities(service: &Service) {
-    let authority = |arguments: &[&str]| service.sekisho(&[&["authority"], arguments].concat());
+    let authority = |arguments: &[&str]| service.sekisho(&[&["authority"][..], arguments].concat());
     let list = authority(&["list", "--json"]).json();
     let states: Vec<_> = list["keys"].as_array().unwrap().iter().map(|key| key["state"].clone()).collect();
     assert_eq!(states, ["issues", "issues"]);
