@@ -156,7 +156,7 @@ fn b_3_2_nothing_is_issued_by_it_and_no_decision_takes_it_back() {
         Wish::revoke(Some(RevocationReason::Superseded), None),
     ] {
         for serial in [first, held] {
-            let refused = change(&world, serial, wish.clone());
+            let refused = change(&world, serial, wish);
             let expected = matches!(&refused, Err(OfficeError::Refused(Refusal::AlreadyRevoked { was: it })) if *it == was);
             assert!(expected, "{refused:?}");
         }
