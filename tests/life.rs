@@ -12,6 +12,8 @@
 mod answers;
 #[path = "life/cause.rs"]
 mod cause;
+#[path = "life/compromise.rs"]
+mod compromise;
 #[path = "life/losing.rs"]
 mod losing;
 #[path = "life/night.rs"]

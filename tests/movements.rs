@@ -387,11 +387,7 @@ fn cards_are_applied_for_issued_handed_over_renewed_and_shown() {
     assert_eq!(statuses, ["revoked", "good", "good"]);
     issue(&["--renew", "card-7"]).refused(2, &["32 hexadecimal digits"]);
     issue(&["--renew", &format!("card-{:032x}", 7)]).refused(1, &["is not known"]);
-    let compromised = service.sekisho(&["compromised", "--authority", "sign", "--generation", "1", "--json"]);
-    assert!(compromised.json()["revoked"].as_u64().unwrap() > 80);
-    service
-        .sekisho(&["compromised", "--authority", "sign", "--generation", "9"])
-        .refused(2, &["no key of generation 9"]);
+    keys_of_authorities(&service);
     let rules = service.sekisho(&["rules", "--json"]).json();
     let death = rules.as_array().unwrap().iter().find(|rule| rule["event"] == "death").unwrap().clone();
     assert_eq!(
@@ -502,4 +498,28 @@ fn c_2_who_moved_overseas_and_goes_on_using_the_card_gets_a_new_signing_certific
     assert_eq!(issue(here, "13221", &renewed).code, Some(0));
     // Somebody new may live overseas already.
     assert_eq!(issue(overseas, "13221", &[]).code, Some(0));
+}
+
+/// `authority …`, of a running service: what is said, and what comes of it.
+fn keys_of_authorities(service: &Service) {
+    let authority = |arguments: &[&str]| service.sekisho(&[&["authority"][..], arguments].concat());
+    let list = authority(&["list", "--json"]).json();
+    let states: Vec<_> = list["keys"].as_array().unwrap().iter().map(|key| key["state"].clone()).collect();
+    assert_eq!(states, ["issues", "issues"]);
+    authority(&["activate", "--authority", "sign"]).refused(1, &["no key of sign waits", "rollover"]);
+    authority(&["compromised", "--authority", "sign", "--generation", "9"])
+        .refused(2, &["no key of generation 9"]);
+    let late = "2999-01-01T00:00:00Z";
+    authority(&["compromised", "--authority", "sign", "--generation", "1", "--invalid-since", late])
+        .refused(1, &["give a time that has passed"]);
+    let said = authority(&["compromised", "--authority", "sign", "--generation", "1", "--json"]).json();
+    assert_eq!(said["changed"], json!(true));
+    let again = authority(&["compromised", "--authority", "sign", "--generation", "1", "--json"]).json();
+    assert_eq!((&again["changed"], &again["position"]), (&json!(false), &said["position"]));
+    let made = authority(&["rollover", "--authority", "sign", "--now", "--json"]).json();
+    assert_eq!(made["generation"], json!(2));
+    let list = authority(&["list", "--json"]).json();
+    let state = |at: usize, field: &str| list["keys"][at][field].clone();
+    assert_eq!((state(0, "state"), state(1, "state")), (json!("signs"), json!("issues")));
+    assert_eq!(state(0, "compromised_at"), said["recorded_at"]);
 }

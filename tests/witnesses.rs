@@ -555,6 +555,46 @@ fn an_entry_about_what_nobody_issued_stops_the_start() {
     assert!(Condition::of(&world.data, false, None).is_err(), "check says so too");
 }
 
+/// The compromise of a key is one entry, and no record and no word is touched by it: each fold sees it in its
+/// own way, before and behind a start, before and behind the single revocations.
+#[test]
+fn b_3_6_both_folds_see_the_compromise_of_a_key() {
+    let mut world = World::new();
+    world.live(9);
+    let held = world.issue();
+    world.pass(60);
+    world.hold(held);
+    world.pass(60);
+    let first = Generation::FIRST;
+    let said = world.office.compromise(SIGN, first, None, Origin::service()).unwrap();
+    let agreed = |world: &World| {
+        assert_eq!(world.office.compare_folds().map(|_| ()).map_err(|error| error.to_string()), Ok(()));
+        assert_eq!(world.office.agreement(), Agreement::Agreed);
+        assert_eq!(revocation(world.status(held)).1, RevocationReason::CaCompromise);
+    };
+    agreed(&world);
+    world.restart();
+    agreed(&world);
+    world.restart_as_after_a_kill();
+    agreed(&world);
+    assert_eq!(Condition::of(&world.data, false, None).unwrap().findings, Vec::<String>::new());
+    // Three good ones, the held one and the CA certificate.
+    assert_eq!(world.office.write_compromises().unwrap(), 3 + 1 + 1);
+    agreed(&world);
+    world.restart_as_after_a_kill();
+    agreed(&world);
+    for serial in world.serials.iter().filter(|serial| !world.ended.contains(serial)) {
+        let cause = (said.recorded_at, RevocationReason::CaCompromise);
+        assert_eq!(revocation(world.status(*serial)), cause);
+    }
+    let next = world.office.roll_over(SIGN, Some(world.office.now())).unwrap();
+    assert_eq!(next.not_published, None);
+    world.revoked = 9 + 1 + 1;
+    world.assert_no_doubt();
+    world.restart();
+    world.assert_no_doubt();
+}
+
 fn revocation(status: CertStatus) -> (UnixTime, RevocationReason) {
     match status {
         CertStatus::Revoked(revocation) => (revocation.revoked_at, revocation.reason),

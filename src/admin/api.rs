@@ -3,6 +3,7 @@
 //! Times are RFC 3339, serials `0x` hex, certificates PEM. An answer with a status other than
 //! 200 is a [`Problem`].
 
+mod authorities;
 mod cards;
 mod certificates;
 mod signers;
@@ -14,15 +15,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::crl::Catalogue;
 
+pub use authorities::{
+    AuthorityKey, AuthorityKeys, Compromised, CompromisedKey, NamedAuthority, NewKey, RollOver,
+};
 pub use signers::{
     ListSigners, RefusedSigner, RenewSigners, RenewedSigner, RenewedSigners, RevokeSigner, RevokedSigner,
     Signer, SignerAddressed, Signers, Successor,
 };
 
 pub use cards::{
-    ApplyForCard, CardCertificate, CardChange, CardState, CardTurned, ChangedCertificate, Compromised,
-    CompromisedKey, Effect, Effects, Movement, MovementBehind, MovementDone, Movements, NamedCard,
-    Reconciliation,
+    ApplyForCard, CardCertificate, CardChange, CardState, CardTurned, ChangedCertificate, Effect, Effects,
+    Movement, MovementBehind, MovementDone, Movements, NamedCard, Reconciliation,
 };
 pub use certificates::{GetCertificate, ListCertificates, ListedCertificate, ListedCertificates};
 
@@ -86,6 +89,12 @@ pub mod path {
     pub const CARD_SHOW: &str = "/v1/card/show";
     /// [`Movements`](super::Movements) → [`Effects`](super::Effects).
     pub const MOVEMENTS: &str = "/v1/movements";
+    /// `{}` → [`AuthorityKeys`](super::AuthorityKeys).
+    pub const AUTHORITY_LIST: &str = "/v1/authority/list";
+    /// [`RollOver`](super::RollOver) → [`NewKey`](super::NewKey).
+    pub const AUTHORITY_ROLLOVER: &str = "/v1/authority/rollover";
+    /// [`NamedAuthority`](super::NamedAuthority) → [`NewKey`](super::NewKey).
+    pub const AUTHORITY_ACTIVATE: &str = "/v1/authority/activate";
     /// [`CompromisedKey`](super::CompromisedKey) → [`Compromised`](super::Compromised).
     pub const COMPROMISED: &str = "/v1/authority/compromised";
     /// `{}` → [`Reconciliation`](super::Reconciliation).

@@ -4,7 +4,7 @@ use super::api::{self, Problem, ProblemKind};
 use super::requests::in_words;
 use crate::lifecycle::Turn;
 use crate::office::{self, CardApplication, Office, OfficeError, Place, Reported, Subject};
-use crate::pki::{CarrierState, CertStatus, Generation};
+use crate::pki::{CarrierState, CertStatus};
 use crate::record::{Actor, CertificateRef, Origin};
 
 /// Reports in one request: what a group of the journal takes, and one request's memory.
@@ -121,17 +121,6 @@ pub(super) fn movements(
         }
     });
     Ok(api::Effects { effects: effects.collect() })
-}
-
-pub(super) fn compromised(
-    office: &Office,
-    asked: &api::CompromisedKey,
-    actor: &Actor,
-) -> Result<api::Compromised, Problem> {
-    let authority = office.authority(&asked.authority)?;
-    let missing = || OfficeError::NoSuchKey(asked.authority.clone(), asked.generation);
-    let generation = Generation::new(asked.generation).ok_or_else(missing)?;
-    Ok(api::Compromised { revoked: office.revoke_generation(authority, generation, actor)? })
 }
 
 pub(super) fn reconcile(office: &Office) -> Result<api::Reconciliation, Problem> {

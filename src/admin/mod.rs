@@ -4,6 +4,7 @@
 //! the kernel tells; it stands in every journal entry that follows. Knows no DER.
 
 pub mod api;
+mod authorities;
 mod cards;
 mod certificates;
 mod explain;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::api::{self, Problem, ProblemKind, Status, path};
+use super::authorities;
 use super::cards;
 use super::certificates;
 use super::explain;
@@ -92,7 +93,9 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
         }
         path::CARD_SHOW => reply(&cards::show(office, &parse(body)?)?),
         path::MOVEMENTS => reply(&cards::movements(office, &parse(body)?, &actor)?),
-        path::COMPROMISED => reply(&cards::compromised(office, &parse(body)?, &actor)?),
+        path::AUTHORITY_LIST | path::AUTHORITY_ROLLOVER | path::AUTHORITY_ACTIVATE | path::COMPROMISED => {
+            of_authority(address, body, office, actor)
+        }
         path::RECONCILE => reply(&cards::reconcile(office)?),
         path::EXPLAIN => {
             let asked: api::Explain = parse(body)?;
@@ -102,6 +105,22 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
             error: format!("there is no {address} here: is the command newer than the service?"),
             kind: ProblemKind::Invalid,
         }),
+    }
+}
+
+/// The keys of authorities.
+fn of_authority(address: &str, body: &[u8], office: &Office, actor: Actor) -> Result<Vec<u8>, Problem> {
+    match address {
+        path::AUTHORITY_ROLLOVER => reply(&authorities::roll_over(office, parse(body)?)?),
+        path::AUTHORITY_ACTIVATE => {
+            reply(&authorities::activate(office, parse(body)?, origin(actor, None, address, body))?)
+        }
+        path::COMPROMISED => {
+            let asked: api::CompromisedKey = parse(body)?;
+            let origin = origin(actor, asked.key.as_deref(), address, body);
+            reply(&authorities::compromised(office, &asked, origin)?)
+        }
+        _ => reply(&authorities::list(office)),
     }
 }
 

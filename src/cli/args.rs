@@ -74,15 +74,9 @@ pub enum Command {
     Reconcile,
     /// Print what revokes what
     Rules,
-    /// Revoke all that a compromised key of an authority signed for residents, for ever
-    Compromised {
-        /// sign or auth
-        #[arg(long)]
-        authority: String,
-        /// Which of its keys
-        #[arg(long)]
-        generation: u8,
-    },
+    /// List the keys of authorities, let one follow another, revoke all that one signed
+    #[command(subcommand)]
+    Authority(AuthorityCommand),
     /// List, renew or revoke the OCSP signers
     #[command(subcommand)]
     Signer(Signer),
@@ -472,6 +466,46 @@ pub struct VerifyCrl {
     /// At this time, e.g. 2026-11-22T10:00:00Z [default: now]
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
+}
+
+/// `authority …`.
+#[derive(Debug, Subcommand)]
+pub enum AuthorityCommand {
+    /// List all keys: which issue, which only sign CRLs and OCSP signers, which are lost or compromised
+    List,
+    /// Give an authority its next key: CA certificate, OCSP signers and CRLs at once, certificates later
+    Rollover {
+        /// sign or auth
+        #[arg(long)]
+        authority: String,
+        /// From when it issues, e.g. 2026-12-22T10:00:00Z [default: 30 days from now]
+        #[arg(long, value_name = "TIME", conflicts_with = "now")]
+        issue_from: Option<String>,
+        /// It issues at once: verifiers may not know its CA certificate yet
+        #[arg(long)]
+        now: bool,
+    },
+    /// Let the key that waits issue from now on
+    Activate {
+        /// sign or auth
+        #[arg(long)]
+        authority: String,
+    },
+    /// Revoke all that a compromised key signed, issued or not, for ever; nothing is issued by it again
+    Compromised {
+        /// sign or auth
+        #[arg(long)]
+        authority: String,
+        /// Which of its keys
+        #[arg(long)]
+        generation: u8,
+        /// Since when it is believed to be in other hands, e.g. 2026-11-22T10:00:00Z
+        #[arg(long, value_name = "TIME")]
+        invalid_since: Option<String>,
+        /// Idempotency key
+        #[arg(long)]
+        key: Option<String>,
+    },
 }
 
 /// `explain`.

@@ -1,4 +1,4 @@
-//! `card`, `compromised`, `reconcile`, `rules`.
+//! `card`, `reconcile`, `rules`.
 
 use serde::Serialize;
 
@@ -6,8 +6,8 @@ use super::args::{CardCommand, WhatFor};
 use super::client::Client;
 use super::{DataDir, Failure, print};
 use crate::admin::api::{
-    ApplyForCard, CardChange, CardState, CardTurned, ChangedCertificate, Compromised, CompromisedKey,
-    NamedCard, Reconciliation, Status, path,
+    ApplyForCard, CardChange, CardState, CardTurned, ChangedCertificate, NamedCard, Reconciliation, Status,
+    path,
 };
 use crate::profile::{ORGANIZATION, Profile};
 
@@ -46,17 +46,6 @@ pub(super) fn run(data: &DataDir, command: &CardCommand, json: bool) -> Result<(
 
 fn named(card: &str, what_for: &WhatFor) -> NamedCard {
     NamedCard { card: card.to_owned(), ticket: what_for.ticket.clone(), key: what_for.key.clone() }
-}
-
-pub(super) fn compromised(
-    data: &DataDir,
-    authority: &str,
-    generation: u8,
-    json: bool,
-) -> Result<(), Failure> {
-    let asked = CompromisedKey { authority: authority.to_owned(), generation };
-    let done: Compromised = Client::of(data)?.post(path::COMPROMISED, &asked)?;
-    print(json, &done, || format!("{} certificates of {authority} {generation} revoked", done.revoked))
 }
 
 pub(super) fn reconcile(data: &DataDir, json: bool) -> Result<(), Failure> {

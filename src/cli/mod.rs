@@ -4,6 +4,7 @@
 //! show`, `crl diff` and `crl verify` read CRLs, whosesoever; every other command is a client of the admin socket of the service that runs on the data directory.
 
 mod args;
+mod authority;
 mod batch;
 mod card;
 mod certificate;
@@ -171,9 +172,7 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
         Command::Verifier(verifier) => verifier::run(&data, verifier, json),
         Command::Card(card) => card::run(&data, card, json),
         Command::Movements(movements) => movements::run(&data, movements, json),
-        Command::Compromised { authority, generation } => {
-            card::compromised(&data, authority, *generation, json)
-        }
+        Command::Authority(command) => authority::run(&data, command, json),
         Command::Simulate(simulate) => simulate::run(&data, simulate, json),
         Command::Reconcile => card::reconcile(&data, json),
         Command::Rules => card::rules(json),

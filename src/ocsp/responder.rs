@@ -308,9 +308,11 @@ impl Responder {
                 signers.iter().any(|signer| signer.is_for(identity.authority, identity.generation))
             });
             let form = ours.map(|(form, _)| form);
-            let word = match (form, &cert_id.serial_number) {
-                (Some(_), Some(serial)) => self.status.find(identity.authority, serial),
-                _ => StatusWord::NEVER_ISSUED,
+            let (authority, generation) = (identity.authority, identity.generation);
+            let serial = cert_id.serial_number.as_ref();
+            let word = match form {
+                Some(_) => self.status.find_under(authority, generation, serial),
+                None => StatusWord::NEVER_ISSUED,
             };
             Finding { cert_id: *cert_id, form, word }
         });

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::archived::Archived;
-use super::data::DataDir;
+use super::compromise::refuse_compromised;
+use super::data::{DataDir, DataError};
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
 use crate::issue::{self, CaCertificate, SubjectKey, Validity};
@@ -24,8 +25,36 @@ pub struct LiveGeneration {
     pub authority: String,
     /// As its CA certificate states it.
     pub issuer: Arc<Issuer>,
+    /// The private key, or why there is none to sign with. What needs no signature of it goes on.
+    pub key: Result<Arc<Key>, KeyFault>,
+}
+
+/// Why a key of an authority cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyFault {
+    /// Its file is not there.
+    #[error("is missing: restore {0} and start again")]
+    Missing(String),
+    /// Its file is not a key.
+    #[error("cannot be read: {1}; restore {0} and start again")]
+    Unreadable(String, String),
+    /// Its file is another key.
+    #[error("is another one: {0} is not the key of its CA certificate: restore it and start again")]
+    Other(String),
+}
+
+impl LiveGeneration {
     /// The private key.
-    pub key: Arc<Key>,
+    ///
+    /// # Errors
+    /// [`OfficeError::KeyUnusable`].
+    pub(super) fn key(&self) -> Result<&Arc<Key>, OfficeError> {
+        self.key.as_ref().map_err(|fault| OfficeError::KeyUnusable {
+            authority: self.authority.clone(),
+            generation: self.issuer.generation.number(),
+            fault: fault.clone(),
+        })
+    }
 }
 
 /// Why a key of an authority issues no certificates.
@@ -37,6 +66,10 @@ pub enum Idle {
     Expired(UnixTime),
     /// It has no OCSP signer: nobody could ask about what it issued.
     Unanswered,
+    /// Its private key cannot be used here.
+    Unusable,
+    /// It issues from then on.
+    Waits(UnixTime),
 }
 
 /// An authority none of whose keys issues, and why for each.
@@ -56,6 +89,15 @@ impl Office {
     /// # Errors
     /// When keys or entries cannot be written.
     pub fn new_generation(&self, authority: AuthorityId) -> Result<Generation, OfficeError> {
+        self.next_generation(authority, None)
+    }
+
+    /// The same of a key that issues from that time on, or at once.
+    pub(super) fn next_generation(
+        &self,
+        authority: AuthorityId,
+        issue_from: Option<UnixTime>,
+    ) -> Result<Generation, OfficeError> {
         self.believed_clock()?;
         let keeping = self.keeping.lock();
         let facts = self.store.facts();
@@ -70,7 +112,7 @@ impl Office {
         let known = self.profile.authority(authority);
         let known = known.ok_or(OfficeError::NoGeneration(name))?;
         let now = self.clock.now();
-        open_generation(&self.data, &self.store, &self.profile, known, generation, now)?;
+        open_generation(&self.data, &self.store, &self.profile, known, (generation, issue_from), now)?;
         self.load_authorities(now)?;
         drop(keeping);
         self.renew_signers()?;
@@ -120,20 +162,50 @@ impl Office {
         self.profile.authorities.iter().flat_map(|authority| self.live_generations(authority.id)).collect()
     }
 
-    /// The key that signs new certificates of an authority: the newest that is not revoked and
-    /// that OCSP answers for.
+    /// Those of an authority that are here.
+    pub(super) fn keys_here(&self, authority: AuthorityId) -> Result<Vec<Arc<LiveGeneration>>, OfficeError> {
+        let live = self.live_generations(authority);
+        let here: Vec<_> = live.iter().filter(|live| live.key.is_ok()).cloned().collect();
+        match live.last() {
+            Some(last) if here.is_empty() => last.key().map(|_| here),
+            _ => Ok(here),
+        }
+    }
+
+    /// Keys that cannot be used, a line each.
+    pub(super) fn key_faults(&self) -> Vec<String> {
+        let live = self.all_live_generations();
+        let faults = live.iter().filter_map(|live| live.key().err());
+        faults.map(|error| format!("{error}; what does not need it goes on")).collect()
+    }
+
+    /// The key that signs new certificates of an authority: the newest that is here, is not revoked, does
+    /// not wait for its time, and that OCSP answers for.
     pub(super) fn signing_generation(
         &self,
         authority: AuthorityId,
     ) -> Result<Arc<LiveGeneration>, OfficeError> {
         let keys = self.idle_keys(authority);
         let is_idle = |live: &Arc<LiveGeneration>| keys.contains_key(&live.issuer.generation);
-        let newest = self.live_generations(authority).into_iter().rfind(|live| !is_idle(live));
-        newest.ok_or_else(|| NoIssuingKey { authority: self.authority_name(authority), keys }.into())
+        let live = self.live_generations(authority);
+        if let Some(newest) = live.iter().rfind(|live| !is_idle(live)) {
+            return Ok(Arc::clone(newest));
+        }
+        if let Some(last) = live.last() {
+            if self.store.facts().compromises.find(authority, last.issuer.generation).is_some() {
+                return Err(Refusal::KeyCompromised(last.issuer.generation).into());
+            }
+            last.key()?;
+        }
+        Err(NoIssuingKey { authority: self.authority_name(authority), keys }.into())
     }
 
     fn idle_keys(&self, authority: AuthorityId) -> BTreeMap<Generation, Idle> {
         let (answering, facts, now) = (self.answering.load(), self.store.facts(), self.clock.now());
+        let live = self.live_generations(authority);
+        let is_unusable =
+            |generation| live.iter().any(|live| live.issuer.generation == generation && live.key.is_err());
+        let from = |generation| facts.issuing_from.get(&(authority, generation)).copied();
         let keys = facts.issuers.iter().filter(|record| {
             record.issued.kind == CertificateKind::Ca && record.issued.certificate.authority == authority
         });
@@ -142,6 +214,10 @@ impl Office {
             let why = match record.status() {
                 CertStatus::Revoked(revocation) => Idle::Revoked(revocation),
                 _ if record.issued.not_after <= now => Idle::Expired(record.issued.not_after),
+                _ if is_unusable(generation) => Idle::Unusable,
+                _ if from(generation).is_some_and(|from| from > now) => {
+                    Idle::Waits(from(generation).unwrap_or_default())
+                }
                 _ if !answering.contains(&(authority, generation)) => Idle::Unanswered,
                 CertStatus::Good | CertStatus::Unknown => return None,
             };
@@ -201,6 +277,8 @@ impl fmt::Display for NoIssuingKey {
                     write!(f, "the CA certificate of generation {generation} has expired at {at}; ")
                 }
                 Idle::Unanswered => write!(f, "generation {generation} has no OCSP signer; "),
+                Idle::Unusable => write!(f, "the private key of generation {generation} cannot be used; "),
+                Idle::Waits(from) => write!(f, "generation {generation} issues from {from} on; "),
             }?;
         }
         if self.may_come_back() {
@@ -228,9 +306,10 @@ pub(super) fn open_generation(
     store: &Store,
     profile: &Profile,
     authority: &Authority,
-    generation: Generation,
+    (generation, issue_from): (Generation, Option<UnixTime>),
     now: UnixTime,
 ) -> Result<(), OfficeError> {
+    let authority_id = authority.id;
     let pkcs8 = issue::generate_key(KeyType::Rsa2048)?;
     let key = read_key(&pkcs8, "new key")?;
     let serial = store.next_serial(authority.id)?;
@@ -261,7 +340,12 @@ pub(super) fn open_generation(
         card: None,
         twin: None,
     };
-    record_issued(store, vec![issued], Origin::service())?;
+    let decide: crate::store::Decide = Box::new(move |records, _| {
+        refuse_issued_before(records, std::slice::from_ref(&issued))?;
+        let waits = issue_from.map(|from| Event::IssuingFrom { authority: authority_id, generation, from });
+        Ok(std::iter::once(Event::Issued(issued.clone())).chain(waits).collect())
+    });
+    store.submit_wait(Origin::service(), decide)?;
     Ok(())
 }
 
@@ -282,6 +366,7 @@ pub(super) fn record_issued(
 pub(super) fn refuse_issued_before(records: &Records<'_>, all: &[Issued]) -> Result<(), Refusal> {
     for issued in all {
         let certificate = issued.certificate;
+        refuse_compromised(records.facts(), &certificate, issued.kind)?;
         if records.find(certificate.authority, &certificate.serial)?.is_some() {
             return Err(Refusal::IssuedBefore(certificate));
         }
@@ -311,29 +396,35 @@ pub(super) fn load(
         let issuer = issuer(authority, generation, &certificate)?;
         check_organization(profile, authority, &issuer)?;
         let path = data.key(&issuer.key_id).display().to_string();
-        let Some(pkcs8) = data.read_key(&issuer.key_id)? else {
-            let generation = generation.number();
-            return Err(OfficeError::KeyMissing { authority: name, generation, path });
+        let key = match data.read_key(&issuer.key_id) {
+            Ok(pkcs8) => ca_key(pkcs8, &issuer, path),
+            Err(DataError::Io { error, .. }) => Err(KeyFault::Unreadable(path, error.to_string())),
+            // Keys that others can read are no keys.
+            Err(error) => return Err(error.into()),
         };
-        let key = read_key(&pkcs8, &path)?.inside(device.cloned());
-        if key.spki() != issuer.spki {
-            return Err(OfficeError::Damaged(format!(
-                "{path} is not the key of its CA certificate: restore it"
-            )));
+        let key = key.map(|key| Arc::new(key.inside(device.cloned())));
+        if let Err(fault) = &key {
+            tracing::error!(authority = name, %generation, "the private key {fault}; what does not need it goes on");
         }
         let pem = pem::encode(&pem::Pem::new("CERTIFICATE", certificate));
         data.write(&data.ca_certificate(&name, generation), pem.as_bytes())?;
         let issuer = Arc::new(issuer);
-        live.entry(authority).or_default().push(Arc::new(LiveGeneration {
-            authority: name,
-            issuer,
-            key: Arc::new(key),
-        }));
+        live.entry(authority).or_default().push(Arc::new(LiveGeneration { authority: name, issuer, key }));
     }
     for generations in live.values_mut() {
         generations.sort_by_key(|live| live.issuer.generation);
     }
     Ok(live)
+}
+
+/// The key of a CA certificate, from what its file holds.
+fn ca_key(pkcs8: Option<Zeroizing<Vec<u8>>>, issuer: &Issuer, path: String) -> Result<Key, KeyFault> {
+    let Some(pkcs8) = pkcs8 else { return Err(KeyFault::Missing(path)) };
+    match Key::from_pkcs8(&pkcs8) {
+        Ok(key) if key.spki() == issuer.spki => Ok(key),
+        Ok(_) => Err(KeyFault::Other(path)),
+        Err(error) => Err(KeyFault::Unreadable(path, error.to_string())),
+    }
 }
 
 /// The certificate an entry names, checked against its hash.

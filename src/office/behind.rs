@@ -4,6 +4,9 @@ use super::{Office, OfficeError};
 use crate::der::UnixTime;
 use crate::record::{Change, Event, Numbered, Position};
 
+/// The rule that a compromised key of an authority goes by.
+const KEY_COMPROMISE: &str = "ca-key-compromise";
+
 /// A report that changed a certificate's status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Behind {
@@ -28,9 +31,17 @@ impl Office {
 
 /// The report in the entry that a change names.
 fn report(change: &Change, entry: Option<Numbered>) -> Result<Behind, OfficeError> {
-    match entry.map(|numbered| (numbered.position, numbered.entry.event)) {
-        Some((position, Event::Movement(movement))) if position < change.position => {
+    let entry = entry.map(|numbered| (numbered.position, numbered.entry.recorded_at, numbered.entry.event));
+    match entry {
+        Some((position, _, Event::Movement(movement))) if position < change.position => {
             Ok(Behind { event: movement.event, effective_at: movement.effective_at, position })
+        }
+        // The compromise of a key is the change itself.
+        Some((position, recorded_at, Event::GenerationCompromised { invalidity_date, .. }))
+            if position == change.position =>
+        {
+            let effective_at = invalidity_date.unwrap_or(recorded_at);
+            Ok(Behind { event: KEY_COMPROMISE.to_owned(), effective_at, position })
         }
         _ => Err(OfficeError::Damaged(format!(
             "entry {} names entry {} as its cause, which is no report before it: check the journal",
@@ -75,6 +86,19 @@ mod tests {
         for other in [entry(11, Event::RequestSeen), entry(12, movement()), None] {
             let error = report(&change, other).unwrap_err();
             assert!(error.to_string().starts_with("entry 12 names entry 11 as its cause"), "{error}");
+        }
+        let (authority, generation) = (crate::pki::AuthorityId(1), crate::pki::Generation::FIRST);
+        let compromise =
+            |invalidity_date| Event::GenerationCompromised { authority, generation, invalidity_date };
+        report(&change, entry(11, compromise(None))).unwrap_err();
+        let change = Change { cause: Some(change.position), ..change };
+        for (date, effective_at) in [(None, 9), (Some(4), 4)] {
+            let said = compromise(date.map(UnixTime::from_seconds));
+            let found = report(&change, entry(12, said)).unwrap();
+            assert_eq!(
+                (found.event.as_str(), found.effective_at.seconds()),
+                ("ca-key-compromise", effective_at)
+            );
         }
     }
 }

@@ -110,7 +110,7 @@ impl OfAuthority<'_> {
             .collect();
         in_parallel(&crls, |(live, scope)| {
             let plan = content.selection.plan();
-            let tbs = tbs_cert_list(&live.issuer, live.key.algorithm(), *scope, plan, entries.of(*scope));
+            let tbs = tbs_cert_list(&live.issuer, live.key()?.algorithm(), *scope, plan, entries.of(*scope));
             let signed = self.office.sign_crl(live, tbs)?;
             self.place(live, *scope, content, signed.der(), audited)
         })
@@ -125,8 +125,8 @@ impl OfAuthority<'_> {
         let url = self.office.freshest_crl(live);
         let scope = content.whole(url.as_deref());
         let plan = content.selection.plan();
-        let tbs = tbs_cert_list(&live.issuer, live.key.algorithm(), scope, plan, entries);
-        Ok(self.office.sign_crl(live, tbs)?)
+        let tbs = tbs_cert_list(&live.issuer, live.key()?.algorithm(), scope, plan, entries);
+        self.office.sign_crl(live, tbs)
     }
 
     /// Holds what the first key signed against the records, read anew, and those against the index.

@@ -148,7 +148,19 @@ impl Office {
 
     /// The rows being served once `own` is: its own, and what it does not replace.
     pub(super) fn merged(&self, own: &Catalogue) -> Result<Catalogue, OfficeError> {
+        // Those of a key that is not here any more are served until they end.
+        let live = self.all_live_generations();
+        let is_lost = |row: &Row| {
+            live.iter().any(|live| {
+                (live.authority.as_str(), live.issuer.generation.number())
+                    == (&*row.authority, row.generation)
+                    && live.key.is_err()
+            })
+        };
         let replaced = |row: &Row| {
+            if is_lost(row) {
+                return false;
+            }
             let of = own.crls.iter().filter(|own| own.authority == row.authority);
             // Deltas replace deltas; a complete set without them leaves those there are.
             let mut of = of.filter(|own| (own.kind == CrlKind::Delta) == (row.kind == CrlKind::Delta));

@@ -204,7 +204,8 @@ impl Office {
             rows.extend(public_rows(row).ok_or_else(missing)?);
         }
         for (file, content_type) in [(CATALOGUE, JSON_TYPE), (CATALOGUE_SIGNATURE, SIGNATURE_TYPE)] {
-            let octets = self.read_published(&directory.join(file))?;
+            // None where every key is compromised.
+            let Some(octets) = self.disk.read(&directory.join(file))? else { continue };
             let (tag, len) = (sha256(&octets), u64::try_from(octets.len()).unwrap_or(u64::MAX));
             let path = file.to_owned();
             rows.push(PublicRow { path, content_type, tag, len, gzip: None, zstd: None, expires: None });
@@ -226,7 +227,9 @@ impl Office {
                 served.deltas.insert(authority.id);
                 continue;
             }
-            if !served.sets.contains_key(&authority.id)
+            // The newest: CRLs of a key that is not here any more stay behind.
+            let known = served.sets.get(&authority.id).map(|set| set.number);
+            if known < Some(row.number)
                 && let Some(set) = self.set_catalogue(&row.set)?
             {
                 let position = Position(set.position);

@@ -87,6 +87,14 @@ pub enum OfficeError {
     /// A report about nobody, or about two.
     #[error("name a card or a holder, and not both")]
     Subject,
+    /// A new key is there, and does not issue yet.
+    #[error(
+        "the key of {0}, generation {1}, waits and issues from {2} on: let it issue now with `sekisho authority activate`"
+    )]
+    KeyWaits(String, u8, crate::der::UnixTime),
+    /// No key waits to issue.
+    #[error("no key of {0} waits: make the next one with `sekisho authority rollover`")]
+    NoKeyWaits(String),
     /// A key that is not there.
     #[error("authority {0} has no key of generation {1}")]
     NoSuchKey(String, u8),
@@ -206,15 +214,15 @@ pub enum OfficeError {
         /// Why there is no other.
         why: String,
     },
-    /// The key of a live authority is missing.
-    #[error("the private key of authority {authority}, generation {generation}, is missing: restore {path}")]
-    KeyMissing {
+    /// The key of a live authority cannot be used.
+    #[error("the private key of authority {authority}, generation {generation}, {fault}")]
+    KeyUnusable {
         /// The authority's name.
         authority: String,
         /// Its generation.
         generation: u8,
-        /// The file.
-        path: String,
+        /// Why, and what to do.
+        fault: super::KeyFault,
     },
     /// An authority has no key that may still sign.
     #[error("authority {0} has no key that may still sign: its CA certificates have expired")]
@@ -247,6 +255,12 @@ pub enum OfficeError {
     /// A CRL did not pass the gate.
     #[error("the CRL set was held back, the last one stays: {0}")]
     Gate(String),
+    /// All that a compromised key signed is being revoked one by one.
+    #[error(
+        "all that the compromised key of {0}, generation {1}, signed is being revoked one by one: the next CRL set \
+         comes out right behind it, and OCSP answers `revoked` already"
+    )]
+    Revoking(String, u8),
     /// The two folds of the journal disagree.
     #[error("{0}")]
     Doubt(String),
@@ -339,6 +353,8 @@ impl OfficeError {
             Self::Refused(_)
             | Self::ForeignCertificate
             | Self::OfAnIssuer { .. }
+            | Self::KeyWaits(..)
+            | Self::NoKeyWaits(_)
             | Self::Gate(_)
             | Self::HeldBack { .. }
             | Self::NotHeldBack(_)
@@ -388,6 +404,7 @@ impl OfficeError {
             Self::Submit(_)
             | Self::Clock(_)
             | Self::NoSuccessor { .. }
+            | Self::Revoking(..)
             | Self::Store(StoreError::Rebuilding(_) | StoreError::Closed | StoreError::Archive(_)) => {
                 Blame::Moment
             }
@@ -401,7 +418,7 @@ impl OfficeError {
             | Self::Disk(_)
             | Self::Written { .. }
             | Self::Key { .. }
-            | Self::KeyMissing { .. }
+            | Self::KeyUnusable { .. }
             | Self::NoGeneration(_)
             | Self::Generate(_)
             | Self::Profile(_)

@@ -80,7 +80,11 @@ impl Office {
     pub fn explain(&self, selector: &Selector) -> Result<Explanation, OfficeError> {
         let named = self.find(selector)?;
         let frozen = self.watch_clock();
-        let word = self.status.find(named.authority, &named.serial);
+        // Under a key that is compromised, of whatever serial.
+        let word = match named.generation {
+            Some(generation) => self.status.find_under(named.authority, generation, Some(&named.serial)),
+            None => self.status.find(named.authority, &named.serial),
+        };
         // As answers do, which are never dated before what they tell.
         let now = self.clock.now().max(self.status.last_recorded_at());
         let generation = word.generation();

@@ -94,8 +94,11 @@ impl Office {
         let finding = recorded(&finding).to_owned();
         self.journal_by(origin, Event::CrlSetReleased { begun, finding, reason })?;
         let kind = if own.scheduled { Kind::Scheduled } else { Kind::OnDemand };
+        let placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.check_revoked(&authorities, plan.position)?;
         self.put_in_place(&place, &own)?;
         let published = self.announce(&Begun::again(kind, plan, authorities), &own);
+        drop(placing);
         drop(publishing);
         published.inspect(|_| self.clear_alarm(kind))
     }

@@ -23,7 +23,9 @@ use crate::issue::{
     SubjectKey, Validity, WindowId,
 };
 use crate::lifecycle::{self, Carried, Occasion, Residence};
-use crate::pki::{AuthorityId, Carrier, CertificateKind, Issuer, Partition, SerialNumber};
+use crate::pki::{
+    AuthorityId, Carrier, CertificateKind, Issuer, Partition, SerialNumber, SignatureAlgorithm,
+};
 use crate::profile::{CertificateProfile, Profile};
 use crate::record::{
     ArchivePlace, CardId, CertificateRef, CertifiedKey, Event, HolderId, Issued, Numbered, Origin, Position,
@@ -137,6 +139,7 @@ struct Planned {
     kind: CertificateKind,
     authority: AuthorityId,
     live: Arc<LiveGeneration>,
+    algorithm: SignatureAlgorithm,
     validity: Validity,
     common_name: CommonName,
 }
@@ -269,7 +272,7 @@ impl Office {
         let mut signed = Vec::with_capacity(unsigned.len());
         for (one, Unsigned { serial, key, tbs }) in granted.planned.iter().zip(unsigned) {
             let (tbs, signature) = self.sign(&one.live, tbs)?;
-            let der = issue::assemble(&tbs, one.live.key.algorithm(), &signature);
+            let der = issue::assemble(&tbs, one.algorithm, &signature);
             granted.resident(&self.profile, one, serial, &key).confirm(&der)?;
             signed.push((one, serial, der));
         }
@@ -385,7 +388,8 @@ impl Office {
             let validity = Validity::new(now, not_after)?;
             let common_name = self.common_name(kind, municipality, now)?;
             twin = Some(not_after);
-            planned.push(Planned { kind, authority, live, validity, common_name });
+            let algorithm = live.key()?.algorithm();
+            planned.push(Planned { kind, authority, live, algorithm, validity, common_name });
         }
         planned.reverse();
         Ok(planned)
@@ -456,7 +460,7 @@ impl Granted {
             issuer: &one.live.issuer,
             kind: one.kind,
             serial,
-            algorithm: one.live.key.algorithm(),
+            algorithm: one.algorithm,
             validity: one.validity,
             common_name: &one.common_name,
             applicant: &self.applicant,

@@ -25,6 +25,7 @@ mod error;
 mod examiner;
 mod explain;
 mod fence;
+mod generations;
 mod held_back;
 mod history;
 mod inquiry;
@@ -63,7 +64,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-pub use authorities::{Idle, LiveGeneration, NoIssuingKey};
+pub use authorities::{Idle, KeyFault, LiveGeneration, NoIssuingKey};
 pub use behind::Behind;
 pub use cards::{CardApplication, CardChange, CardState, CardTurned};
 pub use certificates::{ArchivedCertificate, ListedOf, ListedRecord, Page};
@@ -72,6 +73,7 @@ pub use check::Condition;
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKey, CheckpointWatcher, SignedCheckpoint};
 pub use clock::{ClockRelease, ClockState};
 pub use comparison::{Compared, DifferingCertificate, compare};
+pub use compromise::{Compromised, TOGETHER};
 use data::DataDir;
 use documents::Served;
 pub use documents::{
@@ -82,6 +84,7 @@ pub use error::{Blame, OfficeError};
 pub use examiner::Contradicted;
 pub use explain::{Explanation, KeptBy, Use};
 pub use fence::{Fenced, bind, fenced};
+pub use generations::{KeyState, KeyUse, RolledOver, WAIT};
 pub use held_back::HeldBack;
 pub use history::{History, Step};
 pub use inquiry::{CertificateState, Selector};
@@ -127,9 +130,13 @@ pub mod reason {
     pub const CONTRADICTED: &str = "journal-contradicted";
     /// A file of `signers/` is not used.
     pub const SIGNER: &str = "signer-refused";
+    /// A key of an authority cannot be used.
+    pub const KEY: &str = "key-unusable";
+    /// A key of an authority is compromised, and something is still to be done.
+    pub const COMPROMISED: &str = "key-compromised";
 
     /// All of them.
-    pub const ALL: [&str; 5] = [FOLDS, CUT, ISSUING, CONTRADICTED, SIGNER];
+    pub const ALL: [&str; 7] = [FOLDS, CUT, ISSUING, CONTRADICTED, SIGNER, KEY, COMPROMISED];
 }
 
 use crate::config::Config;
@@ -177,6 +184,11 @@ pub struct Office {
     signers: signers::Signers,
     /// Held while a CRL set is built: one at a time.
     publishing: Mutex<()>,
+    /// Held while a CRL set is put in place, or a key is said to be compromised: a set that does not know
+    /// of it does not come out behind it.
+    placing: Mutex<()>,
+    /// Held while the single revocations of compromised keys are written.
+    writing: Mutex<()>,
     /// Held while signers or generations are changed.
     keeping: Mutex<()>,
     /// Held while the responder is told who may ask.
@@ -228,6 +240,12 @@ impl Office {
         &self.data
     }
 
+    /// The time that is believed.
+    #[must_use]
+    pub fn now(&self) -> crate::der::UnixTime {
+        self.clock.now()
+    }
+
     /// Certificates of the authority that has issued fewest, its own included.
     #[must_use]
     pub fn fewest_certificates(&self) -> u64 {
@@ -268,7 +286,10 @@ impl Office {
         let idle = idle.iter().map(ToString::to_string).map(of(reason::ISSUING));
         let refused = self.refused_signers();
         let signers = refused.iter().map(ToString::to_string).map(of(reason::SIGNER));
-        folds.chain(cuts).chain(contradicted).chain(idle).chain(signers).collect()
+        let keys = self.key_faults().into_iter().map(of(reason::KEY));
+        let compromised = self.compromise_remarks().into_iter().map(of(reason::COMPROMISED));
+        let journal = folds.chain(cuts).chain(contradicted);
+        journal.chain(idle).chain(signers).chain(keys).chain(compromised).collect()
     }
 
     /// The same, a line each.

@@ -9,15 +9,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::authorities::sha256;
 use super::before::Before;
 use super::build::{Content, OfAuthority};
 use super::catalogues::{CATALOGUE, CATALOGUE_SIGNATURE, SETS, to_json};
+use super::compromise::newest_sound;
 use super::settle::UNSETTLED;
-use super::{Office, OfficeError};
+use super::{LiveGeneration, Office, OfficeError};
 use crate::crl::{Base, Catalogue, CrlKind, CrlNumber, Row, SetPlan};
 use crate::der::UnixTime;
 use crate::issue::IssueError;
@@ -154,6 +155,7 @@ impl Office {
         let publish = || {
             lower_priority(NICE);
             self.agreed()?;
+            self.check_revoked(authorities, self.store.head().0)?;
             self.restore_served_catalogue()?;
             let begun = self.begin_set(kind, authorities)?;
             let made = self.make_set(&begun);
@@ -162,7 +164,9 @@ impl Office {
                 self.hold_back(&begun, &made)?;
                 return Err(OfficeError::HeldBack { set: made.set.clone(), finding: finding.clone() });
             }
-            self.put_in_place(&self.building(&begun.plan), &made)
+            let _placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+            self.check_revoked(&begun.authorities, begun.plan.position)
+                .and_then(|()| self.put_in_place(&self.building(&begun.plan), &made))
                 .inspect_err(|_| self.give_up(&begun))
                 .and_then(|()| self.announce(&begun, &made))
         };
@@ -255,13 +259,22 @@ impl Office {
         own.held_back_for = findings.into_inner().unwrap_or_else(PoisonError::into_inner);
         let json = to_json(&own)?;
         self.disk.replace(&building.join(CATALOGUE), &json)?;
-        // Also one whose certificate is revoked: that is what its CRLs have to say.
-        let newest = authorities.iter().find_map(|authority| self.live_generations(*authority).pop());
-        let signer = newest.ok_or(OfficeError::NothingToPublish)?;
-        let (_, signature) = self.sign_catalogue(&signer, json)?;
-        self.disk.replace(&building.join(CATALOGUE_SIGNATURE), &signature)?;
+        if let Some(signer) = self.catalogue_signer(authorities) {
+            let (_, signature) = self.sign_catalogue(&signer, json)?;
+            self.disk.replace(&building.join(CATALOGUE_SIGNATURE), &signature)?;
+        }
         self.disk.sync_file_system(&building)?;
         Ok(own)
+    }
+
+    /// Who signs a catalogue: the newest key of its authorities, or else of any. Not one that is
+    /// compromised, for such a key signs nothing that it need not: where there is no other, the catalogue
+    /// goes without a signature.
+    fn catalogue_signer(&self, authorities: &[AuthorityId]) -> Option<Arc<LiveGeneration>> {
+        let facts = self.store.facts();
+        let others = self.profile.authorities.iter().map(|authority| authority.id);
+        let mut all = authorities.iter().copied().chain(others);
+        all.find_map(|authority| newest_sound(&facts, &self.live_generations(authority)))
     }
 
     fn build_authority(
@@ -286,7 +299,7 @@ impl Office {
         }
         let before = self.published_before(authority)?;
         let points = self.distribution_points(authority, &before)?;
-        let live = self.live_generations(authority);
+        let live = self.keys_here(authority)?;
         let of = OfAuthority {
             office: self,
             authority,
@@ -405,7 +418,9 @@ impl Office {
             // There is no base yet: the day's set is what is missing, and has its own alarm.
             Err(OfficeError::NothingToPublish) => {}
             // That has an alarm of its own, and the last set stays.
-            Err(OfficeError::Doubt(_)) => drop(self.builds_failed.fetch_add(1, Ordering::Relaxed)),
+            Err(OfficeError::Doubt(_) | OfficeError::Revoking(..)) => {
+                self.builds_failed.fetch_add(1, Ordering::Relaxed);
+            }
             Err(error) => {
                 let alarm = format!("the last {} did not come out: {error}", kind.name());
                 self.alarms.lock().unwrap_or_else(PoisonError::into_inner).insert(kind.name(), alarm);

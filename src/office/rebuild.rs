@@ -12,6 +12,7 @@ use super::authorities::sha256;
 use super::before::last_sets;
 use super::build::Content;
 use super::catalogues::to_json;
+use super::compromise::newest_sound;
 use super::{LiveGeneration, Office, OfficeError, stored};
 use crate::crl::{
     Base, Catalogue, CrlKind, CrlNumber, Entries, Row, Scope, SetPlan, file_name, signed_part, tbs_cert_list,
@@ -236,6 +237,10 @@ impl Office {
         };
         let Again::Signed(directory) = again else { return Ok(compared) };
         let Some(live) = self.live_generation(part.authority, row.generation) else { return Ok(compared) };
+        // Nothing is signed again by a key that is compromised, or not here.
+        if newest_sound(&self.store.facts(), std::slice::from_ref(&live)).is_none() {
+            return Ok(compared);
+        }
         let signed = self.sign_crl(&live, tbs)?;
         if let Some(directory) = directory {
             let file = format!("{}/{}/{}", row.authority, row.generation, file_name(scope));

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::clock::LOOK;
+use super::compromise::TOGETHER;
 use super::reconcile::Nightly;
 use super::refresh::{self, wait};
 use super::remaking::Watch;
@@ -60,7 +61,7 @@ pub struct Schedule {
 impl Schedule {
     /// Starts it on threads of its own: one cuts CRLs and renews signers, one watches the clock, one holds
     /// records and index against each other, one compares cards with certificates by night, one signs
-    /// checkpoints, one keeps warm what is asked.
+    /// checkpoints, one revokes one by one what a compromised key signed, one keeps warm what is asked.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -75,6 +76,8 @@ impl Schedule {
         schedule.spawn("reconcile", move |stopped| reconcile(comparing, stopped))?;
         let signing = Arc::clone(&office);
         schedule.spawn("checkpoint", move |stopped| sign_checkpoints(&signing, stopped))?;
+        let writing = Arc::clone(&office);
+        schedule.spawn("compromise", move |stopped| write_compromises(&writing, stopped))?;
         schedule.spawn("refresh", move |stopped| refresh::run(&office, stopped))?;
         Ok(schedule)
     }
@@ -219,6 +222,27 @@ fn reconcile(office: Arc<Office>, stopped: &Receiver<()>) {
     }
 }
 
+/// Writes the single revocations of compromised keys, whatever a stop has left of them.
+fn write_compromises(office: &Office, stopped: &Receiver<()>) {
+    let mut pause = TICK;
+    while wait(stopped, pause) {
+        pause = TICK;
+        if office.is_rebuilding() || office.watch_clock().is_some() {
+            continue;
+        }
+        let mut go_on = || !is_told(stopped);
+        if let Err(error) = office.write_compromises_by(TOGETHER, &mut go_on) {
+            tracing::error!(%error, retry_seconds = DELTA_RETRY.as_secs(), "single revocations are missing");
+            pause = DELTA_RETRY;
+        }
+    }
+}
+
+/// True when it is time to stop.
+fn is_told(stopped: &Receiver<()>) -> bool {
+    !matches!(stopped.try_recv(), Err(mpsc::TryRecvError::Empty))
+}
+
 fn watch_folds(office: Arc<Office>, stopped: &Receiver<()>) {
     let mut watch = Watch::new(office);
     Watch::lower_priority();
@@ -238,14 +262,21 @@ fn publish_if_due(office: &Office) -> Result<(), OfficeError> {
         office.serve_files()?;
     }
     let recorded_at = office.store.recorded_at();
+    let compromised = |id: &AuthorityId| {
+        let own = facts.compromises.iter().filter(|(of, ..)| of == id);
+        own.filter_map(|(_, _, said)| said.written).max()
+    };
     let due = |id: &AuthorityId| {
         let sets = facts.crl_sets.get(id).copied().unwrap_or_default();
         let is_ahead = |set: CrlSet| set.recorded_at > recorded_at;
         sets.published_scheduled.is_none_or(|set| set.recorded_at < cut || is_ahead(set))
             || sets.published.is_some_and(is_ahead)
             || office.served_set(*id).is_none()
+            // All that a key signed was revoked since.
+            || compromised(id) > sets.published.map(|set| set.position)
     };
-    let authorities: Vec<_> = office.profile.authorities.iter().map(|a| a.id).filter(due).collect();
+    let authorities = office.profile.authorities.iter().map(|a| a.id);
+    let authorities: Vec<_> = authorities.filter(|id| due(id) && can_publish(office, *id)).collect();
     if authorities.is_empty() {
         return Ok(());
     }
@@ -273,7 +304,8 @@ fn cut_deltas_if_due(office: &Office) -> Result<(), OfficeError> {
         let changed = crl.delta_after_change && office.store.changed() > last.position;
         passed >= interval || changed && passed >= DELTA_GAP || last.recorded_at > recorded_at
     };
-    let authorities: Vec<_> = office.profile.authorities.iter().map(|a| a.id).filter(due).collect();
+    let authorities = office.profile.authorities.iter().map(|a| a.id);
+    let authorities: Vec<_> = authorities.filter(|id| due(id) && can_publish(office, *id)).collect();
     if authorities.is_empty() {
         return Ok(());
     }
@@ -282,6 +314,12 @@ fn cut_deltas_if_due(office: &Office) -> Result<(), OfficeError> {
         Ok(_) | Err(OfficeError::NothingToPublish) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// False where nothing can come out: no key is here, which is told, or what a compromised key signed is still
+/// being revoked. Other authorities' sets come out all the same.
+fn can_publish(office: &Office, authority: AuthorityId) -> bool {
+    !office.is_revoking(authority) && office.keys_here(authority).is_ok()
 }
 
 /// A CRL that should be there and is not.

@@ -72,7 +72,7 @@ mod tests {
         let (certificate, key) = test_material::authority("sign").unwrap();
         let issuer = Issuer::from_certificate(AuthorityId(1), Generation::FIRST, &certificate).unwrap();
         let key = Arc::new(Key::from_pkcs8(&key).unwrap());
-        LiveGeneration { authority: "sign".to_owned(), issuer: Arc::new(issuer), key }
+        LiveGeneration { authority: "sign".to_owned(), issuer: Arc::new(issuer), key: Ok(key) }
     }
 
     fn held(not_after: UnixTime, life: Duration) -> Held {

@@ -93,14 +93,14 @@ impl Office {
             profile: &self.profile,
             issuer,
             serial,
-            algorithm: live.key.algorithm(),
+            algorithm: live.key()?.algorithm(),
             validity,
             number: self.signers_made(issuer.authority),
             key: &SubjectKey::from_spki(key.spki())?,
         }
         .tbs()?;
         let (tbs, signature) = self.sign(live, tbs)?;
-        let certificate = issue::assemble(&tbs, live.key.algorithm(), &signature);
+        let certificate = issue::assemble(&tbs, live.key()?.algorithm(), &signature);
         let path = self.data.key(&key_id).display().to_string();
         let made =
             held(certificate.clone(), key, live, now).map_err(|error| OfficeError::Signer { path, error })?;

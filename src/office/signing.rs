@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use super::{LiveGeneration, Office, Sign};
+use super::{LiveGeneration, Office, OfficeError, Sign};
 use crate::crl::{SignedCrl, TbsCertList, sign_catalogue};
-use crate::signer::{Key, Lane, SignError};
+use crate::signer::{Key, Lane};
 
 impl Office {
     /// Signs answers that nobody waits for, after everything else.
@@ -27,13 +27,13 @@ impl Office {
         &self,
         live: &LiveGeneration,
         message: Vec<u8>,
-    ) -> Result<(Vec<u8>, Vec<u8>), SignError> {
-        self.with_key(live, move |key| key.sign(&message).map(|signature| (message, signature)))
+    ) -> Result<(Vec<u8>, Vec<u8>), OfficeError> {
+        Ok(self.with_key(live, move |key| key.sign(&message).map(|signature| (message, signature)))??)
     }
 
     /// Signs a CRL with the key of `live`. Waits for its turn.
-    pub(super) fn sign_crl(&self, live: &LiveGeneration, tbs: TbsCertList) -> Result<SignedCrl, SignError> {
-        self.with_key(live, move |key| tbs.sign(key))
+    pub(super) fn sign_crl(&self, live: &LiveGeneration, tbs: TbsCertList) -> Result<SignedCrl, OfficeError> {
+        Ok(self.with_key(live, move |key| tbs.sign(key))??)
     }
 
     /// Signs a catalogue with the key of `live`, and gives both back. Waits for its turn.
@@ -41,17 +41,18 @@ impl Office {
         &self,
         live: &LiveGeneration,
         json: Vec<u8>,
-    ) -> Result<(Vec<u8>, Vec<u8>), SignError> {
+    ) -> Result<(Vec<u8>, Vec<u8>), OfficeError> {
         let issuer = Arc::clone(&live.issuer);
-        self.with_key(live, move |key| sign_catalogue(&json, &issuer, key).map(|signature| (json, signature)))
+        let sign = move |key: &Key| sign_catalogue(&json, &issuer, key).map(|signature| (json, signature));
+        Ok(self.with_key(live, sign)??)
     }
 
     fn with_key<T: Send + 'static>(
         &self,
         live: &LiveGeneration,
         sign: impl FnOnce(&Key) -> T + Send + 'static,
-    ) -> T {
-        let key = Arc::clone(&live.key);
-        self.pool.run(Lane::Authority, move || sign(&key))
+    ) -> Result<T, OfficeError> {
+        let key = Arc::clone(live.key()?);
+        Ok(self.pool.run(Lane::Authority, move || sign(&key)))
     }
 }

@@ -95,10 +95,11 @@ pub fn init_on(
         open_authority(&store, authority)?;
         let facts = store.facts();
         if !facts.issuers.iter().any(|record| record.issued.certificate.authority == authority.id) {
-            open_generation(data, &store, &profile, authority, Generation::FIRST, clock.now())?;
+            open_generation(data, &store, &profile, authority, (Generation::FIRST, None), clock.now())?;
         }
     }
-    authorities::load(data, &store, &profile, clock.now(), machine.device.as_ref())?;
+    let live = authorities::load(data, &store, &profile, clock.now(), machine.device.as_ref())?;
+    live.values().flatten().try_for_each(|live| live.key().map(drop))?;
     let (checkpoints, _) = Checkpoints::open(data, &store.facts().journal_id)?;
     store.close()?;
     fence::bind(data)?;
@@ -180,6 +181,8 @@ impl Office {
             coming: Mutex::new(BTreeSet::new()),
             answering: ArcSwap::from_pointee(BTreeSet::new()),
             publishing: Mutex::new(()),
+            placing: Mutex::new(()),
+            writing: Mutex::new(()),
             keeping: Mutex::new(()),
             admitting: Mutex::new(()),
             alarms: Mutex::default(),
@@ -236,7 +239,7 @@ impl Office {
         self.adopt_rules()?;
         match self.renew_signers() {
             // What the device does not sign now, it will later; what was signed goes on.
-            Err(error @ OfficeError::Sign(_)) => {
+            Err(error @ (OfficeError::Sign(_) | OfficeError::KeyUnusable { .. })) => {
                 tracing::error!(%error, "an OCSP signer could not be renewed")
             }
             renewed => renewed?,

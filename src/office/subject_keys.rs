@@ -168,7 +168,7 @@ fn refuse_known(
     }
     match last.map(Record::status) {
         Some(CertStatus::Revoked(it)) if it.reason == RevocationReason::KeyCompromise => {
-            Err(Refusal::KeyCompromised)
+            Err(Refusal::SubjectKeyCompromised)
         }
         _ => Ok(()),
     }

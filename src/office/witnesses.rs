@@ -316,9 +316,12 @@ impl Office {
         let mut said: HashMap<Position, UnixTime> = HashMap::new();
         for numbered in self.store.entries(Position(1)) {
             let Numbered { position, entry } = numbered?;
-            if let Event::Revoked(change) = entry.event {
-                said.extend(change.became.invalidity_date.map(|date| (position, date)));
-            }
+            let date = match entry.event {
+                Event::Revoked(change) => change.became.invalidity_date,
+                Event::GenerationCompromised { invalidity_date, .. } => invalidity_date,
+                _ => None,
+            };
+            said.extend(date.map(|date| (position, date)));
         }
         let mut differing = Vec::new();
         for authority in &self.profile.authorities {

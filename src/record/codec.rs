@@ -42,8 +42,8 @@ pub use write::{TEXT_OCTETS_MAX, Unit, WriteError};
 
 use cards::{put_applied, put_card_status, put_certified, put_holder_status, put_movement};
 use write::{
-    kind_code, put_authorities, put_bases, put_change, put_issued, put_long_count, put_octets, put_option,
-    put_revocation, put_text, put_time, whole,
+    kind_code, put_authorities, put_bases, put_change, put_issued, put_key, put_long_count, put_octets,
+    put_option, put_revocation, put_text, put_time, whole,
 };
 
 use super::{
@@ -118,6 +118,9 @@ mod event_tag {
     /// Without the table: read, and written no more.
     pub(super) const RULES_NAMED: u8 = 34;
     pub(super) const RULES_ADOPTED: u8 = 35;
+    pub(super) const GENERATION_COMPROMISED: u8 = 50;
+    pub(super) const GENERATION_REVOKED: u8 = 51;
+    pub(super) const ISSUING_FROM: u8 = 52;
 }
 
 impl Entry {
@@ -195,6 +198,9 @@ impl Event {
             Self::HolderChanged(_, HolderStatus { overseas_since: None, .. }) => event_tag::HOLDER_CHANGED,
             Self::HolderChanged(..) => event_tag::HOLDER_OVERSEAS,
             Self::Movement(_) => event_tag::MOVEMENT,
+            Self::GenerationCompromised { .. } => event_tag::GENERATION_COMPROMISED,
+            Self::GenerationRevoked { .. } => event_tag::GENERATION_REVOKED,
+            Self::IssuingFrom { .. } => event_tag::ISSUING_FROM,
             Self::RulesAdopted { table: None, .. } => event_tag::RULES_NAMED,
             Self::RulesAdopted { table: Some(_), .. } => event_tag::RULES_ADOPTED,
         }
@@ -202,13 +208,13 @@ impl Event {
 
     fn write(&self, out: &mut Vec<u8>) -> Result<(), WriteError> {
         match self {
+            Self::RequestSeen => {}
             Self::JournalBegun { journal_id } => out.extend(journal_id),
             Self::EpochBegun { epoch, serials, reason } => {
                 out.extend(epoch.0.to_be_bytes());
                 out.extend(serials.to_be_bytes());
                 put_text(out, "reason", reason)?;
             }
-            Self::RequestSeen => {}
             Self::AuthorityOpened { authority, name } => {
                 out.push(authority.0);
                 put_text(out, "authority's name", name)?;
@@ -232,8 +238,7 @@ impl Event {
                 put_text(out, "reason", reason)?;
             }
             Self::CrlSetPublished { begun, catalogue_sha256 } => {
-                out.extend(begun.0.to_be_bytes());
-                out.extend(catalogue_sha256);
+                out.extend(begun.0.to_be_bytes().iter().chain(catalogue_sha256));
             }
             Self::CrlSetAbandoned { begun } => out.extend(begun.0.to_be_bytes()),
             Self::ClockReleased { until } => put_time(out, *until),
@@ -255,6 +260,15 @@ impl Event {
                 }
             }
             Self::Movement(movement) => put_movement(out, movement)?,
+            Self::GenerationCompromised { authority, generation, invalidity_date } => {
+                put_key(out, *authority, *generation);
+                put_option(out, invalidity_date.as_ref(), |out, time| put_time(out, *time));
+            }
+            Self::GenerationRevoked { authority, generation } => put_key(out, *authority, *generation),
+            Self::IssuingFrom { authority, generation, from } => {
+                put_key(out, *authority, *generation);
+                put_time(out, *from);
+            }
             Self::RulesAdopted { sha256, table } => {
                 out.extend(sha256);
                 if let Some(table) = table {
@@ -318,6 +332,20 @@ impl Event {
                 Self::HolderChanged(holder, HolderStatus { overseas_since: Some(body.time()?), ..status })
             }
             event_tag::MOVEMENT => Self::Movement(body.movement()?),
+            event_tag::GENERATION_COMPROMISED => Self::GenerationCompromised {
+                authority: AuthorityId(body.one()?),
+                generation: body.generation()?,
+                invalidity_date: body.option(Octets::time)?,
+            },
+            event_tag::GENERATION_REVOKED => Self::GenerationRevoked {
+                authority: AuthorityId(body.one()?),
+                generation: body.generation()?,
+            },
+            event_tag::ISSUING_FROM => Self::IssuingFrom {
+                authority: AuthorityId(body.one()?),
+                generation: body.generation()?,
+                from: body.time()?,
+            },
             event_tag::RULES_NAMED => Self::RulesAdopted { sha256: body.array()?, table: None },
             event_tag::RULES_ADOPTED => {
                 Self::RulesAdopted { sha256: body.array()?, table: Some(body.rules()?) }
@@ -470,8 +498,12 @@ impl<'a> Octets<'a> {
 
     fn certificate(&mut self) -> Result<CertificateRef, CodecError> {
         let authority = AuthorityId(self.one()?);
-        let generation = Generation::new(self.one()?).ok_or(CodecError::Range)?;
+        let generation = self.generation()?;
         Ok(CertificateRef { authority, generation, serial: self.serial()? })
+    }
+
+    fn generation(&mut self) -> Result<Generation, CodecError> {
+        Generation::new(self.one()?).ok_or(CodecError::Range)
     }
 
     fn revocation(&mut self) -> Result<Revocation, CodecError> {
@@ -717,6 +749,19 @@ mod tests {
             movement().prop_map(Event::Movement),
             (any::<[u8; 32]>(), prop::option::of("\\PC{0,600}"))
                 .prop_map(|(sha256, table)| Event::RulesAdopted { sha256, table }),
+            (certificate(), prop::option::of(time())).prop_map(|(key, invalidity_date)| {
+                let (authority, generation) = (key.authority, key.generation);
+                Event::GenerationCompromised { authority, generation, invalidity_date }
+            }),
+            (certificate(), time()).prop_map(|(key, from)| Event::IssuingFrom {
+                authority: key.authority,
+                generation: key.generation,
+                from
+            }),
+            certificate().prop_map(|key| Event::GenerationRevoked {
+                authority: key.authority,
+                generation: key.generation
+            }),
         ]
     }
 

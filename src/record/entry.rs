@@ -5,7 +5,7 @@ use super::{
     HolderStatus, Movement, Origin, Position,
 };
 use crate::der::UnixTime;
-use crate::pki::{AuthorityId, CertStatus, CertificateKind, Partition, Revocation, SerialNumber};
+use crate::pki::{AuthorityId, CertStatus, CertificateKind, Generation, Partition, Revocation, SerialNumber};
 
 /// An event, when it was recorded, and at whose wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +120,34 @@ pub enum Event {
     HolderChanged(HolderId, HolderStatus),
     /// Something was reported; the entries after it say what it changed.
     Movement(Movement),
+    /// A key of an authority is compromised: from here on nothing is issued under it but OCSP signers, and
+    /// its CA certificate and every certificate it issued, save those of OCSP signers, are revoked for
+    /// ever (cACompromise) by this entry alone. Those that were revoked for ever before stay as they are.
+    GenerationCompromised {
+        /// Whose key.
+        authority: AuthorityId,
+        /// Which of its keys.
+        generation: Generation,
+        /// Since when it is believed to be in other hands.
+        invalidity_date: Option<UnixTime>,
+    },
+    /// A key of an authority issues from this time on; one of which nothing is said issues at once.
+    IssuingFrom {
+        /// Whose key.
+        authority: AuthorityId,
+        /// Which of its keys.
+        generation: Generation,
+        /// From when.
+        from: UnixTime,
+    },
+    /// Every certificate that a compromise revoked has an [`Event::Revoked`] of its own, whose cause is the
+    /// entry of the compromise.
+    GenerationRevoked {
+        /// Whose key.
+        authority: AuthorityId,
+        /// Which of its keys.
+        generation: Generation,
+    },
     /// From now on this table says what revokes what.
     RulesAdopted {
         /// SHA-256 of the table.
@@ -209,6 +237,9 @@ impl Event {
             Self::SerialsReserved { .. } => "serials-reserved",
             Self::Issued(_) => "issued",
             Self::KeyCertified(_) => "key-certified",
+            Self::GenerationCompromised { .. } => "generation-compromised",
+            Self::GenerationRevoked { .. } => "generation-revoked",
+            Self::IssuingFrom { .. } => "issuing-from",
             Self::Revoked(_) => "revoked",
             Self::Released(_) => "released",
             Self::RequestSeen => "request-seen",

@@ -8,6 +8,7 @@
 mod card;
 mod certified;
 mod codec;
+mod compromise;
 mod entry;
 mod ids;
 #[expect(clippy::module_inception, reason = "the record is what this room is about")]
@@ -20,6 +21,7 @@ pub use certified::{CertifiedKey, KeyDigest};
 pub use codec::{
     CERTIFICATE_OCTETS_MAX, CodecError, ENTRY_OCTETS_MAX, TABLE_OCTETS_MAX, TEXT_OCTETS_MAX, Unit, WriteError,
 };
+pub use compromise::{Compromise, Compromises};
 pub use entry::{Entry, Event, Issued, Numbered, StatusChange};
 pub use ids::{
     Actor, ActorError, ArchivePlace, CardId, CertificateRef, Epoch, HolderId, IdError, Origin, Position,

@@ -1,10 +1,11 @@
 //! What the entries about one certificate add up to.
 
 use super::{
-    Absent, Breach, BreachKind, CertificateRef, Event, FoldError, Folded, Issued, Numbered, Position,
+    Absent, Breach, BreachKind, CertificateRef, Compromise, Event, FoldError, Folded, Issued, Numbered,
+    Position, StatusChange,
 };
 use crate::der::UnixTime;
-use crate::pki::{CertStatus, Revocation, RevocationReason};
+use crate::pki::{CertStatus, CertificateKind, Revocation, RevocationReason};
 
 /// A certificate, from its issue to its last change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,14 +45,33 @@ impl Record {
     /// [`FoldError`]: it is about a certificate that was never issued, or one change too many. The
     /// record is as before.
     pub fn apply(record: &mut Option<Self>, numbered: &Numbered) -> Result<Folded, FoldError> {
+        Self::apply_under(record, numbered, None)
+    }
+
+    /// The same for an entry about a certificate of a key that may be compromised; `compromise` is that of
+    /// the key, whether it stands before the entry or behind it.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn apply_under(
+        record: &mut Option<Self>,
+        numbered: &Numbered,
+        compromise: Option<&Compromise>,
+    ) -> Result<Folded, FoldError> {
         let Numbered { position, entry } = numbered;
         let Some(certificate) = entry.event.certificate() else { return Ok(Folded::PassedBy) };
+        let compromise = compromise.filter(|it| it.position < *position);
         if let Some(known) = record {
-            return known.follow(certificate, numbered);
+            return known.follow(certificate, numbered, compromise);
         }
         let Event::Issued(issued) = &entry.event else {
             return Err(FoldError::Unknown { position: *position, what: Absent::Certificate(*certificate) });
         };
+        if compromise.is_some() && issued.kind != CertificateKind::OcspSigner {
+            let (standing, what) = (CertStatus::Unknown, BreachKind::Compromised);
+            let (position, certificate, counted) = (*position, *certificate, false);
+            return Ok(Folded::Breached(Breach { position, certificate, standing, counted, what }));
+        }
         *record = Some(Self {
             position: *position,
             recorded_at: entry.recorded_at,
@@ -62,9 +82,14 @@ impl Record {
     }
 
     /// As [`Self::apply`], of a certificate that was issued.
-    fn follow(&mut self, certificate: &CertificateRef, numbered: &Numbered) -> Result<Folded, FoldError> {
+    fn follow(
+        &mut self,
+        certificate: &CertificateRef,
+        numbered: &Numbered,
+        compromise: Option<&Compromise>,
+    ) -> Result<Folded, FoldError> {
         let Numbered { position, entry } = numbered;
-        let (own, standing) = (self.issued.certificate, self.status());
+        let own = self.issued.certificate;
         let is_own = (own.authority, own.serial) == (certificate.authority, certificate.serial);
         if !is_own || *position <= self.last_position() {
             return Ok(Folded::PassedBy);
@@ -73,9 +98,18 @@ impl Record {
             let what = Absent::Generation { certificate: *certificate, known: own.generation };
             return Err(FoldError::Unknown { position: *position, what });
         }
+        compromise.into_iter().for_each(|it| self.compromise(it));
+        let standing = self.status();
         let breach = |what, counted| {
             Folded::Breached(Breach { position: *position, certificate: own, standing, counted, what })
         };
+        if let Some((said, change)) = compromise.and_then(|it| self.written_down(it, &entry.event)) {
+            return Ok(match change {
+                Some(due) if due == said.change => Folded::Counted,
+                Some(due) => breach(BreachKind::Number { said: said.change, due }, true),
+                None => breach(BreachKind::Revoked(said.became.reason), false),
+            });
+        }
         let (status, said) = match &entry.event {
             Event::Revoked(change) => (revoked(standing, change.became), change.change),
             Event::Released(change) => (released(standing), change.change),
@@ -94,6 +128,43 @@ impl Record {
         self.changes.push(Change { position: *position, recorded_at, status, cause });
         let due = u32::try_from(self.changes.len()).unwrap_or(u32::MAX);
         Ok(if said == due { Folded::Counted } else { breach(BreachKind::Number { said, due }, true) })
+    }
+
+    /// Enters the compromise of its key, if it stands behind all that is known of the certificate.
+    pub fn compromise(&mut self, compromise: &Compromise) {
+        let Compromise { position, recorded_at, .. } = *compromise;
+        if self.issued.kind == CertificateKind::OcspSigner || self.last_position() >= position {
+            return;
+        }
+        let Some(status) = compromised(self.status(), compromise) else { return };
+        if self.changes.len() >= Self::CHANGES_MAX {
+            // Rather a change too few than a revocation that is lost.
+            self.changes.pop();
+        }
+        self.changes.push(Change { position, recorded_at, status, cause: Some(position) });
+    }
+
+    /// The change that the compromise of its key made of it.
+    #[must_use]
+    pub fn compromised_by(&self, compromise: &Compromise) -> Option<(u32, &Change)> {
+        let mut numbered = (1..).zip(&self.changes);
+        numbered.find(|(_, change)| change.position == compromise.position)
+    }
+
+    /// Of an entry that writes down what the compromise made of this certificate: what it says, and the number
+    /// that the change has; none where there was nothing to revoke.
+    fn written_down<'a>(
+        &self,
+        compromise: &Compromise,
+        event: &'a Event,
+    ) -> Option<(&'a StatusChange<Revocation>, Option<u32>)> {
+        let is_final = matches!(self.status(), CertStatus::Revoked(stands) if !stands.is_hold());
+        match event {
+            Event::Revoked(said) if is_final && said.cause == Some(compromise.position) => {
+                Some((said, self.compromised_by(compromise).map(|(due, _)| due)))
+            }
+            _ => None,
+        }
     }
 
     /// The status now.
@@ -140,6 +211,14 @@ impl Record {
     }
 }
 
+/// The status after the compromise of the key; none where it is revoked for ever already.
+fn compromised(standing: CertStatus, compromise: &Compromise) -> Option<CertStatus> {
+    match standing {
+        CertStatus::Revoked(stands) if !stands.is_hold() => None,
+        standing => revoked(standing, compromise.revocation()).ok(),
+    }
+}
+
 /// The status after a hold or a revocation, where it may follow.
 fn revoked(standing: CertStatus, became: Revocation) -> Result<CertStatus, BreachKind> {
     let CertStatus::Revoked(stands) = standing else { return Ok(CertStatus::Revoked(became)) };
@@ -171,7 +250,7 @@ fn released(standing: CertStatus) -> Result<CertStatus, BreachKind> {
 mod tests {
     use super::*;
     use crate::pki::{AuthorityId, CertificateKind, Generation, SerialNumber};
-    use crate::record::{ArchivePlace, Entry, Origin, StatusChange};
+    use crate::record::{ArchivePlace, Entry, Origin};
 
     fn certificate(generation: u8) -> CertificateRef {
         CertificateRef {

@@ -3,7 +3,8 @@
 use super::{Breach, CardId, CertificateRef, FoldError, HolderId};
 use crate::der::UnixTime;
 use crate::pki::{
-    AuthorityId, Carrier, CarrierState, CertificateKind, Partition, RevocationReason, SerialNumber,
+    AuthorityId, Carrier, CarrierState, CertificateKind, Generation, Partition, RevocationReason,
+    SerialNumber,
 };
 
 /// What stands against a change. Nothing has been written when one is returned.
@@ -235,7 +236,7 @@ pub enum Refusal {
     },
     /// The last certificate of a public key was revoked with keyCompromise.
     #[error("this public key was compromised: have another pair of keys made on the card")]
-    KeyCompromised,
+    SubjectKeyCompromised,
     /// A public key of an authority.
     #[error("this public key is that of an authority here: give the one that was made on the card")]
     KeyOfAuthority,
@@ -252,6 +253,12 @@ pub enum Refusal {
     /// It would be about something that is not on record: a fault as well.
     #[error("{0}: nothing was written")]
     Unfounded(#[from] FoldError),
+    /// Nothing is issued by a key that is compromised.
+    #[error(
+        "the key of generation {0} is compromised, and nothing is issued by it: give the authority the next \
+         one with `sekisho authority rollover`"
+    )]
+    KeyCompromised(Generation),
     /// The records could not be read.
     #[error("the records cannot be read: {0}")]
     Records(String),

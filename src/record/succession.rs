@@ -20,6 +20,13 @@
 //! - An entry about the same authority and serial but another generation is
 //!   [`FoldError::Unknown`]: nobody issued that certificate.
 //! - An entry at a position that was folded before is passed by, and is no breach.
+//! - [`Event::GenerationCompromised`](super::Event::GenerationCompromised) is a change of every certificate
+//!   that the key issued before, save those of OCSP signers and those that are revoked for ever: a final
+//!   revocation (cACompromise) by the table, numbered as any other, whose cause is that very entry. No
+//!   record is touched for it: whoever reads one sees it, and the next entry about it is folded behind it.
+//! - A `Revoked` whose cause is that entry writes down what it made of one certificate: it counts, and
+//!   changes nothing.
+//! - An `Issued` behind it, by that key, of anything but an OCSP signer is a breach: it is passed over.
 //!
 //! The decisions of `lifecycle` keep to the table, and the committer refuses what would break it. Journals hold breaches all the same: an earlier version lost revocations from its records
 //! and decided on what was left. A certificate that was revoked for keyCompromise, and then, its
@@ -31,7 +38,7 @@
 use std::fmt;
 
 use super::{CardId, CertificateRef, Epoch, HolderId, Position, Refusal};
-use crate::pki::{CertStatus, Generation, RevocationReason};
+use crate::pki::{AuthorityId, CertStatus, Generation, RevocationReason};
 
 /// What became of an entry that was handed to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +90,8 @@ pub enum BreachKind {
     Revoked(RevocationReason),
     /// It releases what is not on hold.
     Released,
+    /// It issues a certificate by a key that is compromised.
+    Compromised,
     /// It may follow, but numbers the change wrongly.
     Number {
         /// The number in the entry.
@@ -103,6 +112,12 @@ impl Breach {
             BreachKind::Held => "holds".to_owned(),
             BreachKind::Revoked(reason) => format!("revokes ({reason})"),
             BreachKind::Released => "releases".to_owned(),
+            BreachKind::Compromised => {
+                return format!(
+                    "entry {position} issues {certificate} by generation {}, whose key is compromised",
+                    self.certificate.generation
+                );
+            }
             BreachKind::Number { said, due } => {
                 return format!(
                     "entry {position} says that its change of {certificate} is number {said}, but it is number {due}"
@@ -196,6 +211,10 @@ pub enum Absent {
     Verifier([u8; 32]),
     /// An epoch that is no later than the one before.
     Epoch(Epoch),
+    /// A key that the authority never had.
+    Key(AuthorityId, Generation),
+    /// A compromise of a key that is not compromised.
+    Compromise(AuthorityId, Generation),
 }
 
 impl fmt::Display for Absent {
@@ -214,6 +233,12 @@ impl fmt::Display for Absent {
             Self::Card(card) => write!(f, "{card}, which nobody applied for"),
             Self::Holder(holder) => write!(f, "{holder}, of whom nothing is on record"),
             Self::Epoch(epoch) => write!(f, "epoch {}, which is no later than the one before", epoch.0),
+            Self::Key(authority, generation) => {
+                write!(f, "generation {generation} of authority {}, which it never had", authority.0)
+            }
+            Self::Compromise(authority, generation) => {
+                write!(f, "generation {generation} of authority {}, which is not compromised", authority.0)
+            }
             Self::CrlSet(begun) => write!(f, "the CRL set begun at entry {begun}, which is not open"),
             Self::Verifier(sha256) => {
                 f.write_str("the verifier's certificate with SHA-256 ")?;
@@ -228,7 +253,7 @@ impl fmt::Display for Absent {
 mod tests {
     use super::*;
     use crate::der::UnixTime;
-    use crate::pki::{AuthorityId, Revocation, SerialNumber};
+    use crate::pki::{Revocation, SerialNumber};
 
     #[test]
     fn a_breach_is_told_in_words() {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{OnceLock, PoisonError};
 
 use super::dense::Dense;
+use super::keys::{Compromised, Heard, Keys};
 use super::snapshot::{self, SnapshotError};
 use super::sparse::Sparse;
 use super::word::StatusWord;
 use crate::der::UnixTime;
-use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{FoldError, Numbered, Position};
+use crate::pki::{AuthorityId, CertificateKind, Generation, SerialNumber};
+use crate::record::{Event, FoldError, Numbered, Position};
 use crate::sync::{AtomicI64, AtomicU64, Mutex, Ordering};
 
 /// The status of every certificate of every authority.
@@ -32,6 +33,7 @@ type Pending = BTreeMap<AuthorityId, BTreeMap<SerialNumber, StatusWord>>;
 struct Authority {
     dense: Dense,
     sparse: Sparse,
+    keys: Keys,
     issued: AtomicU64,
 }
 
@@ -66,13 +68,31 @@ impl StatusIndex {
     /// change found, unless the clock was released since.
     #[must_use]
     pub fn find(&self, authority: AuthorityId, serial: &SerialNumber) -> StatusWord {
-        let Some(authority) = self.authorities.get(usize::from(authority.0)).and_then(OnceLock::get) else {
-            return StatusWord::NEVER_ISSUED;
-        };
-        match dense_serial(serial) {
-            Some(serial) => authority.dense.find(serial),
-            None => authority.sparse.find(serial),
+        self.known(authority).map_or(StatusWord::NEVER_ISSUED, |known| known.find(serial))
+    }
+
+    /// The status of whatever is asked under one key of an authority; none for what is no serial number.
+    /// Once the key is compromised, whatever is not revoked for another ground is revoked, issued or not:
+    /// who has the key may have issued it (RFC 6960 §2.7).
+    #[must_use]
+    pub fn find_under(
+        &self,
+        authority: AuthorityId,
+        generation: Generation,
+        serial: Option<&SerialNumber>,
+    ) -> StatusWord {
+        let Some(known) = self.known(authority) else { return StatusWord::NEVER_ISSUED };
+        let word = serial.map_or(StatusWord::NEVER_ISSUED, |serial| known.find(serial));
+        match known.keys.find(generation) {
+            Some(it) if !(word.is_final() && word.generation() == Some(generation)) => {
+                StatusWord::under_compromised(generation, it.since)
+            }
+            _ => word,
         }
+    }
+
+    fn known(&self, authority: AuthorityId) -> Option<&Authority> {
+        self.authorities.get(usize::from(authority.0)).and_then(OnceLock::get)
     }
 
     /// Folds entries in the journal's order, by the rule of [`crate::record::succession`]. Those at
@@ -105,12 +125,27 @@ impl StatusIndex {
 
     /// Folds one entry; a word of the sparse part is put into `pending`. The caller holds `writing`.
     fn fold(&self, numbered: &Numbered, pending: &mut Pending) -> Result<(), FoldError> {
+        let Numbered { position, entry } = numbered;
+        if let Event::GenerationCompromised { authority, generation, .. } = &entry.event {
+            let it = Compromised { position: *position, since: entry.recorded_at };
+            if let Some(authority) = self.authority(*authority) {
+                authority.keys.hear_compromised(*generation, it);
+            }
+            return Ok(());
+        }
         let Some(certificate) = numbered.entry.event.certificate() else { return Ok(()) };
         let Some(authority) = self.authority(certificate.authority) else { return Ok(()) };
         let serial = certificate.serial;
         let changed = pending.get(&certificate.authority).and_then(|words| words.get(&serial)).copied();
-        let before = changed.unwrap_or_else(|| self.find(certificate.authority, &serial));
-        let Some(after) = before.after(numbered)? else { return Ok(()) };
+        let before = changed.unwrap_or_else(|| authority.word(&serial));
+        let before = authority.keys.of(&serial, before);
+        let compromised = authority.keys.find(certificate.generation);
+        let Some(after) = after(before, numbered, compromised)? else { return Ok(()) };
+        if let Event::Issued(issued) = &entry.event
+            && issued.kind == CertificateKind::OcspSigner
+        {
+            authority.keys.hear_signer(serial);
+        }
         match dense_serial(&serial) {
             Some(serial) => authority.dense.store(serial, after),
             None => {
@@ -134,13 +169,15 @@ impl StatusIndex {
     /// each word is as it is when it is passed, save that of the serials above 2³² all are as they
     /// were when the first of them was.
     pub fn each(&self, authority: AuthorityId) -> impl Iterator<Item = (SerialNumber, StatusWord)> {
-        let authority = self.authorities.get(usize::from(authority.0)).and_then(OnceLock::get);
+        let authority = self.known(authority);
+        let keys = authority.map(|authority| &authority.keys);
         let dense = authority.into_iter().flat_map(|authority| authority.dense.words());
         let numbered = dense.filter(|(_, word)| word.is_issued()).filter_map(|(serial, word)| {
             SerialNumber::try_from(u64::from(serial)).ok().map(|serial| (serial, word))
         });
         let sparse = authority.into_iter().flat_map(|authority| authority.sparse.words());
-        numbered.chain(sparse.filter(|(_, word)| word.is_issued()))
+        let all = numbered.chain(sparse.filter(|(_, word)| word.is_issued()));
+        all.map(move |(serial, word)| (serial, keys.map_or(word, |keys| keys.of(&serial, word))))
     }
 
     /// The highest serial of `authority` that was issued out of its counter: none above 64 bits.
@@ -201,6 +238,7 @@ impl StatusIndex {
             let Some(own) = self.authority(AuthorityId(id)) else { continue };
             own.dense.take_over(theirs.map(|theirs| &theirs.dense));
             own.sparse.take_over(theirs.map(|theirs| &theirs.sparse));
+            own.keys.set(theirs.map_or_else(Heard::default, |theirs| Heard::clone(&theirs.keys.heard())));
             let issued = theirs.map_or(0, |theirs| theirs.issued.load(Ordering::Relaxed));
             own.issued.store(issued, Ordering::Relaxed);
         }
@@ -236,11 +274,13 @@ impl StatusIndex {
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let issuing = || self.opened().filter(|(_, authority)| authority.issued.load(Ordering::Relaxed) > 0);
+        let is_known = |authority: &Authority| authority.issued.load(Ordering::Relaxed) > 0;
+        let issuing = || self.opened().filter(|(_, one)| is_known(one) || one.keys.is_any_compromised());
         let mut out = snapshot::begin(self.position(), self.last_recorded_at(), issuing().count());
         for (id, authority) in issuing() {
             let dense = authority.dense.chunks();
             snapshot::write_authority(&mut out, id, dense, &authority.sparse.all());
+            snapshot::write_keys(&mut out, &authority.keys.heard());
         }
         out
     }
@@ -265,6 +305,7 @@ impl StatusIndex {
                 issued += usize::from(word.is_issued());
             }
             authority.sparse.store(part.sparse);
+            authority.keys.set(part.keys);
             authority.issued.store(u64::try_from(issued).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
         Ok(())
@@ -276,6 +317,7 @@ impl StatusIndex {
         Some(place.get_or_init(|| Authority {
             dense: Dense::new(),
             sparse: Sparse::new(),
+            keys: Keys::new(),
             issued: AtomicU64::new(0),
         }))
     }
@@ -288,6 +330,44 @@ impl StatusIndex {
     /// The caller holds `writing`.
     fn set_last_recorded_at(&self, time: UnixTime) {
         self.last_recorded_at.store(time.seconds(), Ordering::Release);
+    }
+}
+
+impl Authority {
+    /// What is said of a serial.
+    fn find(&self, serial: &SerialNumber) -> StatusWord {
+        self.keys.of(serial, self.word(serial))
+    }
+
+    /// What the entries about that certificate made of it.
+    fn word(&self, serial: &SerialNumber) -> StatusWord {
+        match dense_serial(serial) {
+            Some(serial) => self.dense.find(serial),
+            None => self.sparse.find(serial),
+        }
+    }
+}
+
+/// What an entry makes of a word, when the key that it names may be compromised.
+fn after(
+    before: StatusWord,
+    numbered: &Numbered,
+    compromised: Option<Compromised>,
+) -> Result<Option<StatusWord>, FoldError> {
+    let Some(it) = compromised else { return before.after(numbered) };
+    match &numbered.entry.event {
+        // It writes down what already is.
+        Event::Revoked(change)
+            if change.cause == Some(it.position)
+                && before.is_final()
+                && before.generation() == Some(change.certificate.generation) =>
+        {
+            Ok(Some(before))
+        }
+        Event::Issued(issued) if issued.kind != CertificateKind::OcspSigner && !before.is_issued() => {
+            Ok(None)
+        }
+        _ => before.after(numbered),
     }
 }
 
@@ -328,8 +408,8 @@ mod tests {
     use super::*;
     use crate::pki::{CertStatus, CertificateKind, Generation, Revocation, RevocationReason};
     use crate::record::{
-        Absent, ArchivePlace, Breach, BreachKind, CertificateRef, Entry, Event, Folded, Issued, Origin,
-        Record, StatusChange,
+        Absent, ArchivePlace, Breach, BreachKind, CertificateRef, Compromise, Compromises, Entry, Event,
+        Folded, Issued, Origin, Record, StatusChange,
     };
     use crate::status::Difference;
 
@@ -345,7 +425,11 @@ mod tests {
     }
 
     fn issued(certificate: CertificateRef) -> Event {
-        Event::Issued(Issued {
+        Event::Issued(issue(certificate))
+    }
+
+    fn issue(certificate: CertificateRef) -> Issued {
+        Issued {
             certificate,
             kind: CertificateKind::CardSign,
             partition: None,
@@ -356,7 +440,7 @@ mod tests {
             holder: None,
             card: None,
             twin: None,
-        })
+        }
     }
 
     fn numbered(position: u64, event: Event) -> Numbered {
@@ -377,12 +461,17 @@ mod tests {
             1 => Just(RevocationReason::KeyCompromise),
             1 => prop::sample::select(RevocationReason::ALL.to_vec()),
         ];
-        let what = (0..9, reason, any::<u32>(), 0_i64..2_000_000_000, prop::option::of(0_i64..9));
+        let what = (0..200, reason, any::<u32>(), 0_i64..2_000_000_000, prop::option::of(0_i64..9));
         let event =
             (certificate, what).prop_map(|(certificate, (what, reason, change, at, since))| match what {
-                0 | 1 => issued(certificate),
-                2..=4 => Event::Released(StatusChange { certificate, became: (), change, cause: None }),
-                5 => Event::RequestSeen,
+                0..44 => issued(certificate),
+                44..50 => Event::Issued(Issued { kind: CertificateKind::OcspSigner, ..issue(certificate) }),
+                50..53 => {
+                    let CertificateRef { authority, generation, .. } = certificate;
+                    Event::GenerationCompromised { authority, generation, invalidity_date: None }
+                }
+                53..110 => Event::Released(StatusChange { certificate, became: (), change, cause: None }),
+                110..130 => Event::RequestSeen,
                 _ => {
                     let revoked_at = UnixTime::from_seconds(at);
                     let invalidity_date = since.map(UnixTime::from_seconds);
@@ -399,14 +488,23 @@ mod tests {
     /// number is to be right has the one that its record gives it.
     fn fold(events: Vec<(Event, bool)>) -> (Vec<Numbered>, Records, Vec<Result<Folded, FoldError>>) {
         let (mut journal, mut records, mut folded) = (Vec::new(), Records::new(), Vec::new());
+        let mut compromises = Compromises::default();
         for (position, (mut event, is_right)) in (1..).zip(events) {
             let named = event.certificate().map(|named| (named.authority, named.serial));
             let known = named.and_then(|named| records.get(&named)).and_then(Option::as_ref);
-            let due = known.map_or(1, |record| u32::try_from(record.changes.len()).unwrap() + 1);
+            let compromise = event.certificate().and_then(|named| compromises.of(named)).copied();
+            let known = known.map(|record| seen(record, &compromises));
+            let due = known.as_ref().map_or(1, |record| u32::try_from(record.changes.len()).unwrap() + 1);
+            // Every other one writes down what a compromise made of it.
+            if let (Event::Revoked(change), Some(it), true) = (&mut event, &compromise, position % 2 == 0) {
+                change.cause = Some(it.position);
+                let written = known.as_ref().and_then(|record| record.compromised_by(it));
+                change.change = written.map_or(change.change, |(number, _)| number);
+            }
             match &mut event {
                 Event::Revoked(StatusChange { change, .. })
                 | Event::Released(StatusChange { change, .. })
-                    if is_right =>
+                    if is_right && change_is_free(&compromise, position) =>
                 {
                     *change = due;
                 }
@@ -414,11 +512,28 @@ mod tests {
             }
             let numbered = numbered(position, event);
             if let Some(named) = named {
-                folded.push(Record::apply(records.entry(named).or_default(), &numbered));
+                let record = records.entry(named).or_default();
+                folded.push(Record::apply_under(record, &numbered, compromise.as_ref()));
             }
+            compromises.apply(&numbered);
             journal.push(numbered);
         }
+        for record in records.values_mut().flatten() {
+            *record = seen(record, &compromises);
+        }
         (journal, records, folded)
+    }
+
+    /// A number that no compromise gives.
+    const fn change_is_free(compromise: &Option<Compromise>, position: u64) -> bool {
+        compromise.is_none() || position % 2 == 1
+    }
+
+    /// A record as whoever reads it sees it.
+    fn seen(record: &Record, compromises: &Compromises) -> Record {
+        let mut record = record.clone();
+        compromises.of(&record.issued.certificate).into_iter().for_each(|it| record.compromise(it));
+        record
     }
 
     fn journal(events: Vec<Event>) -> Vec<Numbered> {
@@ -447,6 +562,7 @@ mod tests {
                 assert_eq!(breach.counted, matches!(breach.what, BreachKind::Number { .. }));
                 match (breach.what, state(breach.standing)) {
                     (BreachKind::Number { .. }, _) => "another number",
+                    (BreachKind::Compromised, _) => "issued, key compromised",
                     (BreachKind::Issued, "good") => "issued, good",
                     (BreachKind::Issued, "on hold") => "issued, on hold",
                     (BreachKind::Issued, _) => "issued, revoked",
@@ -470,7 +586,7 @@ mod tests {
     }
 
     /// Every name but "passed by": nothing here is folded twice.
-    const NAMES: [&str; 16] = [
+    const NAMES: [&str; 17] = [
         "another number",
         "compromised twice",
         "counted",
@@ -478,6 +594,7 @@ mod tests {
         "held, on hold",
         "held, revoked",
         "issued, good",
+        "issued, key compromised",
         "issued, on hold",
         "issued, revoked",
         "never issued",

@@ -7,6 +7,7 @@
 mod dense;
 mod difference;
 mod index;
+mod keys;
 mod snapshot;
 mod sparse;
 mod word;

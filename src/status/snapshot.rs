@@ -2,7 +2,7 @@
 //!
 //! | field | octets | |
 //! |---|---|---|
-//! | version | 8 | `sekstat2` |
+//! | version | 8 | `sekstat3` |
 //! | position | 8 | of the last entry folded; 0 before the first |
 //! | last_recorded_at | 8 | seconds since 1970 |
 //! | authorities | 8 | how many follow: those that issued something |
@@ -13,17 +13,23 @@
 //! | authority: sparse words | 8 | how many follow |
 //! | sparse: serial | 1 + n | length, magnitude; rising |
 //! | sparse: word | 8 | |
+//! | authority: compromised keys | 8 | how many follow |
+//! | key: generation | 1 | rising |
+//! | key: position, since | 8 + 8 | of the entry, and when it was recorded |
+//! | authority: OCSP signers | 8 | how many follow |
+//! | signer: serial | 1 + n | length, magnitude; rising |
 //!
 //! Words stand as in memory, see [`StatusWord`].
 
 use std::collections::BTreeMap;
 
 use super::StatusWord;
+use super::keys::{Compromised, Heard};
 use crate::der::UnixTime;
-use crate::pki::{AuthorityId, SerialNumber};
+use crate::pki::{AuthorityId, Generation, SerialNumber};
 use crate::record::Position;
 
-const VERSION: &[u8; 8] = b"sekstat2";
+const VERSION: &[u8; 8] = b"sekstat3";
 const CHUNK_SHIFT: u32 = 16;
 
 /// Why octets cannot be restored.
@@ -56,6 +62,7 @@ pub(super) struct Part<'a> {
     /// Words by the first serial of their chunk; every word has been looked at.
     chunks: Vec<(u32, &'a [[u8; 8]])>,
     pub(super) sparse: BTreeMap<SerialNumber, StatusWord>,
+    pub(super) keys: Heard,
 }
 
 impl Part<'_> {
@@ -100,6 +107,20 @@ pub(super) fn write_authority(
         out.push(u8::try_from(serial.magnitude().len()).unwrap_or(0));
         out.extend(serial.magnitude());
         out.extend(word.bits().to_be_bytes());
+    }
+}
+
+pub(super) fn write_keys(out: &mut Vec<u8>, heard: &Heard) {
+    out.extend(length(heard.compromised.len()));
+    for (generation, Compromised { position, since }) in &heard.compromised {
+        out.push(generation.number());
+        out.extend(position.0.to_be_bytes());
+        out.extend(since.seconds().to_be_bytes());
+    }
+    out.extend(length(heard.signers.len()));
+    for serial in &heard.signers {
+        out.push(u8::try_from(serial.magnitude().len()).unwrap_or(0));
+        out.extend(serial.magnitude());
     }
 }
 
@@ -148,15 +169,40 @@ impl<'a> Octets<'a> {
         }
         let mut sparse = BTreeMap::new();
         for _ in 0..u64::from_be_bytes(self.array()?) {
-            let len = usize::from(u8::from_be_bytes(self.array()?));
-            let serial = SerialNumber::from_magnitude(self.take(len)?).map_err(|_| SnapshotError::Value)?;
+            let serial = self.serial()?;
             let word = word(self.array()?).filter(|word| word.is_issued()).ok_or(SnapshotError::Value)?;
             if sparse.last_key_value().is_some_and(|(before, _)| *before >= serial) {
                 return Err(SnapshotError::Value);
             }
             sparse.insert(serial, word);
         }
-        Ok(Part { authority, chunks, sparse })
+        Ok(Part { authority, chunks, sparse, keys: self.keys()? })
+    }
+
+    fn keys(&mut self) -> Result<Heard, SnapshotError> {
+        let mut heard = Heard::default();
+        for _ in 0..u64::from_be_bytes(self.array()?) {
+            let generation = Generation::new(u8::from_be_bytes(self.array()?)).ok_or(SnapshotError::Value)?;
+            let position = Position(u64::from_be_bytes(self.array()?));
+            let since = UnixTime::from_seconds(self.array().map(i64::from_be_bytes)?);
+            if heard.compromised.last_key_value().is_some_and(|(before, _)| *before >= generation) {
+                return Err(SnapshotError::Value);
+            }
+            heard.compromised.insert(generation, Compromised { position, since });
+        }
+        for _ in 0..u64::from_be_bytes(self.array()?) {
+            let serial = self.serial()?;
+            if heard.signers.last().is_some_and(|before| *before >= serial) {
+                return Err(SnapshotError::Value);
+            }
+            heard.signers.insert(serial);
+        }
+        Ok(heard)
+    }
+
+    fn serial(&mut self) -> Result<SerialNumber, SnapshotError> {
+        let len = usize::from(u8::from_be_bytes(self.array()?));
+        SerialNumber::from_magnitude(self.take(len)?).map_err(|_| SnapshotError::Value)
     }
 
     /// The words of a chunk, each one that an entry can make.

@@ -83,6 +83,26 @@ impl StatusWord {
         Ok(Some(self.becoming(status, certificate.generation, entry)))
     }
 
+    /// The word once the key that issued the certificate is compromised: one final revocation more, unless
+    /// there is one.
+    pub(super) fn compromised(self, since: UnixTime) -> Self {
+        let became =
+            Revocation { revoked_at: since, reason: RevocationReason::CaCompromise, invalidity_date: None };
+        let status = match self.state() {
+            State::NeverIssued | State::Revoked => return self,
+            State::Good => CertStatus::Revoked(became),
+            State::Hold => self.dated(became),
+        };
+        let Some(generation) = self.generation() else { return self };
+        Self::new(status, generation, since, u32::from(self.changes()) + 1)
+    }
+
+    /// What is said of whatever serial under a key that is compromised: who has the key may have issued it
+    /// (RFC 6960 §2.7).
+    pub(super) fn under_compromised(generation: Generation, since: UnixTime) -> Self {
+        Self::new(CertStatus::Good, generation, since, 0).compromised(since)
+    }
+
     /// The word of what a record says: for answers while the two folds disagree.
     #[must_use]
     pub fn of(record: &Record) -> Self {

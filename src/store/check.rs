@@ -15,7 +15,6 @@ use super::journal::{FIRST, Journal};
 use super::octets::offset;
 use super::open::{lock, marker_path};
 use super::options::Fold;
-use super::reading::Reading;
 use super::rebuild::{BATCH_ENTRIES, Folding};
 use super::rows::Rows;
 use super::segments::{Segments, Torn, WalkError};
@@ -190,8 +189,7 @@ fn check_all(disk: &Disk, dir: &Path, folds: &[Fold], with_records: bool) -> Res
     let Walk { tip, issued, changes, mut places, agreeing, mut records, .. } = walk;
     records.write(&tip.held())?;
     if with_records {
-        let reading = Reading::of_rows(&records.rows, tip.position);
-        folds.iter().for_each(|fold| (fold.rebuilt)(&reading));
+        folds.iter().for_each(|fold| (fold.rebuilt)(&records.reading()));
     }
     let Archived { certificates: archived, authorities, beside } =
         check_archive(disk, dir, &mut places, &tip.facts)?;

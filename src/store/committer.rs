@@ -335,7 +335,7 @@ fn fold_decision(
     for entry in entries {
         entry.write(&mut payload)?;
         let one = Numbered { position: tip.position.next(), entry };
-        match overlay.fold(below, &one) {
+        match overlay.fold(below, &tip.facts.compromises, &one) {
             Ok(None) => {}
             Ok(Some(breach)) => return Err(Refusal::Breaks(breach).into()),
             Err(StoreError::Unfounded(error)) => return Err(Refusal::Unfounded(error).into()),

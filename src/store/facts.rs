@@ -12,6 +12,8 @@
 //! | CRL sets | 1 + n | count, then each: authority 1, four times option 1 and set |
 //! | partitions | 1 + n | count, then each: authority 1, count 4, partitions 4 each |
 //! | clock released | 8 | position; 0 if the clock was never released |
+//! | compromised keys | 2 + n | count, then each: authority 1, generation 1, position 8, recorded_at 8, invalidity date 1 + 8 (0: none), position of the entry behind all single revocations 8 (0: none) |
+//! | keys that wait | 2 + n | count, then each: authority 1, generation 1, time 8 |
 //! | rules | 32 | SHA-256; zeros before the first whose table is on record |
 //! | verifiers | 4 + n | count, then each: state 1 (1: suspended), since 8, length 1, name, length 4, certificate |
 //!
@@ -23,9 +25,10 @@ use std::sync::Arc;
 
 use super::octets::{Octets, put_counted};
 use crate::der::UnixTime;
-use crate::pki::{AuthorityId, Partition};
+use crate::pki::{AuthorityId, CertificateKind, Generation, Partition};
 use crate::record::{
-    Absent, Epoch, Event, FoldError, Issued, Numbered, Position, Record, TEXT_OCTETS_MAX, WriteError,
+    Absent, Compromise, Compromises, Epoch, Event, FoldError, Issued, Numbered, Position, Record,
+    TEXT_OCTETS_MAX, WriteError,
 };
 use crate::registry::{Register, Registration, State};
 
@@ -53,6 +56,10 @@ pub struct Facts {
     pub partitions: BTreeMap<AuthorityId, Arc<BTreeSet<Partition>>>,
     /// The last [`Event::ClockReleased`]: entries after it may be dated before those before it.
     pub clock_released: Option<Position>,
+    /// From when keys issue of which that was said.
+    pub issuing_from: BTreeMap<(AuthorityId, Generation), UnixTime>,
+    /// The keys that are compromised.
+    pub compromises: Compromises,
     /// The registered verifiers.
     pub verifiers: Arc<Register>,
     /// SHA-256 of the table that says what revokes what; zeros before the first that is on record.
@@ -111,6 +118,8 @@ impl Default for Facts {
             crl_sets: BTreeMap::new(),
             partitions: BTreeMap::new(),
             clock_released: None,
+            issuing_from: BTreeMap::new(),
+            compromises: Compromises::default(),
             verifiers: Arc::default(),
             rules: [0; 32],
         }
@@ -151,15 +160,13 @@ impl Facts {
         let unknown = |what| FoldError::Unknown { position: *position, what };
         match &entry.event {
             Event::JournalBegun { journal_id } => self.journal_id = *journal_id,
+            Event::EpochBegun { epoch, .. } if *epoch <= self.epoch => {
+                return Err(unknown(Absent::Epoch(*epoch)));
+            }
             Event::EpochBegun { epoch, serials, .. } => {
-                if *epoch <= self.epoch {
-                    return Err(unknown(Absent::Epoch(*epoch)));
-                }
                 self.epoch = *epoch;
                 self.epochs.insert(*epoch, *position);
-                for reserved in self.reserved.values_mut() {
-                    *reserved = reserved.saturating_add(*serials);
-                }
+                self.reserved.values_mut().for_each(|last| *last = last.saturating_add(*serials));
             }
             Event::AuthorityOpened { authority, name } => {
                 self.authorities.insert(*authority, name.clone());
@@ -170,8 +177,10 @@ impl Facts {
             }
             Event::Issued(issued) => self.issued(issued, numbered)?,
             Event::Revoked(_) | Event::Released(_) => {
+                let compromise =
+                    entry.event.certificate().and_then(|named| self.compromises.of(named)).copied();
                 if let Some(place) = self.issuer(&entry.event) {
-                    change(place, numbered)?;
+                    change(place, numbered, compromise.as_ref())?;
                 }
             }
             Event::RequestSeen
@@ -213,6 +222,11 @@ impl Facts {
                 }
             }
             Event::ClockReleased { .. } => self.clock_released = Some(*position),
+            Event::GenerationCompromised { authority, generation, .. }
+            | Event::IssuingFrom { authority, generation, .. }
+            | Event::GenerationRevoked { authority, generation } => {
+                self.said_of_key(*authority, *generation, numbered)?;
+            }
             Event::VerifierRegistered { name, certificate } => {
                 Arc::make_mut(&mut self.verifiers).register(name, certificate, entry.recorded_at);
             }
@@ -228,7 +242,7 @@ impl Facts {
     fn issued(&mut self, issued: &Issued, numbered: &Numbered) -> Result<(), FoldError> {
         if let Some(known) = self.issuer(&numbered.entry.event) {
             // Never a second time: the first stays.
-            return change(known, numbered);
+            return change(known, numbered, None);
         }
         if !issued.kind.is_resident() {
             let mut record = None;
@@ -248,6 +262,46 @@ impl Facts {
     pub fn given_up_at(&self, epoch: Epoch, position: Position) -> Option<Position> {
         let mut later = self.epochs.iter().filter(|(begun, _)| **begun > epoch);
         later.find(|(_, at)| **at <= position).map(|(_, at)| *at)
+    }
+
+    fn has_key(&self, authority: AuthorityId, generation: Generation) -> bool {
+        self.issuers.iter().map(|record| &record.issued).any(|issued| {
+            let certificate = &issued.certificate;
+            issued.kind == CertificateKind::Ca
+                && (certificate.authority, certificate.generation) == (authority, generation)
+        })
+    }
+
+    /// An entry about a key: that it is compromised, that all it signed is revoked, or from when it issues.
+    fn said_of_key(
+        &mut self,
+        authority: AuthorityId,
+        generation: Generation,
+        numbered: &Numbered,
+    ) -> Result<(), FoldError> {
+        let Numbered { position, entry } = numbered;
+        let unknown = |what| Err(FoldError::Unknown { position: *position, what });
+        if !self.has_key(authority, generation) {
+            return unknown(Absent::Key(authority, generation));
+        }
+        let is_compromised = self.compromises.find(authority, generation).is_some();
+        match entry.event {
+            Event::IssuingFrom { from, .. } => {
+                self.issuing_from.insert((authority, generation), from);
+            }
+            Event::GenerationRevoked { .. } if !is_compromised => {
+                return unknown(Absent::Compromise(authority, generation));
+            }
+            _ => self.compromises.apply(numbered),
+        }
+        if let Some(compromise) = self.compromises.find(authority, generation) {
+            let own = self.issuers.iter_mut().filter(|record| {
+                let certificate = &record.issued.certificate;
+                (certificate.authority, certificate.generation) == (authority, generation)
+            });
+            own.for_each(|record| record.compromise(compromise));
+        }
+        Ok(())
     }
 
     /// The CA or signer certificate that an event is about, by authority and serial.
@@ -299,9 +353,32 @@ impl Facts {
             }
         }
         out.extend(self.clock_released.unwrap_or_default().0.to_be_bytes());
+        self.write_keys(&mut out)?;
         out.extend(self.rules);
         write_verifiers(&self.verifiers, &mut out)?;
         Ok(out)
+    }
+
+    fn write_keys(&self, out: &mut Vec<u8>) -> Result<(), WriteError> {
+        let count = self.compromises.iter().len();
+        let too_many = |_| WriteError::items("list of compromised keys", count, usize::from(u16::MAX));
+        out.extend(u16::try_from(count).map_err(too_many)?.to_be_bytes());
+        for (authority, generation, one) in self.compromises.iter() {
+            out.extend([authority.0, generation.number()]);
+            out.extend(one.position.0.to_be_bytes());
+            out.extend(one.recorded_at.seconds().to_be_bytes());
+            out.push(u8::from(one.invalidity_date.is_some()));
+            out.extend(one.invalidity_date.unwrap_or_default().seconds().to_be_bytes());
+            out.extend(one.written.unwrap_or_default().0.to_be_bytes());
+        }
+        let count = self.issuing_from.len();
+        let too_many = |_| WriteError::items("list of keys that wait", count, usize::from(u16::MAX));
+        out.extend(u16::try_from(count).map_err(too_many)?.to_be_bytes());
+        for ((authority, generation), from) in &self.issuing_from {
+            out.extend([authority.0, generation.number()]);
+            out.extend(from.seconds().to_be_bytes());
+        }
+        Ok(())
     }
 
     fn write_authorities(&self, out: &mut Vec<u8>) -> Result<(), WriteError> {
@@ -385,6 +462,11 @@ impl Facts {
             facts.partitions.insert(authority, Arc::new(partitions));
         }
         facts.clock_released = Some(Position(octets.u64()?)).filter(|at| *at != Position::default());
+        read_compromises(&mut octets, &mut facts.compromises)?;
+        for _ in 0..u16::from_be_bytes(octets.array()?) {
+            let key = (AuthorityId(octets.one()?), Generation::new(octets.one()?)?);
+            facts.issuing_from.insert(key, UnixTime::from_seconds(octets.array().map(i64::from_be_bytes)?));
+        }
         facts.rules = octets.array()?;
         facts.verifiers = Arc::new(read_verifiers(&mut octets)?);
         octets.0.is_empty().then_some(facts)
@@ -435,13 +517,32 @@ fn is_about(event: &Event, record: &Record) -> bool {
 }
 
 /// Folds an entry into a record that is known.
-fn change(known: &mut Record, numbered: &Numbered) -> Result<(), FoldError> {
+fn change(known: &mut Record, numbered: &Numbered, compromise: Option<&Compromise>) -> Result<(), FoldError> {
     let mut record = Some(known.clone());
-    Record::apply(&mut record, numbered)?;
+    Record::apply_under(&mut record, numbered, compromise)?;
     if let Some(record) = record {
         *known = record;
     }
     Ok(())
+}
+
+fn read_compromises(octets: &mut Octets<'_>, compromises: &mut Compromises) -> Option<()> {
+    for _ in 0..u16::from_be_bytes(octets.array()?) {
+        let (authority, generation) = (AuthorityId(octets.one()?), Generation::new(octets.one()?)?);
+        let position = Position(octets.u64()?);
+        let recorded_at = UnixTime::from_seconds(octets.array().map(i64::from_be_bytes)?);
+        let is_dated = match octets.one()? {
+            0 => false,
+            1 => true,
+            _ => return None,
+        };
+        let date = UnixTime::from_seconds(octets.array().map(i64::from_be_bytes)?);
+        let written = Some(Position(octets.u64()?)).filter(|at| *at != Position::default());
+        let invalidity_date = is_dated.then_some(date);
+        let one = Compromise { position, recorded_at, invalidity_date, written };
+        compromises.restore(authority, generation, one);
+    }
+    Some(())
 }
 
 fn write_verifiers(verifiers: &Register, out: &mut Vec<u8>) -> Result<(), WriteError> {
@@ -503,6 +604,22 @@ mod tests {
         HashAlgorithm::Sha256.digest(octets).try_into().unwrap()
     }
 
+    fn issued_ca(authority: AuthorityId, generation: Generation) -> Event {
+        let serial = crate::pki::SerialNumber::try_from(1).unwrap();
+        Event::Issued(Issued {
+            certificate: crate::record::CertificateRef { authority, generation, serial },
+            kind: CertificateKind::Ca,
+            partition: None,
+            not_before: UnixTime::default(),
+            not_after: UnixTime::MAX,
+            archive: crate::record::ArchivePlace(0),
+            sha256: [0; 32],
+            holder: None,
+            card: None,
+            twin: None,
+        })
+    }
+
     #[test]
     fn facts_follow_the_sets_and_come_back_from_their_octets() {
         let mut facts = Facts::default();
@@ -529,6 +646,18 @@ mod tests {
             Event::VerifierRegistered { name: "clinic".to_owned(), certificate: vec![2; 10] },
             Event::VerifierSuspended { certificate_sha256: sha256(&[2; 10]) },
             Event::RulesAdopted { sha256: [7; 32], table: Some("event".to_owned()) },
+            issued_ca(authority, Generation::FIRST),
+            Event::IssuingFrom {
+                authority,
+                generation: Generation::FIRST,
+                from: UnixTime::from_seconds(500),
+            },
+            Event::GenerationCompromised {
+                authority,
+                generation: Generation::FIRST,
+                invalidity_date: Some(UnixTime::from_seconds(50)),
+            },
+            Event::GenerationRevoked { authority, generation: Generation::FIRST },
         ];
         for (position, event) in (1..).map(Position).zip(events) {
             assert!(facts.concerns(&event));
@@ -549,6 +678,11 @@ mod tests {
             states.contains(&("kiosk", State::Registered)) && states.contains(&("clinic", State::Suspended))
         );
         assert_eq!(facts.rules, [7; 32]);
+        let said = facts.compromises.find(authority, Generation::FIRST).unwrap();
+        assert_eq!((said.position, said.written), (Position(22), Some(Position(23))));
+        let revoked = crate::pki::CertStatus::Revoked(said.revocation());
+        assert_eq!(facts.issuers[0].status(), revoked, "the CA certificate");
+        assert_eq!(facts.issuing_from.len(), 1);
         let mut of_before = facts.clone();
         let event = Event::RulesAdopted { sha256: [7; 32], table: None };
         let entry = Entry { recorded_at: UnixTime::from_seconds(100), origin: Origin::service(), event };

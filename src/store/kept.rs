@@ -11,7 +11,8 @@ use super::rows::Rows;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, SerialNumber};
 use crate::record::{
-    Breach, Card, CardId, CertifiedKey, CodecError, Holder, HolderId, KeyDigest, Position, Record,
+    Breach, Card, CardId, CertifiedKey, Change, CodecError, Compromises, Holder, HolderId, KeyDigest,
+    Position, Record,
 };
 
 /// One kind of what is kept.
@@ -27,6 +28,12 @@ pub(super) trait Kept: Clone {
 
     /// Reads it from the rows.
     fn find_in(rows: &Rows, key: &Self::Key) -> Result<Option<Self>, StoreError>;
+
+    /// As it is with what the facts say of it, of which it is not told one by one.
+    #[must_use]
+    fn with(self, _compromises: &Compromises) -> Self {
+        self
+    }
 }
 
 /// What names a certificate here.
@@ -79,6 +86,13 @@ impl Kept for Record {
             None => None,
         };
         record(&issue, changes.as_deref()).map(Some)
+    }
+
+    fn with(mut self, compromises: &Compromises) -> Self {
+        if let Some(compromise) = compromises.of(&self.issued.certificate) {
+            self.compromise(compromise);
+        }
+        self
     }
 }
 
@@ -201,7 +215,9 @@ pub(super) fn write(overlay: &Overlay, rows: &Rows, before: Position) -> Result<
             record.write_issue(&mut octets);
             issued.put(issued_row(*authority, serial), *serial, octets);
         }
-        if record.changes.last().is_some_and(|change| change.position > before) {
+        // A compromise stands in a record from the next entry about it on, which may be behind `before`.
+        let is_newer = |change: &Change| change.position > before || change.cause == Some(change.position);
+        if record.changes.last().is_some_and(is_newer) {
             let mut octets = Vec::new();
             record.write_changes(&mut octets)?;
             changes.put(changes_row(*authority, serial), *serial, octets);

@@ -14,7 +14,8 @@ use super::rows::Rows;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, CertificateKind, Generation, Revocation, RevocationReason, SerialNumber};
 use crate::record::{
-    ArchivePlace, CertificateRef, Entry, Event, Issued, Numbered, Origin, Position, Record, StatusChange,
+    ArchivePlace, CertificateRef, Compromises, Entry, Event, Issued, Numbered, Origin, Position, Record,
+    StatusChange,
 };
 use crate::sync::{AtomicU64, Ordering, thread};
 
@@ -65,7 +66,7 @@ fn held(position: u64) -> Held {
 /// Makes an entry durable, as the committer does.
 fn commit(projection: &Projection, position: u64) {
     let mut group = Overlay::default();
-    group.fold(projection, &entry(position)).unwrap();
+    group.fold(projection, &Compromises::default(), &entry(position)).unwrap();
     projection.merge(group, held(position));
 }
 
@@ -130,7 +131,9 @@ fn rows_that_are_exchanged_lose_nothing() {
         commit(&projection, 2);
         let anew = Rows::memory();
         let mut overlay = Overlay::default();
-        (1..=2).for_each(|position| drop(overlay.fold(&anew, &entry(position)).unwrap()));
+        (1..=2).for_each(|position| {
+            drop(overlay.fold(&anew, &Compromises::default(), &entry(position)).unwrap())
+        });
         kept::write(&overlay, &anew, Position(0)).unwrap();
         projection.exchange(Position(2), |_| Ok(Arc::new(anew))).unwrap();
         commit(&projection, 3);

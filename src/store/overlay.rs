@@ -9,8 +9,8 @@ use super::kept::{CertificateKey, Kept};
 use super::projection::Projection;
 use crate::der::UnixTime;
 use crate::record::{
-    Breach, Card, CardId, CertifiedKey, Event, Folded, Holder, HolderId, KeyDigest, Numbered, Position,
-    Record, RequestId,
+    Breach, Card, CardId, CertifiedKey, Compromises, Event, Folded, Holder, HolderId, KeyDigest, Numbered,
+    Position, Record, RequestId,
 };
 
 /// How long an idempotency key is remembered, by the journal's own time, so that every fold
@@ -69,9 +69,11 @@ impl Overlay {
 
     /// Folds an entry. What it changes is taken from here, or else from what lies `below`. Returns
     /// the breach of the rule of succession, if there is one: an earlier version wrote such entries.
+    /// `compromises` are all that stand before the entry, and may be later ones too.
     pub(super) fn fold(
         &mut self,
         below: &impl Below,
+        compromises: &Compromises,
         numbered: &Numbered,
     ) -> Result<Option<Breach>, StoreError> {
         let mut breach = None;
@@ -79,7 +81,8 @@ impl Overlay {
         if let Some(certificate) = event.certificate() {
             let key = (certificate.authority, certificate.serial);
             let mut record = self.take(&key, || below.find::<Record>(&key))?;
-            if let Folded::Breached(found) = Record::apply(&mut record, numbered)? {
+            let compromise = compromises.of(certificate);
+            if let Folded::Breached(found) = Record::apply_under(&mut record, numbered, compromise)? {
                 breach = Some(found);
             }
             self.put(key, record);

@@ -2,11 +2,10 @@
 
 use super::error::StoreError;
 use super::kept::{self, Kept};
-use super::overlay::Below;
 use super::rows::Rows;
 use super::shared::Shared;
-use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{Position, Record};
+use crate::pki::{AuthorityId, Generation, SerialNumber};
+use crate::record::{Compromise, Compromises, Position, Record};
 
 /// All records as they are after the entry at [`Self::position`], or later: those in use, or some that
 /// were made anew and are not in use yet.
@@ -18,13 +17,13 @@ pub struct Reading<'a> {
 
 #[derive(Debug)]
 enum Source<'a> {
-    Rows(&'a Rows),
+    Rows(&'a Rows, &'a Compromises),
     InUse(&'a Shared),
 }
 
 impl<'a> Reading<'a> {
-    pub(super) const fn of_rows(rows: &'a Rows, position: Position) -> Self {
-        Self { source: Source::Rows(rows), position }
+    pub(super) const fn of_rows(rows: &'a Rows, compromises: &'a Compromises, position: Position) -> Self {
+        Self { source: Source::Rows(rows, compromises), position }
     }
 
     pub(super) const fn in_use(shared: &'a Shared, position: Position) -> Self {
@@ -61,17 +60,57 @@ impl<'a> Reading<'a> {
         orphan: &mut dyn FnMut(SerialNumber) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         match self.source {
-            Source::Rows(rows) => kept::each_record(rows, authority, each, orphan),
+            Source::Rows(rows, compromises) => {
+                let mut each = |serial, record: Record| each(serial, record.with(compromises));
+                kept::each_record(rows, authority, &mut each, orphan)
+            }
             Source::InUse(shared) => {
-                kept::each_record(&*shared.projection.rows_at(self.position)?, authority, each, orphan)
+                let rows = shared.projection.rows_at(self.position)?;
+                // Later entries may show; what stands in them must not be missing.
+                let mut each = |serial, record: Record| {
+                    each(serial, record.with(&shared.tip().facts.compromises));
+                };
+                kept::each_record(&rows, authority, &mut each, orphan)
             }
         }
+    }
+
+    /// Passes the serial of every certificate that the compromise of its key revokes and that has no entry
+    /// of its own that says so. Blocks as [`Self::each`] does.
+    ///
+    /// # Errors
+    /// As [`Self::each`], or what `each` says.
+    pub fn each_unwritten(
+        &self,
+        (authority, generation): (AuthorityId, Generation),
+        compromise: &Compromise,
+        each: &mut dyn FnMut(SerialNumber) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut passed = Ok(());
+        let mut look = |serial, mut record: Record| {
+            let known = record.changes.len();
+            record.compromise(compromise);
+            if passed.is_ok()
+                && record.issued.certificate.generation == generation
+                && record.changes.len() > known
+            {
+                passed = each(serial);
+            }
+        };
+        match self.source {
+            Source::Rows(rows, _) => kept::each_record(rows, authority, &mut look, &mut |_| Ok(()))?,
+            Source::InUse(shared) => {
+                let rows = shared.projection.rows_at(self.position)?;
+                kept::each_record(&rows, authority, &mut look, &mut |_| Ok(()))?;
+            }
+        }
+        passed
     }
 
     /// True when nothing changes in it meanwhile: what seems to differ need not be looked at again.
     #[must_use]
     pub const fn is_still(&self) -> bool {
-        matches!(self.source, Source::Rows(_))
+        matches!(self.source, Source::Rows(..))
     }
 
     /// The record of a certificate, as far as it is durable.
@@ -81,8 +120,10 @@ impl<'a> Reading<'a> {
     pub fn find(&self, authority: AuthorityId, serial: &SerialNumber) -> Result<Option<Record>, StoreError> {
         let key = (authority, *serial);
         match self.source {
-            Source::Rows(rows) => Record::find_in(rows, &key),
-            Source::InUse(shared) => shared.projection.find(&key),
+            Source::Rows(rows, compromises) => {
+                Ok(Record::find_in(rows, &key)?.map(|record| record.with(compromises)))
+            }
+            Source::InUse(shared) => shared.find(&key),
         }
     }
 }

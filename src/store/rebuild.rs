@@ -13,7 +13,7 @@ use super::reading::Reading;
 use super::rows::Rows;
 use super::shared::Shared;
 use super::tip::Tip;
-use crate::record::{Breach, Numbered, Position};
+use crate::record::{Breach, Compromises, Numbered, Position};
 
 /// Entries folded before they are written into rows: large enough that consecutive serials meet in a
 /// row, small enough to be some megabytes.
@@ -24,6 +24,8 @@ pub(super) const BATCH_ENTRIES: u64 = 4_096;
 pub(super) struct Folding {
     pub(super) rows: Rows,
     overlay: Overlay,
+    /// Keys that were compromised up to the last entry folded.
+    compromises: Compromises,
     /// The rows hold everything up to here.
     written: Position,
     /// Entries that are gathered.
@@ -36,12 +38,19 @@ pub(super) struct Folding {
 impl Folding {
     pub(super) fn new(rows: Rows, batch: u64) -> Self {
         let (overlay, written) = (Overlay::default(), Position::default());
-        Self { rows, overlay, written, batch, breaches: Vec::new(), told: 0 }
+        let compromises = Compromises::default();
+        Self { rows, overlay, compromises, written, batch, breaches: Vec::new(), told: 0 }
     }
 
     pub(super) fn fold(&mut self, numbered: &Numbered) -> Result<(), StoreError> {
-        self.breaches.extend(self.overlay.fold(&self.rows, numbered)?);
+        self.breaches.extend(self.overlay.fold(&self.rows, &self.compromises, numbered)?);
+        self.compromises.apply(numbered);
         Ok(())
+    }
+
+    /// What has been written.
+    pub(super) const fn reading(&self) -> Reading<'_> {
+        Reading::of_rows(&self.rows, &self.compromises, self.written)
     }
 
     /// True when enough has been gathered.
@@ -78,11 +87,9 @@ impl Rebuild {
         let tip = shared.tip();
         let _failing = Failing(shared);
         match self.fold(&tip) {
-            Ok(rows) => {
-                for fold in &shared.folds {
-                    (fold.rebuilt)(&Reading::of_rows(&rows, tip.position));
-                }
-                shared.projection.set_ready(Arc::new(rows), tip.position);
+            Ok(folding) => {
+                shared.folds.iter().for_each(|fold| (fold.rebuilt)(&folding.reading()));
+                shared.projection.set_ready(Arc::new(folding.rows), tip.position);
             }
             Err(_) if shared.is_closing() => drop(shared.projection.set_stage(Stage::Closed)),
             Err(error) => {
@@ -92,7 +99,7 @@ impl Rebuild {
         }
     }
 
-    fn fold(&self, tip: &Tip) -> Result<Rows, StoreError> {
+    fn fold(&self, tip: &Tip) -> Result<Folding, StoreError> {
         let rows = match &self.dir {
             Some(dir) => {
                 remove_dir(dir)?;
@@ -107,7 +114,7 @@ impl Rebuild {
             !self.shared.is_closing()
         })?;
         folding.breaches.iter().for_each(|breach| tracing::warn!("{breach}"));
-        Ok(folding.rows)
+        Ok(folding)
     }
 }
 

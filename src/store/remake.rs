@@ -137,7 +137,7 @@ impl Store {
                 (Some(_), Some(entries)) => Judged::Since(entries),
                 _ => Judged::All,
             };
-            match judge(&Reading::of_rows(&folding.rows, position), judged)? {
+            match judge(&folding.reading(), judged)? {
                 Verdict::Agree { records_were_wrong } => {
                     keep_rows = Some(keep_rows.unwrap_or(false) || records_were_wrong);
                 }
@@ -200,9 +200,8 @@ impl Committer {
             let since_max = self.options.remade_since_max;
             let entries = catch_up(&shared, &mut folding, &fold, position, &self.tip, since_max)?;
             folding.write(&self.tip.held())?;
-            let reading = Reading::of_rows(&folding.rows, self.tip.position);
             let judged = entries.as_deref().map_or(Judged::All, Judged::Since);
-            let verdict = match judge(&reading, judged)? {
+            let verdict = match judge(&folding.reading(), judged)? {
                 Verdict::Differ => return Ok(Verdict::Differ),
                 Verdict::Agree { records_were_wrong } => {
                     Verdict::Agree { records_were_wrong: records_were_wrong || keep_rows }

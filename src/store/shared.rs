@@ -74,7 +74,9 @@ impl Shared {
     }
 
     pub(super) fn find<K: Kept>(&self, key: &K::Key) -> Result<Option<K>, StoreError> {
-        self.projection.find(key)
+        // In this order: what is not in the record yet is in the facts.
+        let found = self.projection.find::<K>(key)?;
+        Ok(found.map(|kept| kept.with(&self.tip.load().facts.compromises)))
     }
 
     /// Looks at what a decision will look at.

@@ -97,7 +97,8 @@ impl Records<'_> {
     }
 
     fn look_up<K: Kept>(&self, key: &K::Key) -> Result<Option<K>, Refusal> {
-        self.view.find(key).map_err(|error| refusal(&error))
+        let found = self.view.find::<K>(key).map_err(|error| refusal(&error))?;
+        Ok(found.map(|kept| kept.with(&self.facts.compromises)))
     }
 }
 

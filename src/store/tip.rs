@@ -89,7 +89,9 @@ impl Tip {
         }
         match &entry.event {
             Event::Issued(issued) => self.archived = self.archived.max(issued.archive.0.saturating_add(1)),
-            Event::Revoked(_) | Event::Released(_) => self.changed = *position,
+            Event::Revoked(_) | Event::Released(_) | Event::GenerationCompromised { .. } => {
+                self.changed = *position;
+            }
             _ => {}
         }
         if self.facts.concerns(&entry.event) {

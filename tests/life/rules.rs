@@ -3,7 +3,7 @@
 use sekisho::office::{OfficeError, Place, Subject};
 use sekisho::pki::{CertificateKind, Generation};
 use sekisho::profile::Rules;
-use sekisho::record::{Actor, Event, Origin, Position, Refusal};
+use sekisho::record::{Event, Origin, Position, Refusal};
 
 use crate::world::{CITY, OTHER_WARD, Resident, SIGN, World};
 
@@ -217,12 +217,15 @@ fn a_compromised_key_revokes_all_it_signed() {
     world.report(&moved).unwrap();
     world.pass(60);
     let office = world.office();
-    let revoked = office.revoke_generation(SIGN, Generation::FIRST, &Actor::service()).unwrap();
-    assert_eq!(revoked, 2, "what was revoked before stays");
-    assert_eq!(office.revoke_generation(SIGN, Generation::FIRST, &Actor::service()).unwrap(), 0);
+    let said = office.compromise(SIGN, Generation::FIRST, None, Origin::service()).unwrap();
+    assert!(said.changed);
+    assert_eq!(office.write_compromises().unwrap(), 3, "what was revoked before stays; and the CA's own");
+    let again = office.compromise(SIGN, Generation::FIRST, None, Origin::service()).unwrap();
+    assert_eq!((again.changed, again.position), (false, said.position));
+    assert_eq!(office.write_compromises().unwrap(), 0);
     assert_eq!(world.verdicts(&resident), [MOVED, GOOD, MOVED, GOOD].map(ToOwned::to_owned));
     assert_eq!(world.verdicts(&other), ["cacompromise", GOOD, "cacompromise", GOOD].map(ToOwned::to_owned));
-    let none = office.revoke_generation(SIGN, Generation::new(9).unwrap(), &Actor::service());
+    let none = office.compromise(SIGN, Generation::new(9).unwrap(), None, Origin::service());
     assert!(matches!(none, Err(OfficeError::NoSuchKey(..))));
 }
 

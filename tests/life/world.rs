@@ -74,6 +74,15 @@ impl World {
         self.office = Some(office);
     }
 
+    /// Stops in order, lets something be done to the data directory, and starts again.
+    pub fn restart_after(&mut self, change: impl FnOnce(&DataDir)) {
+        self.office().stop().unwrap();
+        let data = self.office().data().clone();
+        self.office = None;
+        change(&data);
+        self.start();
+    }
+
     /// Stops in order, or as by a crash, and starts again.
     pub fn restart(&mut self, crash: bool) {
         if !crash {

@@ -185,23 +185,6 @@ pub struct ChangedCertificate {
     pub status: Status,
 }
 
-/// Revoke all that a key signed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CompromisedKey {
-    /// Authority's name.
-    pub authority: String,
-    /// Which of its keys.
-    pub generation: u8,
-}
-
-/// All that a key signed is revoked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Compromised {
-    /// Certificates revoked now; the others were before.
-    pub revoked: u64,
-}
-
 /// Where cards and their certificates disagree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reconciliation {

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::der::UnixTime;
-use crate::pki::{AuthorityId, CertificateKind, Revocation, SerialNumber};
+use crate::pki::{AuthorityId, CertificateKind, Generation, Revocation, SerialNumber};
 use crate::record::{CertificateRef, Issued, Position, StatusChange};
 
 /// Octets of a text: their count is one octet.
@@ -141,8 +141,12 @@ pub(super) fn put_serial(out: &mut Vec<u8>, serial: &SerialNumber) {
 }
 
 fn put_certificate(out: &mut Vec<u8>, certificate: &CertificateRef) {
-    out.extend([certificate.authority.0, certificate.generation.number()]);
+    put_key(out, certificate.authority, certificate.generation);
     put_serial(out, &certificate.serial);
+}
+
+pub(super) fn put_key(out: &mut Vec<u8>, authority: AuthorityId, generation: Generation) {
+    out.extend([authority.0, generation.number()]);
 }
 
 /// A change of status; its tag says whether it has a cause.
@@ -204,7 +208,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::pki::{CertStatus, Generation};
+    use crate::pki::CertStatus;
     use crate::record::{
         ArchivePlace, CERTIFICATE_OCTETS_MAX, Card, CardApplied, CardId, CardStatus, Change, Entry, Event,
         Holder, HolderId, HolderStatus, Movement, OnCard, Origin, Record, TABLE_OCTETS_MAX,

@@ -1,0 +1,113 @@
+//! The keys of authorities.
+
+use serde::{Deserialize, Serialize};
+
+/// The keys that the authorities have or had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorityKeys {
+    /// Oldest first, authority by authority.
+    pub keys: Vec<AuthorityKey>,
+}
+
+/// A key of an authority.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorityKey {
+    /// Authority's name.
+    pub authority: String,
+    /// Which of its keys.
+    pub generation: u8,
+    /// Serial of its CA certificate.
+    pub serial: String,
+    /// Start of the CA certificate's validity.
+    pub not_before: String,
+    /// Its end.
+    pub not_after: String,
+    /// `issues`, `waits`, `signs` (CRLs and OCSP signers only), `lost` or `expired`.
+    pub state: String,
+    /// From when one that waits issues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issues_from: Option<String>,
+    /// Why it cannot be used, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// Since when all that it signed is revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compromised_at: Option<String>,
+    /// Of a compromised one: true when every certificate has an entry of its own, so that CRLs come out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_one_by_one: Option<bool>,
+}
+
+/// Names an authority.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedAuthority {
+    /// Its name.
+    pub authority: String,
+}
+
+/// Give an authority its next key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RollOver {
+    /// Authority's name.
+    pub authority: String,
+    /// From when it issues; in 30 days when neither this nor `now` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issue_from: Option<String>,
+    /// It issues at once.
+    #[serde(default)]
+    pub now: bool,
+}
+
+/// A new key, or one that issues now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewKey {
+    /// Authority's name.
+    pub authority: String,
+    /// Which of its keys.
+    pub generation: u8,
+    /// From when it issues.
+    pub issues_from: String,
+    /// Why its CRLs are not out yet; they follow by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_published: Option<String>,
+}
+
+/// Revoke all that a key signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompromisedKey {
+    /// Authority's name.
+    pub authority: String,
+    /// Which of its keys.
+    pub generation: u8,
+    /// Since when it is believed to be in other hands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalid_since: Option<String>,
+    /// Idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// All that a key signed is revoked: durable, and every answer knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compromised {
+    /// The entry that says so.
+    pub position: u64,
+    /// When it was recorded: the revocation date.
+    pub recorded_at: String,
+    /// Since when the key is believed to be in other hands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalid_since: Option<String>,
+    /// False when it was said before.
+    pub changed: bool,
+    /// True when every certificate has an entry of its own, so that CRLs come out.
+    pub revoked_one_by_one: bool,
+    /// The key is not here: until when OCSP answers for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers_until: Option<String>,
+    /// The key is not here: until when its CRLs are valid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crls_until: Option<String>,
+}

@@ -1,0 +1,91 @@
+//! `authority …`: the keys of authorities.
+
+use super::args::AuthorityCommand;
+use super::client::Client;
+use super::{DataDir, Failure, print};
+use crate::admin::api::{
+    AuthorityKey, AuthorityKeys, Compromised, CompromisedKey, NamedAuthority, NewKey, RollOver, path,
+};
+
+pub(super) fn run(data: &DataDir, command: &AuthorityCommand, json: bool) -> Result<(), Failure> {
+    match command {
+        AuthorityCommand::List => {
+            let all: AuthorityKeys = Client::of(data)?.post(path::AUTHORITY_LIST, &serde_json::json!({}))?;
+            print(json, &all, || all.keys.iter().map(in_words).collect::<Vec<_>>().join("\n"))
+        }
+        AuthorityCommand::Rollover { authority, issue_from, now } => {
+            let (authority, issue_from) = (authority.clone(), issue_from.clone());
+            let asked = RollOver { authority, issue_from, now: *now };
+            let made: NewKey = Client::of(data)?.post(path::AUTHORITY_ROLLOVER, &asked)?;
+            print(json, &made, || new_key(&made))
+        }
+        AuthorityCommand::Activate { authority } => {
+            let asked = NamedAuthority { authority: authority.clone() };
+            let made: NewKey = Client::of(data)?.post(path::AUTHORITY_ACTIVATE, &asked)?;
+            print(json, &made, || new_key(&made))
+        }
+        AuthorityCommand::Compromised { authority, generation, invalid_since, key } => {
+            let asked = CompromisedKey {
+                authority: authority.clone(),
+                generation: *generation,
+                invalid_since: invalid_since.clone(),
+                key: key.clone(),
+            };
+            let done: Compromised = Client::of(data)?.post(path::COMPROMISED, &asked)?;
+            print(json, &done, || compromised(authority, *generation, &done))
+        }
+    }
+}
+
+fn in_words(key: &AuthorityKey) -> String {
+    let AuthorityKey { authority, generation, serial, not_after, .. } = key;
+    let state = match (key.state.as_str(), &key.issues_from) {
+        ("issues", _) => "issues".to_owned(),
+        ("waits", Some(from)) => format!("issues from {from} on; signs CRLs and OCSP signers"),
+        ("signs", _) => "signs CRLs and OCSP signers only".to_owned(),
+        ("lost", _) => "signs nothing".to_owned(),
+        (other, _) => other.to_owned(),
+    };
+    let mut line = format!("{authority} {generation}: {state}; CA certificate {serial}, until {not_after}");
+    if let Some(fault) = &key.fault {
+        line.push_str(&format!("\n  ! {fault}"));
+    }
+    if let Some(since) = &key.compromised_at {
+        let rest = match key.revoked_one_by_one {
+            Some(true) => "in its CRLs too",
+            _ => "its CRLs follow as soon as all of it is written one by one",
+        };
+        line.push_str(&format!("\n  ! compromised: all that it signed is revoked since {since}, {rest}"));
+    }
+    line
+}
+
+fn new_key(made: &NewKey) -> String {
+    let NewKey { authority, generation, issues_from, .. } = made;
+    let mut line = format!("{authority} {generation}: issues from {issues_from} on");
+    if let Some(why) = &made.not_published {
+        line.push_str(&format!("\n  ! its CRLs follow by themselves: {why}"));
+    }
+    line
+}
+
+fn compromised(authority: &str, generation: u8, done: &Compromised) -> String {
+    let Compromised { position, recorded_at, .. } = done;
+    let how = if done.changed { "recorded" } else { "so already, nothing changed; recorded" };
+    let mut lines = vec![format!(
+        "{authority} {generation}: all that it signed is revoked, cACompromise, since {recorded_at} ({how} at \
+         {recorded_at}, journal position {position})"
+    )];
+    if !done.revoked_one_by_one {
+        lines.push(
+            "  OCSP answers so now; the CRLs follow as soon as all of it is written one by one".to_owned(),
+        );
+    }
+    let until =
+        |what: &str, until: &String| format!("  ! the key is not here: {what} until {until} and no longer");
+    lines.extend(done.answers_until.iter().map(|at| until("OCSP answers for it", at)));
+    lines.extend(done.crls_until.iter().map(|at| until("its CRLs are valid", at)));
+    lines.push(format!("  next: sekisho authority rollover --authority {authority} --now"));
+    lines.push("  relying parties must remove its CA certificate from what they trust".to_owned());
+    lines.join("\n")
+}
