@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sekisho::lifecycle::Turn;
 use sekisho::office::{Asked, OfficeError, Place, Selector, Subject, Wish};
 use sekisho::pki::{AuthorityId, CarrierState, CertificateKind, Generation, RevocationReason, SerialNumber};
-use sekisho::record::{Actor, CardId, HolderId, Origin, Refusal};
+use sekisho::record::{CardId, HolderId, Origin, Refusal};
 
 use crate::world::{AUTH, Carried, Resident, SIGN, World};
 
@@ -154,8 +154,10 @@ fn c_1_keys_of_both_authorities_compromised_leave_cards_in_use_with_nothing_on_t
     world.resident();
     for authority in [SIGN, AUTH] {
         world.pass(5);
-        world.office().revoke_generation(authority, Generation::FIRST, &Actor::service()).unwrap();
+        world.office().compromise(authority, Generation::FIRST, None, Origin::service()).unwrap();
     }
+    agree(&world);
+    world.office().write_compromises().unwrap();
     agree(&world);
 }
 
