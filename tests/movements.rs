@@ -387,7 +387,7 @@ fn cards_are_applied_for_issued_handed_over_renewed_and_shown() {
     assert_eq!(statuses, ["revoked", "good", "good"]);
     issue(&["--renew", "card-7"]).refused(2, &["32 hexadecimal digits"]);
     issue(&["--renew", &format!("card-{:032x}", 7)]).refused(1, &["is not known"]);
-    keys_of_authorities(&service);
+    keys_of_authorities(service);
     let rules = service.sekisho(&["rules", "--json"]).json();
     let death = rules.as_array().unwrap().iter().find(|rule| rule["event"] == "death").unwrap().clone();
     assert_eq!(
