@@ -69,7 +69,7 @@ fn c_5_the_exported_journal_is_followed_by_a_program_that_shares_nothing_with_th
     assert!(all.starts_with(&part), "what was exported before is the beginning of it");
     let segments = fs::read_dir(service.data.join("store/journal")).unwrap();
     let octets: u64 = segments.map(|segment| segment.unwrap().metadata().unwrap().len()).sum();
-    assert_eq!(all.len() as u64, octets, "the very octets");
+    assert_eq!(u64::try_from(all.len()).unwrap(), octets, "the very octets");
 
     let of_ticket: Vec<&Value> = lines.iter().filter(|line| line["ticket"] == "AUD/1").collect();
     assert_eq!(of_ticket.len(), 1);
