@@ -5,6 +5,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
     reason = "a failed step must stop the test"
 )]
 
@@ -16,6 +18,8 @@ use service::{SEKISHO, Service};
 
 #[path = "ending/copies.rs"]
 mod copies;
+#[path = "ending/edits.rs"]
+mod edits;
 #[path = "ending/rewritten.rs"]
 mod rewritten;
 mod service;

@@ -115,7 +115,10 @@ impl Office {
         open_generation(&self.data, &self.store, &self.profile, known, (generation, issue_from), now)?;
         self.load_authorities(now)?;
         drop(keeping);
-        self.renew_signers()?;
+        // The key is on record: what fails now is told where it fails, and tried again every minute.
+        if let Err(error) = self.renew_signers() {
+            tracing::error!(%error, "an OCSP signer could not be renewed after a roll-over");
+        }
         Ok(generation)
     }
 

@@ -220,11 +220,17 @@ pub struct SignedCheckpoint {
 /// Hears of each checkpoint.
 pub type CheckpointWatcher = Box<dyn Fn(&SignedCheckpoint) + Send + Sync>;
 
-/// The key that signs checkpoints, and the last one.
+/// What signs checkpoints, and the last one.
 pub(super) struct Checkpoints {
+    /// Or why there are none: all else goes on without.
+    signing: Result<Signing, OfficeError>,
+    state: Mutex<State>,
+}
+
+/// A key, and what verifies its signatures.
+pub(super) struct Signing {
     key: Key,
     public: CheckpointKey,
-    state: Mutex<State>,
 }
 
 #[derive(Default)]
@@ -236,6 +242,34 @@ struct State {
 }
 
 impl Checkpoints {
+    /// Takes up the key of a data directory; makes one where there is none, and says so.
+    pub(super) fn open(data: &DataDir, journal_id: &[u8; 16]) -> Self {
+        let signing = Signing::open(data, journal_id);
+        match &signing {
+            Ok((_, false)) => {}
+            Ok((new, true)) => {
+                let public = new.public.to_string();
+                tracing::warn!(public, "there was no key for checkpoints: a new one signs them");
+            }
+            Err(error) => tracing::error!(%error, "no checkpoints are signed"),
+        }
+        Self { signing: signing.map(|(signing, _)| signing), state: Mutex::default() }
+    }
+
+    /// Why no checkpoints are signed, if none are.
+    pub(super) fn fault(&self) -> Option<String> {
+        let error = self.signing.as_ref().err()?;
+        Some(format!(
+            "no checkpoints are signed: {error}; restore the key, or remove it to have another made"
+        ))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Signing {
     /// Reads the key of a data directory, and makes one where there is none. True when it was made.
     pub(super) fn open(data: &DataDir, journal_id: &[u8; 16]) -> Result<(Self, bool), OfficeError> {
         let path = data.checkpoint_key().display().to_string();
@@ -244,25 +278,20 @@ impl Checkpoints {
             None => (generate_key(KeyType::Ed25519)?, true),
         };
         let key = read_key(&pkcs8, &path)?;
-        let bits = PublicKey::from_spki(key.spki())
-            .ok()
-            .filter(|key| key.algorithm() == SignatureAlgorithm::Ed25519);
-        let damaged = || OfficeError::Damaged(format!("{path} is no Ed25519 key: restore it, or remove it"));
-        let public =
-            CheckpointKey { name: name_of(journal_id), bits: bits.ok_or_else(damaged)?.bits().to_vec() };
+        let bits = PublicKey::from_spki(key.spki()).ok();
+        let bits = bits.filter(|key| key.algorithm() == SignatureAlgorithm::Ed25519);
+        let damaged = || OfficeError::Damaged(format!("{path} is no Ed25519 key"));
+        let bits = bits.ok_or_else(damaged)?.bits().to_vec();
+        let public = CheckpointKey { name: name_of(journal_id), bits };
         if is_new {
             data.write_checkpoint_key(&pkcs8)?;
         }
         data.write(&data.checkpoint_public_key(), format!("{public}\n").as_bytes())?;
-        Ok((Self { key, public, state: Mutex::default() }, is_new))
+        Ok((Self { key, public }, is_new))
     }
 
-    pub(super) const fn public(&self) -> &CheckpointKey {
-        &self.public
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn public(self) -> CheckpointKey {
+        self.public
     }
 
     fn sign(&self, checkpoint: &Checkpoint) -> Result<SignedCheckpoint, OfficeError> {
@@ -281,6 +310,12 @@ impl Office {
     /// # Errors
     /// When the key does not sign.
     pub fn sign_checkpoint(&self) -> Result<(), OfficeError> {
+        // Nothing vouches for a journal that was not held against what was signed before, or is contradicted.
+        if !self.is_journal_confirmed() {
+            return Ok(());
+        }
+        // It is told where it was found.
+        let Ok(signing) = &self.checkpoints.signing else { return Ok(()) };
         let (position, head) = self.store.head();
         let mut state = self.checkpoints.state();
         if state.last.as_ref().is_some_and(|(last, _)| *last == position) {
@@ -288,7 +323,7 @@ impl Office {
         }
         let facts = self.store.facts();
         let (journal_id, epoch, time) = (facts.journal_id, facts.epoch, self.clock.now());
-        let signed = self.checkpoints.sign(&Checkpoint { journal_id, epoch, position, head, time })?;
+        let signed = signing.sign(&Checkpoint { journal_id, epoch, position, head, time })?;
         tracing::info!(position = position.0, note = ?signed.note, "checkpoint");
         if let Some(watcher) = &state.watcher {
             watcher(&signed);
@@ -318,12 +353,6 @@ impl Office {
         state.watcher = Some(watcher);
     }
 
-    /// What verifies its checkpoints.
-    #[must_use]
-    pub fn checkpoint_key(&self) -> &CheckpointKey {
-        &self.checkpoints.public
-    }
-
     /// What a checkpoint says against this journal; none when it is in the chain.
     ///
     /// # Errors
@@ -348,24 +377,24 @@ mod tests {
         }
     }
 
-    fn checkpoints(journal_id: &[u8; 16]) -> (tempfile::TempDir, Checkpoints) {
+    fn signing(journal_id: &[u8; 16]) -> (tempfile::TempDir, Signing) {
         let home = tempfile::tempdir().unwrap();
         let data = DataDir::new(&home.path().join("data"));
         data.create().unwrap();
-        let (made, is_new) = Checkpoints::open(&data, journal_id).unwrap();
+        let (made, is_new) = Signing::open(&data, journal_id).unwrap();
         assert!(is_new);
-        let (again, is_new) = Checkpoints::open(&data, journal_id).unwrap();
+        let (again, is_new) = Signing::open(&data, journal_id).unwrap();
         assert_eq!((is_new, &again.public), (false, &made.public));
         (home, made)
     }
 
     #[test]
     fn a_4_a_checkpoint_is_what_was_signed_octet_for_octet() {
-        let (_home, signing) = checkpoints(&[7; 16]);
-        let (_other_home, other) = checkpoints(&[7; 16]);
-        let note = signing.sign(&checkpoint()).unwrap().note.to_string();
-        let key = CheckpointKey::from_text(&signing.public.to_string()).unwrap();
-        assert_eq!(key, signing.public);
+        let (_home, one) = signing(&[7; 16]);
+        let (_other_home, other) = signing(&[7; 16]);
+        let note = one.sign(&checkpoint()).unwrap().note.to_string();
+        let key = CheckpointKey::from_text(&one.public.to_string()).unwrap();
+        assert_eq!(key, one.public);
         assert_eq!(Checkpoint::from_note(&note, &key), Ok(checkpoint()));
         let mut refused = 0;
         for at in 0..note.len() {

@@ -192,9 +192,13 @@ impl DataDir {
 
     fn write_key_file(&self, path: &Path, pkcs8: &[u8]) -> Result<(), DataError> {
         let text = Zeroizing::new(pem::encode(&pem::Pem::new("PRIVATE KEY", pkcs8)));
+        // Whole or not at all: what a crash leaves of one is written over.
+        let new = path.with_extension("key.new");
+        let mut options = OpenOptions::new();
         let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at(path))?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(at(path))?;
+            options.write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(at(&new))?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(at(&new))?;
+        fs::rename(&new, path).map_err(at(path))?;
         sync_directory(&self.keys())
     }
 
@@ -266,6 +270,10 @@ impl DataDir {
     pub(super) fn ca_certificates_without_key(&self) -> Result<Vec<String>, DataError> {
         let directory = self.0.join("ca");
         let mut findings = Vec::new();
+        // A backup leaves it out: it is written at a start.
+        if !directory.try_exists().map_err(at(&directory))? {
+            return Ok(findings);
+        }
         for entry in fs::read_dir(&directory).map_err(at(&directory))? {
             let path = entry.map_err(at(&directory))?.path();
             let pem = fs::read(&path).map_err(at(&path))?;

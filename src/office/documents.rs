@@ -155,7 +155,7 @@ impl Office {
                     }
                 }
             }
-            served = self.served_of(&catalogue, &lost)?;
+            served = self.served_of(&catalogue, &lost);
             files.push(self.catalogue_file()?);
             self.note_lost(&lost);
         }
@@ -214,11 +214,7 @@ impl Office {
     }
 
     /// What is served of each authority that has lost nothing.
-    fn served_of(
-        &self,
-        catalogue: &Catalogue,
-        lost: &BTreeMap<(&str, bool), String>,
-    ) -> Result<Served, OfficeError> {
+    fn served_of(&self, catalogue: &Catalogue, lost: &BTreeMap<(&str, bool), String>) -> Served {
         let mut served = Served::default();
         for row in catalogue.crls.iter().filter(|row| !lost.contains_key(&part(row))) {
             // Nobody is answered for it, and nothing is cut for it; its file is served, and check tells.
@@ -230,7 +226,7 @@ impl Office {
             // The newest: CRLs of a key that is not here any more stay behind.
             let known = served.sets.get(&authority.id).map(|set| set.number);
             if known < Some(row.number)
-                && let Some(set) = self.set_catalogue(&row.set)?
+                && let Some(set) = self.own_catalogue(row)
             {
                 let position = Position(set.position);
                 let next_update = set.next_update.parse().unwrap_or_default();
@@ -241,7 +237,15 @@ impl Office {
                 served.partitions.insert((authority.id, generation, partition));
             }
         }
-        Ok(served)
+        served
+    }
+
+    /// The catalogue of the set that a row is of. One that cannot be read is told of, and nobody is served
+    /// from it: the schedule then cuts another.
+    fn own_catalogue(&self, row: &Row) -> Option<Catalogue> {
+        let found = self.set_catalogue(&row.set);
+        let told = found.inspect_err(|error| tracing::error!(%error, "a set's own catalogue is damaged"));
+        told.ok().flatten()
     }
 
     /// A CRL under the address that always shows the current one, as DER and as PEM.

@@ -16,7 +16,7 @@ use super::data::DataDir;
 use super::{Office, OfficeError};
 use crate::crl::{CrlNumber, signer_of_catalogue};
 use crate::pki::{CertificateKind, Issuer};
-use crate::record::Position;
+use crate::record::{Epoch, Position};
 use crate::store::{Disk, Facts, Head, StoreError};
 
 /// As much of a catalogue as speaks of the journal.
@@ -84,8 +84,15 @@ impl Testimony {
         let mut testimony = Self::default();
         for set in kept_sets(disk, data)? {
             let directory = data.crl().join(SETS).join(set.to_string());
-            let json = disk.read(&directory.join(CATALOGUE))?;
-            let signature = disk.read(&directory.join(CATALOGUE_SIGNATURE))?;
+            let read = [CATALOGUE, CATALOGUE_SIGNATURE].map(|file| disk.read(&directory.join(file)));
+            let (json, signature) = match read {
+                [Ok(json), Ok(signature)] => (json, signature),
+                [Err(fault), _] | [_, Err(fault)] => {
+                    // One of many: the others speak, and this is told.
+                    testimony.findings.push(format!("CRL set {set}: {fault}"));
+                    continue;
+                }
+            };
             let (Some(json), Some(signature)) = (json, signature) else {
                 // Retired meanwhile, or made when no key was sound that could have signed it.
                 let is_there = kept_sets(disk, data)?.contains(&set);
@@ -105,8 +112,13 @@ impl Testimony {
                 testimony.findings.push(format!("CRL set {set}: its catalogue is of another set"));
                 continue;
             };
-            let given_up = number.parts().and_then(|(epoch, begun)| facts.given_up_at(epoch, begun));
-            if given_up.is_none() {
+            let Some((epoch, begun)) = number.parts() else { continue };
+            if epoch != Epoch::FIRST && !facts.epochs.contains_key(&epoch) {
+                testimony.findings.push(format!(
+                    "CRL set {set}: it is of epoch {}, which this journal never had: of a copy that went its own way",
+                    epoch.0
+                ));
+            } else if facts.given_up_at(epoch, begun).is_none() {
                 testimony.said.push((number, position, head));
             }
         }
@@ -198,6 +210,11 @@ impl Office {
             Some(contradicted) => Err(OfficeError::Contradicted(contradicted.to_string())),
             None => Ok(()),
         }
+    }
+
+    /// True once the journal was examined, while nothing contradicts it.
+    pub(super) fn is_journal_confirmed(&self) -> bool {
+        self.examiner.has_examined() && self.examiner.contradicted().is_none()
     }
 
     /// What contradicts the journal, as far as is known.

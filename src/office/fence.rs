@@ -116,12 +116,14 @@ impl Binding {
         Ok(Self { machine, file_system: file_system(path)?, inode })
     }
 
-    /// What this one names and `here` is not. What this one could not name is not asked for.
+    /// What this one names and `here` is not. What this one could not name is not asked for, nor the file system
+    /// where it cannot be told here.
     fn differs_from(&self, here: &Self) -> Option<Fenced> {
         let differs = |bound: &Option<String>, here: &Option<String>| bound.is_some() && bound != here;
         if differs(&self.machine, &here.machine) {
             Some(Fenced::Machine)
-        } else if differs(&self.file_system, &here.file_system) {
+        // A service with a /dev of its own cannot tell the file system; its inode number is asked all the same.
+        } else if here.file_system.is_some() && differs(&self.file_system, &here.file_system) {
             Some(Fenced::FileSystem)
         } else if self.inode != here.inode {
             Some(Fenced::Copied)
@@ -203,7 +205,9 @@ mod tests {
         assert_eq!(full.differs_from(&bound(text("n"), text("f"), 5)), Some(Fenced::Machine));
         assert_eq!(full.differs_from(&bound(None, text("f"), 5)), Some(Fenced::Machine));
         assert_eq!(full.differs_from(&bound(text("m"), text("g"), 5)), Some(Fenced::FileSystem));
-        assert_eq!(full.differs_from(&bound(text("m"), None, 5)), Some(Fenced::FileSystem));
+        // Within `PrivateDevices=` the file system cannot be told.
+        assert_eq!(full.differs_from(&bound(text("m"), None, 5)), None);
+        assert_eq!(full.differs_from(&bound(text("m"), None, 6)), Some(Fenced::Copied));
         assert_eq!(bound(None, None, 6).differs_from(&full), Some(Fenced::Copied));
     }
 }

@@ -59,6 +59,7 @@ impl Office {
     /// the one that was laid aside; as [`Self::held_back`]; as [`Self::publish`].
     pub fn release_set(&self, set: &str, reason: &str, origin: Origin) -> Result<PublishedSet, OfficeError> {
         self.believed_clock()?;
+        self.examined_journal()?;
         self.agreed()?;
         let refused = |why: String| Err(OfficeError::NotHeldBack(why));
         if reason.trim().is_empty() || reason.len() > REASON_OCTETS_MAX {

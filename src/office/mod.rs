@@ -135,8 +135,11 @@ pub mod reason {
     /// A key of an authority is compromised, and something is still to be done.
     pub const COMPROMISED: &str = "key-compromised";
 
+    /// No checkpoints are signed.
+    pub const CHECKPOINTS: &str = "no-checkpoints";
+
     /// All of them.
-    pub const ALL: [&str; 7] = [FOLDS, CUT, ISSUING, CONTRADICTED, SIGNER, KEY, COMPROMISED];
+    pub const ALL: [&str; 8] = [FOLDS, CUT, ISSUING, CONTRADICTED, SIGNER, KEY, COMPROMISED, CHECKPOINTS];
 }
 
 use crate::config::Config;
@@ -288,7 +291,8 @@ impl Office {
         let signers = refused.iter().map(ToString::to_string).map(of(reason::SIGNER));
         let keys = self.key_faults().into_iter().map(of(reason::KEY));
         let compromised = self.compromise_remarks().into_iter().map(of(reason::COMPROMISED));
-        let journal = folds.chain(cuts).chain(contradicted);
+        let unsigned = self.checkpoints.fault().map(of(reason::CHECKPOINTS));
+        let journal = folds.chain(cuts).chain(contradicted).chain(unsigned);
         journal.chain(idle).chain(signers).chain(keys).chain(compromised).collect()
     }
 

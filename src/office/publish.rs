@@ -128,6 +128,7 @@ impl Office {
             self.profile.municipalities.residence(*partition).map_err(IssueError::from)?;
         }
         self.believed_clock()?;
+        self.examined_journal()?;
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         // Who waited here may find that the set before had them.
         if !self.are_open(wanted)? {

@@ -132,7 +132,7 @@ impl Watch {
         self.examine_if_due();
         let office = &self.office;
         let (now, running) = (office.clock.now(), office.clock.running());
-        if office.is_rebuilding() || running < self.retry_at {
+        if office.store.fenced().is_some() || office.is_rebuilding() || running < self.retry_at {
             return;
         }
         if matches!(office.agreement(), Agreement::Doubted { .. }) {

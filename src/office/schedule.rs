@@ -227,7 +227,8 @@ fn write_compromises(office: &Office, stopped: &Receiver<()>) {
     let mut pause = TICK;
     while wait(stopped, pause) {
         pause = TICK;
-        if office.is_rebuilding() || office.watch_clock().is_some() {
+        let is_fenced = office.store.fenced().is_some();
+        if is_fenced || office.is_rebuilding() || office.watch_clock().is_some() {
             continue;
         }
         let mut go_on = || !is_told(stopped);

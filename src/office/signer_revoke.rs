@@ -130,7 +130,7 @@ impl Office {
         let keeping = self.keeping.lock();
         let target = self.signer_named(&asked.which)?;
         // What the decision would refuse is refused before anything changes hands.
-        match lifecycle::revoke(&target.record, asked.revoke, self.clock.now()) {
+        match lifecycle::revoke_issuer(&target.record, asked.revoke, self.clock.now()) {
             Ok(_) | Err(Refusal::NotBefore(_)) => {}
             Err(refusal) => return Err(refusal.into()),
         }
@@ -382,7 +382,7 @@ fn decision(issued: Issued, revoke: Revoke) -> Decide {
         let CertificateRef { authority, serial, .. } = issued.certificate;
         match records.find(authority, &serial)? {
             Some(record) if record.issued.sha256 == issued.sha256 => {
-                Ok(Vec::from_iter(lifecycle::revoke(&record, revoke, now)?))
+                Ok(Vec::from_iter(lifecycle::revoke_issuer(&record, revoke, now)?))
             }
             Some(record) => Err(Refusal::IssuedBefore(record.issued.certificate)),
             None => {
@@ -391,7 +391,7 @@ fn decision(issued: Issued, revoke: Revoke) -> Decide {
                 let position = records.next_position().plus(events.len());
                 let record =
                     Record { position, recorded_at: now, issued: issued.clone(), changes: Vec::new() };
-                let revoked = lifecycle::revoke(&record, revoke, now)?;
+                let revoked = lifecycle::revoke_issuer(&record, revoke, now)?;
                 events.push(Event::Issued(issued.clone()));
                 events.extend(revoked);
                 Ok(events)

@@ -10,7 +10,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::authorities::{self, LiveGenerations, open_authority, open_generation};
 use super::catalogues::published_entry;
-use super::checkpoint::{CheckpointKey, Checkpoints};
+use super::checkpoint::{CheckpointKey, Checkpoints, Signing};
 use super::data::DataDir;
 use super::documents::Served;
 use super::examiner::Examiner;
@@ -100,12 +100,12 @@ pub fn init_on(
     }
     let live = authorities::load(data, &store, &profile, clock.now(), machine.device.as_ref())?;
     live.values().flatten().try_for_each(|live| live.key().map(drop))?;
-    let (checkpoints, _) = Checkpoints::open(data, &store.facts().journal_id)?;
+    let (signing, _) = Signing::open(data, &store.facts().journal_id)?;
     store.close()?;
     fence::bind(data)?;
     // Last: from here on the directory counts as made.
     data.write(&data.config(), Config::template(organization).as_bytes())?;
-    Ok(checkpoints.public().clone())
+    Ok(signing.public())
 }
 
 impl Office {
@@ -150,11 +150,7 @@ impl Office {
         // The newest CRL's thisUpdate is an entry's time too: this is the latest there is.
         clock.hold_against(store.recorded_at());
         let closing = store.clone();
-        let (checkpoints, is_new) = Checkpoints::open(&data, &store.facts().journal_id)?;
-        if is_new {
-            let public = checkpoints.public().to_string();
-            tracing::warn!(public, "there was no key for checkpoints: a new one signs them");
-        }
+        let checkpoints = Checkpoints::open(&data, &store.facts().journal_id);
         let fenced = store.fenced().is_some();
         let answering = ocsp::Options { fenced, ..responder_options(&config) };
         let responder = Arc::new(Responder::new(Arc::clone(&status), answering));

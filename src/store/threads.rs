@@ -13,7 +13,7 @@ use super::error::{DiskFault, NotReady, OpenError, StoreError, SubmitError};
 use super::facts::Facts;
 use super::frame::Head;
 use super::journal::FIRST;
-use super::kept;
+use super::kept::{self, Kept};
 use super::open::Opened;
 use super::options::{Fold, Options};
 use super::projection::Stage;
@@ -150,7 +150,11 @@ impl Store {
         most: usize,
     ) -> Result<Vec<Record>, StoreError> {
         let (position, _) = self.head();
-        kept::records_after(&*self.0.shared.projection.rows_at(position)?, authority, after, most)
+        let records =
+            kept::records_after(&*self.0.shared.projection.rows_at(position)?, authority, after, most)?;
+        // After the rows: what was said of a key before they were read is in all of them.
+        let facts = self.facts();
+        Ok(records.into_iter().map(|record| record.with(&facts.compromises)).collect())
     }
 
     /// A card or phone, as far as it is durable.

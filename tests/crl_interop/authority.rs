@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use sekisho::pki::{AuthorityId, CertificateKind, SerialNumber};
+use sekisho::lifecycle::Revoke;
+use sekisho::pki::{AuthorityId, CertificateKind, Generation, RevocationReason, SerialNumber};
+use sekisho::record::{CertificateRef, Origin};
 
 use crate::java::{JARS, java};
 use crate::openssl::verify;
 use crate::orders::{Asked, Order};
-use crate::stage::{GENERATIONS, Life, REVOKE, Verdict};
+use crate::stage::{GENERATIONS, Life, Verdict};
 use crate::world::{KIYOSE, World};
 
 #[test]
@@ -18,7 +20,9 @@ fn openssl_java_and_bouncycastle_decide_on_ca_certificates_by_either_crl() {
     let before = world.publish(true);
     let [old, new] = GENERATIONS.map(|generation| world.ca("sign", generation));
     let serial = SerialNumber::try_from(1_u64).unwrap();
-    world.change_named("sign", serial, REVOKE);
+    let certificate = CertificateRef { authority: AuthorityId(1), generation: Generation::FIRST, serial };
+    let revoke = Revoke { reason: Some(RevocationReason::Superseded), invalidity_date: None };
+    assert!(world.office.revoke_issuer(certificate, revoke, Origin::service()).unwrap().changed);
     let after = world.publish(true);
     let mut orders = Vec::new();
     for (set, of_old) in [(&before, "good"), (&after, "revoked superseded")] {
