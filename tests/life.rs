@@ -26,6 +26,8 @@ mod random;
 mod rehearsal;
 #[path = "life/rules.rs"]
 mod rules;
+#[path = "support/turns.rs"]
+mod turns;
 #[path = "life/waiting.rs"]
 mod waiting;
 #[path = "life/world.rs"]

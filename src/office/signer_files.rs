@@ -260,10 +260,10 @@ impl Office {
         {
             return Err(SignerFileError::ResidentsSerial(serial));
         }
-        // The counter of residents' certificates comes to all of these.
+        let reserved = self.store.facts().reserved.get(&authority).copied().unwrap_or(0);
         match serial.to_u64() {
-            Some(_) => Err(SignerFileError::SerialOfCounter(serial)),
-            None => Ok(()),
+            Some(number) if number <= reserved => Err(SignerFileError::SerialOfCounter(serial)),
+            _ => Ok(()),
         }
     }
 }

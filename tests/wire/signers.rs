@@ -44,7 +44,7 @@ impl Ours {
     }
 
     fn signer_certificate(&self) -> Vec<u8> {
-        let certs = self.answer(&serial("1")).certs.unwrap();
+        let certs = self.answer(&serial("0x1")).certs.unwrap();
         assert_eq!(certs.len(), 1);
         rasn::der::encode(&certs[0]).unwrap()
     }
