@@ -478,3 +478,12 @@ fn with_tls_configured_the_service_speaks_tls_and_stops_on_sigterm() {
     assert!(serving.wait().unwrap().success());
     assert!(fetched.stdout.starts_with("-----BEGIN CERTIFICATE-----"), "{}", fetched.text());
 }
+
+/// Why somebody should look, as the metric names it: each is explained.
+#[test]
+fn each_reason_to_look_stands_in_the_readme() {
+    let readme = include_str!("../README.md");
+    for reason in sekisho::office::reason::ALL {
+        assert!(readme.contains(&format!("`{reason}`")), "{reason}");
+    }
+}

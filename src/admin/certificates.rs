@@ -1,7 +1,7 @@
 //! Requests for certificates that were issued.
 
 use super::api::{self, Problem, ProblemKind};
-use super::requests::{in_words, selector};
+use super::requests::{in_words, selector, serial_of};
 use crate::office::{self, ListedOf, Office, OfficeError};
 
 /// Certificates in an answer: some 400 octets each.
@@ -28,7 +28,7 @@ pub(super) fn list(
     office: &Office,
     asked: &api::ListCertificates,
 ) -> Result<api::ListedCertificates, Problem> {
-    let office::Page { certificates, next } = office.certificates(&of(asked)?)?;
+    let office::Page { certificates, next } = office.certificates(&of(office, asked)?)?;
     let certificates = certificates.into_iter().map(|one| {
         let issued = one.record.issued;
         api::ListedCertificate {
@@ -50,7 +50,7 @@ pub(super) fn list(
     })
 }
 
-fn of(asked: &api::ListCertificates) -> Result<ListedOf, Problem> {
+fn of(office: &Office, asked: &api::ListCertificates) -> Result<ListedOf, Problem> {
     let wrong = |error: String| Problem { error, kind: ProblemKind::Invalid };
     let most = asked.limit.map_or(Some(LISTED), |limit| usize::try_from(limit).ok());
     let most = most.filter(|most| (1..=LISTED_MAX).contains(most));
@@ -58,7 +58,7 @@ fn of(asked: &api::ListCertificates) -> Result<ListedOf, Problem> {
     let is_paged = asked.after.is_some() || asked.limit.is_some();
     match (&asked.authority, &asked.card, &asked.holder) {
         (Some(authority), None, None) => {
-            let after = asked.after.as_deref().map(str::parse).transpose().map_err(OfficeError::from)?;
+            let after = asked.after.as_deref().map(|text| serial_of(office, authority, text)).transpose()?;
             Ok(ListedOf::Authority { authority: authority.clone(), after, most })
         }
         (None, Some(card), None) if !is_paged => Ok(ListedOf::Card(card.parse().map_err(OfficeError::from)?)),

@@ -16,7 +16,7 @@ use crate::lifecycle::Turn;
 use crate::office::{
     self, Application, Asked, Blame, Checkpoint, CheckpointError, Office, OfficeError, Selector, Wish,
 };
-use crate::pki::{self, AuthorityId, CertStatus, CertificateKind, SerialTextError};
+use crate::pki::{self, AuthorityId, CertStatus, CertificateKind, SerialNumber, SerialTextError};
 use crate::record::{Actor, Epoch, Origin, Position, RequestId};
 
 /// Carries out the request `body` sent to `address` by `actor`.
@@ -410,13 +410,21 @@ fn origin_of_card(
     ticketed(origin(actor, asked.key.as_deref(), address, body), asked.ticket.as_ref())
 }
 
+/// Bare digits are refused with both readings, and whether each was issued.
+pub(super) fn serial_of(office: &Office, authority: &str, text: &str) -> Result<SerialNumber, OfficeError> {
+    match text.parse() {
+        Ok(serial) => Ok(serial),
+        Err(SerialTextError::Bare(bare)) => Err(office.bare_serial(authority, bare)),
+        Err(error) => Err(error.into()),
+    }
+}
+
 pub(super) fn selector(office: &Office, selector: &api::Selector) -> Result<Selector, OfficeError> {
     match selector {
-        api::Selector::Named { authority, serial } => match serial.parse() {
-            Ok(serial) => Ok(Selector::Named { authority: authority.clone(), serial }),
-            Err(SerialTextError::Bare(bare)) => Err(office.bare_serial(authority, bare)),
-            Err(error) => Err(error.into()),
-        },
+        api::Selector::Named { authority, serial } => {
+            let serial = serial_of(office, authority, serial)?;
+            Ok(Selector::Named { authority: authority.clone(), serial })
+        }
         api::Selector::Certificate { certificate } => Ok(Selector::Certificate(der_of(certificate)?)),
     }
 }

@@ -3,7 +3,7 @@
 use data_encoding::HEXLOWER;
 
 use super::api::{self, Problem, ProblemKind};
-use super::requests::{in_words, time};
+use super::requests::{in_words, serial_of, time};
 use crate::config::SignerKey;
 use crate::lifecycle::Revoke;
 use crate::office::{
@@ -36,7 +36,7 @@ pub(super) fn revoke(
     // Who revokes a signer fears for its key; for all else there is renewal.
     let reason = Some(reason.unwrap_or(RevocationReason::KeyCompromise));
     let revoke = Revoke { reason, invalidity_date: time(asked.invalid_since.as_deref())? };
-    let (which, without_successor) = (named(&asked.signer)?, asked.without_successor);
+    let (which, without_successor) = (named(office, &asked.signer)?, asked.without_successor);
     let done = office.revoke_signer(&SignerRevocation { which, revoke, without_successor }, origin)?;
     Ok(api::RevokedSigner {
         authority: done.authority,
@@ -56,11 +56,11 @@ pub(super) fn revoke(
     })
 }
 
-fn named(signer: &api::SignerAddressed) -> Result<SignerNamed, Problem> {
+fn named(office: &Office, signer: &api::SignerAddressed) -> Result<SignerNamed, Problem> {
     Ok(match signer {
         api::SignerAddressed::Serial { authority, serial } => SignerNamed::Serial {
             authority: authority.clone(),
-            serial: serial.parse().map_err(OfficeError::from)?,
+            serial: serial_of(office, authority, serial)?,
         },
         api::SignerAddressed::InUse { authority, generation, kind: key } => SignerNamed::Generation {
             authority: authority.clone(),

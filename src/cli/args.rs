@@ -620,7 +620,7 @@ pub struct RevokeSigner {
     /// sign or auth
     #[arg(long)]
     pub authority: String,
-    /// Serial number of its certificate, decimal or 0x hex
+    /// Serial number of its certificate: 0x407, 04:07 or dec:1031; bare digits are refused
     #[arg(long, required_unless_present = "generation", conflicts_with = "generation")]
     pub serial: Option<String>,
     /// The one in use for this key generation

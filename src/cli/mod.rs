@@ -1,7 +1,9 @@
 //! The command line: arguments, one call, an exit code.
 //!
 //! `demo`, `init`, `serve` and `simulate` put a service together; `load` asks any responder over HTTP; `crl
-//! show`, `crl diff` and `crl verify` read CRLs, whosesoever; every other command is a client of the admin socket of the service that runs on the data directory.
+//! show`, `crl diff` and `crl verify` read anybody's CRLs; `restore` and `journal accept-end` work on a directory that no
+//! service runs on, `check` and `journal export` on either; every other command is a client of the admin socket of
+//! the service that runs on the data directory.
 
 mod args;
 mod authority;

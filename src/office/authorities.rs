@@ -287,7 +287,15 @@ impl fmt::Display for NoIssuingKey {
         if self.may_come_back() {
             f.write_str("look at /readyz")
         } else {
-            write!(f, "give it its next key with `sekisho authority rollover --authority {authority}`")
+            let waits = self.keys.values().any(|why| matches!(why, Idle::Waits(_)));
+            if waits {
+                write!(f, "let it issue now with `sekisho authority activate --authority {authority}`")
+            } else {
+                write!(
+                    f,
+                    "give it its next key with `sekisho authority rollover --authority {authority} --now`"
+                )
+            }
         }
     }
 }

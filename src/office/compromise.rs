@@ -199,9 +199,11 @@ impl Office {
                 ));
             }
             self.signing_generation(authority).is_err().then(|| {
+                let authority = self.authority_name(authority);
                 format!(
                     "{key} is compromised since {since}, and no other issues: make the next one with \
-                     `sekisho authority rollover`"
+                     `sekisho authority rollover --authority {authority} --now`, or let one that waits issue with \
+                     `sekisho authority activate --authority {authority}`"
                 )
             })
         });

@@ -89,11 +89,11 @@ pub enum OfficeError {
     Subject,
     /// A new key is there, and does not issue yet.
     #[error(
-        "the key of {0}, generation {1}, waits and issues from {2} on: let it issue now with `sekisho authority activate`"
+        "the key of {0}, generation {1}, waits and issues from {2} on: let it issue now with `sekisho authority activate --authority {0}`"
     )]
     KeyWaits(String, u8, crate::der::UnixTime),
     /// No key waits to issue.
-    #[error("no key of {0} waits: make the next one with `sekisho authority rollover`")]
+    #[error("no key of {0} waits: make the next one with `sekisho authority rollover --authority {0}`")]
     NoKeyWaits(String),
     /// A key that is not there.
     #[error("authority {0} has no key of generation {1}")]

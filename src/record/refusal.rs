@@ -256,7 +256,7 @@ pub enum Refusal {
     /// Nothing is issued by a key that is compromised.
     #[error(
         "the key of generation {0} is compromised, and nothing is issued by it: give the authority the next \
-         one with `sekisho authority rollover`"
+         one with `sekisho authority rollover --authority A --now`"
     )]
     KeyCompromised(Generation),
     /// The records could not be read.

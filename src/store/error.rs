@@ -72,7 +72,8 @@ pub enum OpenError {
     /// The journal does not end where it should. Nothing has been modified.
     #[error(
         "the journal in {} ends at entry {last}, and {what}: nothing was changed; keep a copy, then restore from a \
-         backup or a follower, or take this end with `sekisho journal accept-end`, which gives up what followed",
+         backup, or take this end with `sekisho journal accept-end --reason TEXT`, which gives up what followed (of a \
+         copy: `sekisho restore --accept --reason TEXT`)",
         .dir.display()
     )]
     End {

@@ -39,7 +39,7 @@ fn issue(world: &World, kind: CertificateKind) -> Result<SerialNumber, OfficeErr
 }
 
 fn change(world: &World, serial: SerialNumber, wish: Wish) -> Result<bool, OfficeError> {
-    Ok(crate::turns::change(&world.office(), &named("sign", serial), wish, Origin::service())?.changed)
+    Ok(crate::turns::change(world.office(), &named("sign", serial), wish, Origin::service())?.changed)
 }
 
 fn entries(world: &World) -> Vec<Numbered> {
