@@ -39,6 +39,8 @@ struct State {
     syncs: u64,
     crash_at: Option<u64>,
     fail_sync_at: Option<u64>,
+    /// Of files below it the next sync fails.
+    fail_sync_below: Option<PathBuf>,
     failed_syncs: u64,
     full: bool,
 }
@@ -120,6 +122,11 @@ impl SimDisk {
     pub fn fail_sync_after(&self, syncs: u64) {
         let mut state = self.state();
         state.fail_sync_at = Some(state.syncs + syncs);
+    }
+
+    /// Lets the next sync of a file below `dir` fail, whatever others come before.
+    pub fn fail_next_sync_below(&self, dir: &Path) {
+        self.state().fail_sync_below = Some(dir.to_owned());
     }
 
     /// Lets the disk be full, or have room again: nothing new is written meanwhile, and what is there
@@ -221,7 +228,7 @@ impl SimDisk {
 
     /// Contents and names of everything.
     pub(super) fn sync_file_system(&self) -> io::Result<()> {
-        self.sync(|state, failing| {
+        self.sync(None, |state, failing| {
             for inode in &mut state.inodes {
                 inode.sync(failing);
             }
@@ -280,7 +287,7 @@ impl SimDisk {
     }
 
     pub(super) fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.sync(|state, failing| {
+        self.sync(None, |state, failing| {
             let pending = std::mem::take(&mut state.pending);
             for rename in pending {
                 if failing || rename.dir() != Some(dir) {
@@ -310,7 +317,7 @@ impl SimDisk {
     }
 
     /// One sync: done, failed, or cut off by the power before or after it took effect.
-    fn sync(&self, sync: impl FnOnce(&mut State, bool)) -> io::Result<()> {
+    fn sync(&self, file: Option<usize>, sync: impl FnOnce(&mut State, bool)) -> io::Result<()> {
         let mut state = self.reading()?;
         let crashing = state.count_call();
         state.syncs += 1;
@@ -320,7 +327,7 @@ impl SimDisk {
             }
             return Err(power_lost());
         }
-        let failing = state.fail_sync_at == Some(state.syncs);
+        let failing = state.fail_sync_at == Some(state.syncs) || state.is_to_fail(file);
         state.failed_syncs += u64::from(failing);
         sync(&mut state, failing);
         if failing { Err(Error::other("simulated input/output error")) } else { Ok(()) }
@@ -370,7 +377,7 @@ impl SimFile {
     }
 
     pub(super) fn sync_data(&self) -> io::Result<()> {
-        self.disk.sync(|state, failing| {
+        self.disk.sync(Some(self.inode), |state, failing| {
             if let Ok(inode) = state.inode(self.inode) {
                 inode.sync(failing);
             }
@@ -442,6 +449,18 @@ impl State {
         self.powered = true;
         self.crash_at = None;
         self.fail_sync_at = None;
+        self.fail_sync_below = None;
+    }
+
+    /// True once, for the sync of a file that was to fail.
+    fn is_to_fail(&mut self, file: Option<usize>) -> bool {
+        let (Some(below), Some(inode)) = (&self.fail_sync_below, file) else { return false };
+        let is_it = |(path, node): (&PathBuf, &Node)| *node == Node::File(inode) && path.starts_with(below);
+        let is_below = self.names.iter().any(is_it);
+        if is_below {
+            self.fail_sync_below = None;
+        }
+        is_below
     }
 
     /// Counts a call; true, and the power is off, when it is the one to fail in.
