@@ -33,27 +33,20 @@ static NOW: LazyLock<UnixTime> = LazyLock::new(|| UnixTime::from_seconds(1_800_0
 /// In this time a kept signature becomes due, and not too old.
 const DUE: Duration = Duration::from_secs(800);
 
-/// Keys are drawn once; the model checker runs on.
+/// Keys are drawn once; the model checker runs on. What it watches in them is made anew in each run.
 struct Keys {
     issuer: Arc<Issuer>,
-    quick: Arc<Signer>,
-    slow: Arc<Signer>,
+    /// PKCS#8.
+    quick: Vec<u8>,
+    slow: Vec<u8>,
 }
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     let ca = KeyPair::generate().unwrap();
     let certificate = CertificateParams::default().self_signed(&ca).unwrap();
     let issuer = Issuer::from_certificate(AuthorityId(1), Generation::FIRST, certificate.der()).unwrap();
-    let signer = |pair: &KeyPair| {
-        Arc::new(Signer {
-            key: Arc::new(Key::from_pkcs8(&pair.serialize_der()).unwrap()),
-            // What it says is no matter here.
-            certificate: certificate.der().to_vec(),
-            not_after: NOW.plus(Duration::from_secs(86_400)),
-        })
-    };
     let slow = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
-    Keys { quick: signer(&ca), slow: signer(&slow), issuer: Arc::new(issuer) }
+    Keys { quick: ca.serialize_der(), slow: slow.serialize_der(), issuer: Arc::new(issuer) }
 });
 
 /// A service in which one certificate was issued.
@@ -65,14 +58,18 @@ struct World {
 }
 
 impl World {
-    fn new(signer: &Arc<Signer>) -> Self {
+    fn new(pkcs8: &[u8]) -> Self {
+        let signer = Signer {
+            key: Arc::new(Key::from_pkcs8(pkcs8).unwrap()),
+            // What it says is no matter here.
+            certificate: KEYS.issuer.certificate.clone(),
+            not_after: NOW.plus(Duration::from_secs(86_400)),
+        };
         let status = Arc::new(StatusIndex::new());
         let options = Options { cache_bytes: 0, cache_long_bytes: 0, ..Options::default() };
         let responder = Arc::new(Responder::new(Arc::clone(&status), options));
-        responder.install([SigningIdentity {
-            issuer: Arc::clone(&KEYS.issuer),
-            signers: vec![Arc::clone(signer)],
-        }]);
+        responder
+            .install([SigningIdentity { issuer: Arc::clone(&KEYS.issuer), signers: vec![Arc::new(signer)] }]);
         let site = Arc::new(Site {
             responder: Arc::clone(&responder),
             documents: ArcSwap::from_pointee(Documents::default()),
@@ -155,11 +152,11 @@ fn runs() -> usize {
 
 /// Two ask, each twice, while a third revokes and acknowledges. Who began to ask after the
 /// acknowledgement hears `revoked`; all who hear `good` hear the same octets.
-fn asked_while_revoked(signer: &'static Arc<Signer>, kept_since: Option<UnixTime>) {
+fn asked_while_revoked(pkcs8: &'static [u8], kept_since: Option<UnixTime>) {
     let seen = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0)]);
     let counted = Arc::clone(&seen);
     let run = move || {
-        let world = Arc::new(World::new(signer));
+        let world = Arc::new(World::new(pkcs8));
         if let Some(before) = kept_since {
             assert_eq!(world.status_in(&world.ask(before)), GOOD);
         }
