@@ -6,7 +6,8 @@
 //! index shows it, in the same run. `store/start/N`: opening after a clean stop until status
 //! and records answer; `store/start-after-kill-answers/N` and `store/start-after-kill/N`: after a stop
 //! that was none, until the index answers, and until the records are made anew and compared with it;
-//! `store/compare-folds/N`: that comparison alone, of all certificates.
+//! `store/compare-folds/N`: that comparison alone, of all certificates; `store/examine-journal`: a walk over
+//! the journal that checks its chain and holds it against heads on record elsewhere.
 //! `store/bytes-per-certificate`: what such a process holds resident (VmRSS)
 //! beyond one with an empty store, sled included, for each certificate; each in a process of
 //! its own.
@@ -23,6 +24,7 @@
     reason = "a bench fails by panicking"
 )]
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -35,7 +37,7 @@ use sekisho::der::UnixTime;
 use sekisho::lifecycle::{self, Revoke};
 use sekisho::office::compare;
 use sekisho::pki::{AuthorityId, CertificateKind, Generation, Partition, RevocationReason, SerialNumber};
-use sekisho::record::{ArchivePlace, CertificateRef, Event, HolderId, Issued, Origin, Refusal};
+use sekisho::record::{ArchivePlace, CertificateRef, Event, HolderId, Issued, Origin, Position, Refusal};
 use sekisho::status::StatusIndex;
 use sekisho::store::{Decide, Fold, Options, Store};
 
@@ -97,6 +99,7 @@ fn main() {
     tell(Row::new("store/sync", sync, "ms"));
     let compared = compared(&store, &index, certificates);
     tell(Row::new(format!("store/compare-folds/{certificates}"), compared, "s"));
+    tell(Row::new("store/examine-journal", examined(&store, &full.join("journal")), "s_per_GB"));
     store.close().unwrap();
 
     let starts: Vec<f64> = (0..STARTS).map(|_| start(&full, certificates)).collect();
@@ -253,6 +256,17 @@ fn compared(store: &Store, index: &StatusIndex, certificates: u64) -> f64 {
     let compared = compare(index, &store.reading(store.head().0)).unwrap();
     assert_eq!((compared.certificates, compared.differences.len()), (certificates, 0));
     began.elapsed().as_secs_f64()
+}
+
+/// Seconds a gigabyte of journal takes that is held against two heads, of its first entry and its last.
+fn examined(store: &Store, journal: &Path) -> f64 {
+    let files = fs::read_dir(journal).unwrap();
+    let octets: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    let (end, head) = store.head();
+    let said = BTreeMap::from([(Position(1), store.head_at(Position(1)).unwrap()), (end, head)]);
+    let began = Instant::now();
+    assert_eq!(store.contradicted(&said).unwrap(), []);
+    began.elapsed().as_secs_f64() * 1e9 / octets as f64
 }
 
 /// Milliseconds that this disk takes to make 4 kB durable: the median of 50.
