@@ -24,6 +24,8 @@ mod order;
 mod random;
 #[path = "life/rehearsal.rs"]
 mod rehearsal;
+#[path = "life/retire.rs"]
+mod retire;
 #[path = "life/rules.rs"]
 mod rules;
 #[path = "support/turns.rs"]

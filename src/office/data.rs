@@ -11,6 +11,7 @@
 //! | `certificates/` | certificates written for trying out | nothing | nothing |
 //! | `admin.sock` | the service's ear, 0600 | nothing: made at start | – |
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -266,8 +267,12 @@ impl DataDir {
         sync_directory(parent)
     }
 
-    /// CA certificates in `ca/` whose private key is not in `keys/`, a line each.
-    pub(super) fn ca_certificates_without_key(&self) -> Result<Vec<String>, DataError> {
+    /// CA certificates in `ca/` whose private key is not in `keys/`, a line each; keys in `retired` are missed
+    /// by nobody.
+    pub(super) fn ca_certificates_without_key(
+        &self,
+        retired: &BTreeSet<[u8; 20]>,
+    ) -> Result<Vec<String>, DataError> {
         let directory = self.0.join("ca");
         let mut findings = Vec::new();
         // A backup leaves it out: it is written at a start.
@@ -279,10 +284,10 @@ impl DataDir {
             let pem = fs::read(&path).map_err(at(&path))?;
             let certificate = pem::parse(&pem).map(pem::Pem::into_contents).unwrap_or_default();
             let issuer = Issuer::from_certificate(AuthorityId(0), Generation::FIRST, &certificate);
-            match issuer.map(|issuer| self.key(&issuer.key_id)) {
+            match issuer.map(|issuer| (issuer.key_id, self.key(&issuer.key_id))) {
                 Err(_) => findings
                     .push(format!("{} is no certificate: it is written anew at start", path.display())),
-                Ok(key) if !key.exists() => {
+                Ok((key_id, key)) if !retired.contains(&key_id) && !key.exists() => {
                     findings.push(format!(
                         "{}: its private key {} is missing",
                         path.display(),

@@ -31,6 +31,10 @@ pub struct KeyState {
     pub fault: Option<String>,
     /// Its compromise.
     pub compromise: Option<Compromise>,
+    /// Since when it signs nothing more.
+    pub retired_at: Option<UnixTime>,
+    /// Of one that signs nothing: until when the OCSP signers that are there answer for it.
+    pub answers_until: Option<UnixTime>,
 }
 
 /// What a key is used for.
@@ -42,6 +46,8 @@ pub enum KeyUse {
     IssuesFrom(UnixTime),
     /// It signs CRLs and OCSP signers: a newer one issues, or its CA certificate is revoked.
     Signs,
+    /// Nothing is signed by it: it made its last CRLs.
+    Retired,
     /// Nothing is signed by it: it is not here.
     Lost,
     /// Nothing is signed by it: its CA certificate has expired.
@@ -77,6 +83,7 @@ impl Office {
         let from = facts.issuing_from.get(&(authority, generation)).copied();
         let used_for = match (live, from.filter(|from| *from > self.clock.now())) {
             (None, _) => KeyUse::Expired,
+            (Some(live), _) if live.is_retired() => KeyUse::Retired,
             (Some(live), _) if live.key.is_err() => KeyUse::Lost,
             _ if issuing == Some(generation) => KeyUse::Issues,
             (_, Some(from)) if record.status() == CertStatus::Good => KeyUse::IssuesFrom(from),
@@ -90,9 +97,12 @@ impl Office {
             not_after: record.issued.not_after,
             used_for,
             fault: live
+                .filter(|live| !live.is_retired())
                 .and_then(|live| live.key.as_ref().err())
                 .map(|fault| format!("its private key {fault}")),
             compromise: facts.compromises.find(authority, generation).copied(),
+            retired_at: facts.retirements.get(&(authority, generation)).map(|said| said.recorded_at),
+            answers_until: live.filter(|live| live.key.is_err()).and_then(|live| self.answers_until(live)),
         }
     }
 
@@ -142,7 +152,7 @@ impl Office {
     }
 
     /// The newest key that does not issue yet, and from when it will.
-    fn waiting_key(&self, authority: AuthorityId) -> Option<(Generation, UnixTime)> {
+    pub(super) fn waiting_key(&self, authority: AuthorityId) -> Option<(Generation, UnixTime)> {
         let (facts, now) = (self.store.facts(), self.clock.now());
         let live = self.live_generations(authority);
         let waiting = live.iter().rev().filter_map(|live| {
