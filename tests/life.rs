@@ -18,6 +18,8 @@ mod compromise;
 mod losing;
 #[path = "life/night.rs"]
 mod night;
+#[path = "life/notice.rs"]
+mod notice;
 #[path = "life/order.rs"]
 mod order;
 #[path = "life/random.rs"]

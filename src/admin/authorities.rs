@@ -102,5 +102,6 @@ pub(super) fn compromised(
         revoked_one_by_one: done.written,
         answers_until: done.answers_until.map(|until| until.to_string()),
         crls_until: done.crls_until.map(|until| until.to_string()),
+        notice: format!("{}{}", office.public_url(), office.notice_address(authority, generation)),
     })
 }

@@ -117,6 +117,7 @@ fn compromised(authority: &str, generation: u8, done: &Compromised) -> String {
     lines.extend(done.answers_until.iter().map(|at| until("OCSP answers for it", at)));
     lines.extend(done.crls_until.iter().map(|at| until("its CRLs are valid", at)));
     lines.push(format!("  next: sekisho authority rollover --authority {authority} --now"));
+    lines.push(format!("  public notice: {}, signed in .p7s beside it", done.notice));
     lines.push("  relying parties must remove its CA certificate from what they trust".to_owned());
     lines.join("\n")
 }

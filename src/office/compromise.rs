@@ -68,6 +68,7 @@ impl Office {
         let placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = self.store.submit_wait(origin, decide)?;
         drop(placing);
+        self.serve_notice();
         let facts = self.store.facts();
         let said = facts.compromises.find(authority, generation);
         let said = *said.ok_or_else(|| OfficeError::Damaged("the compromise is not on record".to_owned()))?;
@@ -82,6 +83,15 @@ impl Office {
             );
         }
         Ok(self.compromised(authority, generation, said, changed))
+    }
+
+    /// The public notice goes out at once, unless a CRL set is being made: then with the next one.
+    fn serve_notice(&self) {
+        let Ok(publishing) = self.publishing.try_lock() else { return };
+        if let Err(error) = self.serve_files() {
+            tracing::error!(%error, "the public notice follows with the next CRL set");
+        }
+        drop(publishing);
     }
 
     fn compromised(

@@ -116,6 +116,8 @@ pub struct Compromised {
     /// The key is not here: until when its CRLs are valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crls_until: Option<String>,
+    /// Where the public notice is.
+    pub notice: String,
 }
 
 /// Names a key of an authority.
