@@ -16,6 +16,8 @@ mod export;
 mod issued_certificates;
 #[path = "cli/issuers.rs"]
 mod issuers;
+#[path = "cli/keys.rs"]
+mod keys;
 #[path = "cli/serials.rs"]
 mod serials;
 mod service;

@@ -18,12 +18,16 @@ mod compromise;
 mod losing;
 #[path = "life/night.rs"]
 mod night;
+#[path = "life/notice.rs"]
+mod notice;
 #[path = "life/order.rs"]
 mod order;
 #[path = "life/random.rs"]
 mod random;
 #[path = "life/rehearsal.rs"]
 mod rehearsal;
+#[path = "life/retire.rs"]
+mod retire;
 #[path = "life/rules.rs"]
 mod rules;
 #[path = "support/turns.rs"]

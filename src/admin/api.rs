@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::crl::Catalogue;
 
 pub use authorities::{
-    AuthorityKey, AuthorityKeys, Compromised, CompromisedKey, NamedAuthority, NewKey, RollOver,
+    AuthorityKey, AuthorityKeys, Compromised, CompromisedKey, NamedAuthority, NamedKey, NewKey, RetiredKey,
+    RollOver,
 };
 pub use signers::{
     ListSigners, RefusedSigner, RenewSigners, RenewedSigner, RenewedSigners, RevokeSigner, RevokedSigner,
@@ -95,6 +96,8 @@ pub mod path {
     pub const AUTHORITY_ROLLOVER: &str = "/v1/authority/rollover";
     /// [`NamedAuthority`](super::NamedAuthority) → [`NewKey`](super::NewKey).
     pub const AUTHORITY_ACTIVATE: &str = "/v1/authority/activate";
+    /// [`NamedKey`](super::NamedKey) → [`RetiredKey`](super::RetiredKey).
+    pub const AUTHORITY_RETIRE: &str = "/v1/authority/retire";
     /// [`CompromisedKey`](super::CompromisedKey) → [`Compromised`](super::Compromised).
     pub const COMPROMISED: &str = "/v1/authority/compromised";
     /// `{}` → [`Reconciliation`](super::Reconciliation).

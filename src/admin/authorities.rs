@@ -2,7 +2,7 @@
 
 use super::api::{self, Problem};
 use super::requests::time;
-use crate::office::{Compromised, KeyState, KeyUse, Office, OfficeError};
+use crate::office::{Compromised, KeyState, KeyUse, Office, OfficeError, Retired};
 use crate::pki::Generation;
 use crate::record::Origin;
 
@@ -15,6 +15,7 @@ fn key(state: KeyState) -> api::AuthorityKey {
         KeyUse::Issues => ("issues", None),
         KeyUse::IssuesFrom(from) => ("waits", Some(from.to_string())),
         KeyUse::Signs => ("signs", None),
+        KeyUse::Retired => ("retired", None),
         KeyUse::Lost => ("lost", None),
         KeyUse::Expired => ("expired", None),
     };
@@ -29,7 +30,29 @@ fn key(state: KeyState) -> api::AuthorityKey {
         fault: state.fault,
         compromised_at: state.compromise.map(|said| said.recorded_at.to_string()),
         revoked_one_by_one: state.compromise.map(|said| said.written.is_some()),
+        retired_at: state.retired_at.map(|at| at.to_string()),
+        answers_until: state.answers_until.map(|at| at.to_string()),
     }
+}
+
+pub(super) fn retire(
+    office: &Office,
+    asked: &api::NamedKey,
+    origin: Origin,
+) -> Result<api::RetiredKey, Problem> {
+    let authority = office.authority(&asked.authority)?;
+    let missing = || OfficeError::NoSuchKey(asked.authority.clone(), asked.generation);
+    let generation = Generation::new(asked.generation).ok_or_else(missing)?;
+    let done: Retired = office.retire(authority, generation, origin)?;
+    Ok(api::RetiredKey {
+        position: done.position.0,
+        recorded_at: done.recorded_at.to_string(),
+        changed: done.changed,
+        set: done.set,
+        crls_until: done.crls_until.to_string(),
+        answers_until: done.answers_until.map(|until| until.to_string()),
+        key: done.key.display().to_string(),
+    })
 }
 
 pub(super) fn roll_over(office: &Office, asked: api::RollOver) -> Result<api::NewKey, Problem> {
@@ -79,5 +102,6 @@ pub(super) fn compromised(
         revoked_one_by_one: done.written,
         answers_until: done.answers_until.map(|until| until.to_string()),
         crls_until: done.crls_until.map(|until| until.to_string()),
+        notice: format!("{}{}", office.public_url(), office.notice_address(authority, generation)),
     })
 }

@@ -93,9 +93,11 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
         }
         path::CARD_SHOW => reply(&cards::show(office, &parse(body)?)?),
         path::MOVEMENTS => reply(&cards::movements(office, &parse(body)?, &actor)?),
-        path::AUTHORITY_LIST | path::AUTHORITY_ROLLOVER | path::AUTHORITY_ACTIVATE | path::COMPROMISED => {
-            of_authority(address, body, office, actor)
-        }
+        path::AUTHORITY_LIST
+        | path::AUTHORITY_ROLLOVER
+        | path::AUTHORITY_ACTIVATE
+        | path::AUTHORITY_RETIRE
+        | path::COMPROMISED => of_authority(address, body, office, actor),
         path::RECONCILE => reply(&cards::reconcile(office)?),
         path::EXPLAIN => {
             let asked: api::Explain = parse(body)?;
@@ -114,6 +116,9 @@ fn of_authority(address: &str, body: &[u8], office: &Office, actor: Actor) -> Re
         path::AUTHORITY_ROLLOVER => reply(&authorities::roll_over(office, parse(body)?)?),
         path::AUTHORITY_ACTIVATE => {
             reply(&authorities::activate(office, parse(body)?, origin(actor, None, address, body))?)
+        }
+        path::AUTHORITY_RETIRE => {
+            reply(&authorities::retire(office, &parse(body)?, origin(actor, None, address, body))?)
         }
         path::COMPROMISED => {
             let asked: api::CompromisedKey = parse(body)?;

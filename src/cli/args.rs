@@ -74,7 +74,7 @@ pub enum Command {
     Reconcile,
     /// Print what revokes what
     Rules,
-    /// List the keys of authorities, let one follow another, revoke all that one signed
+    /// List the keys of authorities, let one follow another, retire one, revoke all that one signed
     #[command(subcommand)]
     Authority(AuthorityCommand),
     /// List, renew or revoke the OCSP signers
@@ -471,7 +471,7 @@ pub struct VerifyCrl {
 /// `authority …`.
 #[derive(Debug, Subcommand)]
 pub enum AuthorityCommand {
-    /// List all keys: which issue, which only sign CRLs and OCSP signers, which are lost or compromised
+    /// List all keys: which issue, which only sign CRLs and OCSP signers, which are retired, lost or compromised
     List,
     /// Give an authority its next key: CA certificate, OCSP signers and CRLs at once, certificates later
     Rollover {
@@ -490,6 +490,16 @@ pub enum AuthorityCommand {
         /// sign or auth
         #[arg(long)]
         authority: String,
+    },
+    /// Have a key make its last CRLs, valid until its CA certificate ends: it signs nothing more, and may be
+    /// destroyed
+    Retire {
+        /// sign or auth
+        #[arg(long)]
+        authority: String,
+        /// Which of its keys
+        #[arg(long)]
+        generation: u8,
     },
     /// Revoke all that a compromised key signed, issued or not, for ever; nothing is issued by it again
     Compromised {

@@ -4,7 +4,8 @@ use super::args::AuthorityCommand;
 use super::client::Client;
 use super::{DataDir, Failure, print};
 use crate::admin::api::{
-    AuthorityKey, AuthorityKeys, Compromised, CompromisedKey, NamedAuthority, NewKey, RollOver, path,
+    AuthorityKey, AuthorityKeys, Compromised, CompromisedKey, NamedAuthority, NamedKey, NewKey, RetiredKey,
+    RollOver, path,
 };
 
 pub(super) fn run(data: &DataDir, command: &AuthorityCommand, json: bool) -> Result<(), Failure> {
@@ -23,6 +24,11 @@ pub(super) fn run(data: &DataDir, command: &AuthorityCommand, json: bool) -> Res
             let asked = NamedAuthority { authority: authority.clone() };
             let made: NewKey = Client::of(data)?.post(path::AUTHORITY_ACTIVATE, &asked)?;
             print(json, &made, || new_key(&made))
+        }
+        AuthorityCommand::Retire { authority, generation } => {
+            let asked = NamedKey { authority: authority.clone(), generation: *generation };
+            let done: RetiredKey = Client::of(data)?.post(path::AUTHORITY_RETIRE, &asked)?;
+            print(json, &done, || retired(authority, *generation, &done))
         }
         AuthorityCommand::Compromised { authority, generation, invalid_since, key } => {
             let asked = CompromisedKey {
@@ -43,10 +49,17 @@ fn in_words(key: &AuthorityKey) -> String {
         ("issues", _) => "issues".to_owned(),
         ("waits", Some(from)) => format!("issues from {from} on; signs CRLs and OCSP signers"),
         ("signs", _) => "signs CRLs and OCSP signers only".to_owned(),
+        ("retired", _) => {
+            let since = key.retired_at.as_deref().unwrap_or_default();
+            format!("retired since {since}, signs nothing; its last CRLs end with the CA certificate")
+        }
         ("lost", _) => "signs nothing".to_owned(),
         (other, _) => other.to_owned(),
     };
     let mut line = format!("{authority} {generation}: {state}; CA certificate {serial}, until {not_after}");
+    if key.retired_at.is_some() {
+        line.push_str(&format!("\n  {}", answers(key.answers_until.as_deref())));
+    }
     if let Some(fault) = &key.fault {
         line.push_str(&format!("\n  ! {fault}"));
     }
@@ -58,6 +71,24 @@ fn in_words(key: &AuthorityKey) -> String {
         line.push_str(&format!("\n  ! compromised: all that it signed is revoked since {since}, {rest}"));
     }
     line
+}
+
+fn answers(until: Option<&str>) -> String {
+    until.map_or_else(
+        || "OCSP answers for it no longer: `unauthorized`".to_owned(),
+        |until| format!("OCSP answers for it until {until}, then `unauthorized`"),
+    )
+}
+
+fn retired(authority: &str, generation: u8, done: &RetiredKey) -> String {
+    let RetiredKey { position, recorded_at, set, crls_until, answers_until, key, .. } = done;
+    let how = if done.changed { "recorded" } else { "so already, nothing changed; recorded" };
+    format!(
+        "{authority} {generation}: retired; its last CRLs are those of set {set} ({how} at {recorded_at}, journal \
+         position {position})\n  they must be served until {crls_until}; this service does\n  {}\n  \
+         nothing needs the key any more: destroy {key} and every copy of it",
+        answers(answers_until.as_deref())
+    )
 }
 
 fn new_key(made: &NewKey) -> String {
@@ -82,10 +113,11 @@ fn compromised(authority: &str, generation: u8, done: &Compromised) -> String {
         );
     }
     let until =
-        |what: &str, until: &String| format!("  ! the key is not here: {what} until {until} and no longer");
+        |what: &str, until: &String| format!("  ! the key signs no more: {what} until {until} and no longer");
     lines.extend(done.answers_until.iter().map(|at| until("OCSP answers for it", at)));
     lines.extend(done.crls_until.iter().map(|at| until("its CRLs are valid", at)));
     lines.push(format!("  next: sekisho authority rollover --authority {authority} --now"));
+    lines.push(format!("  public notice: {}, signed in .p7s beside it", done.notice));
     lines.push("  relying parties must remove its CA certificate from what they trust".to_owned());
     lines.join("\n")
 }

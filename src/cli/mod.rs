@@ -148,12 +148,16 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.command {
         Command::Demo(demo) => demo::run(&data, demo, json),
         Command::Init(init) => {
-            let key = office::init(&data, &init.organization)?.to_string();
+            let made = office::init(&data, &init.organization)?;
+            let (key, notices) = (made.checkpoint_key.to_string(), made.notice_key);
             let path = data.path().display().to_string();
-            print(json, &serde_json::json!({ "data": path, "checkpoint_key": key }), || {
+            let told =
+                serde_json::json!({ "data": path, "checkpoint_key": key, "notice_key_sha256": notices });
+            print(json, &told, || {
                 format!(
                     "{path}: new keys and authorities, test only. Next: sekisho serve --data {path}\n\
-                     keep elsewhere, for sekisho check --checkpoint: {key}"
+                     keep elsewhere, for sekisho check --checkpoint: {key}\n\
+                     keep elsewhere, and publish: SHA-256 of the public key that signs notices of a compromise: {notices}"
                 )
             })
         }

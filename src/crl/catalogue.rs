@@ -31,7 +31,8 @@ pub struct Catalogue {
     pub last_scheduled: Option<String>,
     /// thisUpdate of every CRL of the set.
     pub this_update: String,
-    /// nextUpdate of every CRL of the set.
+    /// nextUpdate of every CRL of the set, save the last ones of a key that is retired: those end with its CA
+    /// certificate.
     pub next_update: String,
     /// cRLNumber of every CRL of the set.
     pub number: CrlNumber,

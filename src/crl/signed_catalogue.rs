@@ -1,5 +1,5 @@
 //! A detached signature over a catalogue: whoever keeps one can prove later what the journal's
-//! chain head was (RFC 5652).
+//! chain head was (RFC 5652). Public notices are signed in the same form.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::signer::{Key, SignError};
 ///      certificates  [0] IMPLICIT CertificateSet,       -- the CA's
 ///      signerInfos       SignerInfos }                  -- one, without signed attributes
 /// ```
-/// A catalogue is JSON and begins with `{`, so its signature by a CA key is none over a
+/// A catalogue, or a notice, is JSON and begins with `{`, so its signature by a CA key is none over a
 /// certificate or CRL, which begin with `0`.
 ///
 /// # Errors

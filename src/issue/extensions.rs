@@ -169,14 +169,14 @@ fn authority_info_access(url: &OcspUrl, writer: &mut Writer) {
 }
 
 /// `Extension ::= SEQUENCE { extnID, critical DEFAULT FALSE, extnValue OCTET STRING }`.
-fn ordinary(writer: &mut Writer, extension: &Oid, value: impl FnOnce(&mut Writer)) {
+pub(super) fn ordinary(writer: &mut Writer, extension: &Oid, value: impl FnOnce(&mut Writer)) {
     writer.sequence(|w| {
         w.oid(extension);
         w.octet_string_of(value);
     });
 }
 
-fn critical(writer: &mut Writer, extension: &Oid, value: impl FnOnce(&mut Writer)) {
+pub(super) fn critical(writer: &mut Writer, extension: &Oid, value: impl FnOnce(&mut Writer)) {
     writer.sequence(|w| {
         w.oid(extension);
         w.boolean(true);

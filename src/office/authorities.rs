@@ -38,6 +38,9 @@ pub enum KeyFault {
     /// Its file is not a key.
     #[error("cannot be read: {1}; restore {0} and start again")]
     Unreadable(String, String),
+    /// It made its last CRLs, and is not looked for.
+    #[error("is retired: it signs nothing more")]
+    Retired,
     /// Its file is another key.
     #[error("is another one: {0} is not the key of its CA certificate: restore it and start again")]
     Other(String),
@@ -55,6 +58,11 @@ impl LiveGeneration {
             fault: fault.clone(),
         })
     }
+
+    /// True when it made its last CRLs.
+    pub(super) fn is_retired(&self) -> bool {
+        matches!(self.key, Err(KeyFault::Retired))
+    }
 }
 
 /// Why a key of an authority issues no certificates.
@@ -70,6 +78,8 @@ pub enum Idle {
     Unusable,
     /// It issues from then on.
     Waits(UnixTime),
+    /// It made its last CRLs.
+    Retired,
 }
 
 /// An authority none of whose keys issues, and why for each.
@@ -178,7 +188,9 @@ impl Office {
     /// Keys that cannot be used, a line each.
     pub(super) fn key_faults(&self) -> Vec<String> {
         let live = self.all_live_generations();
-        let faults = live.iter().filter_map(|live| live.key().err());
+        // One that is retired is missed by nobody.
+        let missed = live.iter().filter(|live| !live.is_retired());
+        let faults = missed.filter_map(|live| live.key().err());
         faults.map(|error| format!("{error}; what does not need it goes on")).collect()
     }
 
@@ -216,6 +228,7 @@ impl Office {
             let generation = record.issued.certificate.generation;
             let why = match record.status() {
                 CertStatus::Revoked(revocation) => Idle::Revoked(revocation),
+                _ if facts.retirements.contains_key(&(authority, generation)) => Idle::Retired,
                 _ if record.issued.not_after <= now => Idle::Expired(record.issued.not_after),
                 _ if is_unusable(generation) => Idle::Unusable,
                 _ if from(generation).is_some_and(|from| from > now) => {
@@ -282,6 +295,7 @@ impl fmt::Display for NoIssuingKey {
                 Idle::Unanswered => write!(f, "generation {generation} has no OCSP signer; "),
                 Idle::Unusable => write!(f, "the private key of generation {generation} cannot be used; "),
                 Idle::Waits(from) => write!(f, "generation {generation} issues from {from} on; "),
+                Idle::Retired => write!(f, "generation {generation} is retired; "),
             }?;
         }
         if self.may_come_back() {
@@ -407,14 +421,19 @@ pub(super) fn load(
         let issuer = issuer(authority, generation, &certificate)?;
         check_organization(profile, authority, &issuer)?;
         let path = data.key(&issuer.key_id).display().to_string();
+        let is_retired = facts.retirements.contains_key(&(authority, generation));
         let key = match data.read_key(&issuer.key_id) {
+            // It may be destroyed. Where it is not, it is not taken up: nothing can sign with it by mistake.
+            _ if is_retired => Err(KeyFault::Retired),
             Ok(pkcs8) => ca_key(pkcs8, &issuer, path),
             Err(DataError::Io { error, .. }) => Err(KeyFault::Unreadable(path, error.to_string())),
             // Keys that others can read are no keys.
             Err(error) => return Err(error.into()),
         };
         let key = key.map(|key| Arc::new(key.inside(device.cloned())));
-        if let Err(fault) = &key {
+        if let Err(fault) = &key
+            && !is_retired
+        {
             tracing::error!(authority = name, %generation, "the private key {fault}; what does not need it goes on");
         }
         let pem = pem::encode(&pem::Pem::new("CERTIFICATE", certificate));

@@ -147,13 +147,22 @@ impl Office {
         let (mut rows, mut bases): (Vec<Row>, Vec<Base>) = (Vec::new(), Vec::new());
         for authority in &self.profile.authorities {
             let Some(sets) = facts.crl_sets.get(&authority.id) else { continue };
-            let mut take = |catalogue: &Catalogue, deltas: bool| {
+            let take = |rows: &mut Vec<Row>, catalogue: &Catalogue, deltas: bool| {
                 let of =
                     |row: &&Row| row.authority == authority.name && (row.kind == CrlKind::Delta) == deltas;
                 rows.extend(catalogue.crls.iter().filter(of).cloned());
             };
             let Some(Vouched { catalogue, .. }) = sets.published.as_ref().and_then(find) else { continue };
-            take(&catalogue, false);
+            take(&mut rows, &catalogue, false);
+            // The last CRLs of a key that is retired are of the set that it made them in.
+            for (generation, set) in self.last_crls(authority.id) {
+                let Some(last) = Some(&set).filter(|set| Some(**set) != sets.published).and_then(find) else {
+                    continue;
+                };
+                let of = |row: &Row| row.authority == authority.name && row.generation == generation.number();
+                let own = last.catalogue.crls.into_iter().filter(|row| row.kind != CrlKind::Delta);
+                rows.extend(own.filter(of));
+            }
             if newest.as_ref().is_none_or(|newest| newest.number < catalogue.number) {
                 newest = Some(catalogue);
             }
@@ -163,7 +172,7 @@ impl Office {
             if let Some(Vouched { catalogue, .. }) =
                 deltas.max_by_key(|set| set.position).as_ref().and_then(find)
             {
-                take(&catalogue, true);
+                take(&mut rows, &catalogue, true);
                 bases.extend(catalogue.bases.into_iter().filter(|base| base.authority == authority.name));
             }
         }

@@ -16,7 +16,7 @@ use crate::crl::{
     Audit, Audited, CrlNumber, Encoder, Entries, Expected, GateError, Layout, Row, Scope, Selection, SetPlan,
     SignedCrl, file_name, gate, tbs_cert_list,
 };
-use crate::pki::{AuthorityId, Name, Partition};
+use crate::pki::{AuthorityId, Generation, Name, Partition};
 
 /// What the CRLs of one authority in one set are made from and checked against.
 pub(super) struct OfAuthority<'a> {
@@ -24,6 +24,9 @@ pub(super) struct OfAuthority<'a> {
     pub(super) authority: AuthorityId,
     /// The keys that sign, oldest first; one at least.
     pub(super) live: &'a [Arc<LiveGeneration>],
+    /// The key that makes its last CRLs: they are valid until its CA certificate ends, and no deltas follow
+    /// them.
+    pub(super) retiring: Option<Generation>,
     /// The partitions it has, by the names in certificates.
     pub(super) points: &'a [(Partition, Name)],
     /// What was published before.
@@ -109,8 +112,8 @@ impl OfAuthority<'_> {
             .flat_map(|live| scopes.iter().map(move |scope| (live.as_ref(), *scope)))
             .collect();
         in_parallel(&crls, |(live, scope)| {
-            let plan = content.selection.plan();
-            let tbs = tbs_cert_list(&live.issuer, live.key()?.algorithm(), *scope, plan, entries.of(*scope));
+            let plan = self.plan(live, content);
+            let tbs = tbs_cert_list(&live.issuer, live.key()?.algorithm(), *scope, &plan, entries.of(*scope));
             let signed = self.office.sign_crl(live, tbs)?;
             self.place(live, *scope, content, signed.der(), audited)
         })
@@ -122,11 +125,22 @@ impl OfAuthority<'_> {
         content: &Content,
         entries: Entries,
     ) -> Result<SignedCrl, OfficeError> {
-        let url = self.office.freshest_crl(live);
+        let url = self.freshest_crl(live);
         let scope = content.whole(url.as_deref());
-        let plan = content.selection.plan();
-        let tbs = tbs_cert_list(&live.issuer, live.key()?.algorithm(), scope, plan, entries);
+        let plan = self.plan(live, content);
+        let tbs = tbs_cert_list(&live.issuer, live.key()?.algorithm(), scope, &plan, entries);
         self.office.sign_crl(live, tbs)
+    }
+
+    /// The plan of the CRLs by one key.
+    fn plan(&self, live: &LiveGeneration, content: &Content) -> SetPlan {
+        let plan = *content.selection.plan();
+        let is_last = self.retiring == Some(live.issuer.generation);
+        SetPlan { next_update: if is_last { live.issuer.not_after } else { plan.next_update }, ..plan }
+    }
+
+    fn freshest_crl(&self, live: &LiveGeneration) -> Option<String> {
+        if self.retiring == Some(live.issuer.generation) { None } else { self.office.freshest_crl(live) }
     }
 
     /// Holds what the first key signed against the records, read anew, and those against the index.
@@ -155,7 +169,7 @@ impl OfAuthority<'_> {
         der: &[u8],
         audited: &Audited,
     ) -> Result<Row, OfficeError> {
-        let url = self.office.freshest_crl(live);
+        let url = self.freshest_crl(live);
         self.place(live, content.whole(url.as_deref()), content, der, audited)
     }
 
@@ -169,8 +183,9 @@ impl OfAuthority<'_> {
         audited: &Audited,
     ) -> Result<Row, OfficeError> {
         let issuer = &live.issuer;
-        let plan = content.selection.plan();
-        let mut expected = Expected { plan, scope, previous: self.before.previous(&live.authority, scope) };
+        let plan = self.plan(live, content);
+        let mut expected =
+            Expected { plan: &plan, scope, previous: self.before.previous(&live.authority, scope) };
         let file = format!("{}/{}/{}", live.authority, issuer.generation, file_name(scope));
         let facts = match gate(der, issuer, &expected, audited) {
             // An operator may let it go: it is made all the same, and laid aside.

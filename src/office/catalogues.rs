@@ -148,15 +148,16 @@ impl Office {
 
     /// The rows being served once `own` is: its own, and what it does not replace.
     pub(super) fn merged(&self, own: &Catalogue) -> Result<Catalogue, OfficeError> {
-        // Those of a key that is not here any more are served until they end.
+        // Those of a key that is not here any more, and the last ones of one that is retired, are served until
+        // they end.
         let live = self.all_live_generations();
-        let is_lost = |row: &Row| {
-            live.iter().any(|live| {
-                (live.authority.as_str(), live.issuer.generation.number())
-                    == (&*row.authority, row.generation)
-                    && live.key.is_err()
-            })
+        let of = |row: &Row| {
+            let key = (row.authority.clone(), row.generation);
+            live.iter().find(|live| (live.authority.clone(), live.issuer.generation.number()) == key)
         };
+        let is_lost = |row: &Row| of(row).is_some_and(|live| live.key.is_err());
+        let is_outlived =
+            |row: &Row| row.kind == CrlKind::Delta && of(row).is_some_and(|live| live.is_retired());
         let replaced = |row: &Row| {
             if is_lost(row) {
                 return false;
@@ -176,7 +177,8 @@ impl Office {
         }
         // Nor deltas from a time that is yet to come: the clock was released since.
         let yet_to_come = |row: &Row| row.kind == CrlKind::Delta && row.this_update > own.this_update;
-        for row in rows.into_iter().filter(|row| !yet_to_come(row) && !replaced(row)) {
+        let stays = |row: &Row| !yet_to_come(row) && !is_outlived(row) && !replaced(row);
+        for row in rows.into_iter().filter(stays) {
             // One whose file is gone, or cannot be looked at, stays too: as long as it is named, its
             // authority counts as not served, and that is told until another set comes out. But
             // deltas may be cut no more; while they are, others come at once.

@@ -1,5 +1,6 @@
 //! Self-examination: does everything here agree with the journal?
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
@@ -54,11 +55,14 @@ impl Condition {
         if let Some(why) = fenced(data)? {
             findings.push(OfficeError::Copy(why).to_string());
         }
-        findings.extend(published_files(data)?);
         let last = report.published.iter().map(|set| vouched_catalogue(&Disk::File, data, set));
         findings.extend(last.filter_map(Result::err).map(|error| error.to_string()));
         findings.extend(witnesses.differing());
         let issuers = issuers(&report)?;
+        let is_retired =
+            |one: &&Arc<Issuer>| report.facts.retirements.contains_key(&(one.authority, one.generation));
+        let retired = issuers.iter().filter(is_retired).map(|one| one.key_id).collect();
+        findings.extend(published_files(data, &retired)?);
         let testimony = Testimony::of(&Disk::File, data, &issuers, &report.facts)?;
         let heads = |said: &_| store::contradicted(&Disk::File, &data.store(), said);
         let examined = testimony.hold_against(heads)?;
@@ -126,7 +130,7 @@ fn issuers(report: &CheckReport) -> Result<Vec<Arc<Issuer>>, OfficeError> {
 
 /// CRLs of the catalogue whose files are missing or others, a catalogue that is lost, and CA
 /// certificates without key.
-fn published_files(data: &DataDir) -> Result<Vec<String>, OfficeError> {
+fn published_files(data: &DataDir, retired: &BTreeSet<[u8; 20]>) -> Result<Vec<String>, OfficeError> {
     let mut findings = Vec::new();
     let path = data.crl().join(CATALOGUE);
     let catalogue = read_catalogue(&Disk::File, &path)?;
@@ -138,7 +142,7 @@ fn published_files(data: &DataDir) -> Result<Vec<String>, OfficeError> {
     for row in catalogue.iter().flat_map(|served| &served.crls) {
         findings.extend(published_file(data, row));
     }
-    findings.extend(data.ca_certificates_without_key()?);
+    findings.extend(data.ca_certificates_without_key(retired)?);
     Ok(findings)
 }
 

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, PoisonError};
 
 use super::{LiveGeneration, Office, OfficeError};
+use crate::crl::CrlKind;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, CertStatus, CertificateKind, Generation, SerialNumber};
 use crate::record::{CertificateRef, Compromise, Event, Origin, Position, Refusal, StatusChange};
@@ -67,6 +68,7 @@ impl Office {
         let placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = self.store.submit_wait(origin, decide)?;
         drop(placing);
+        self.serve_notice();
         let facts = self.store.facts();
         let said = facts.compromises.find(authority, generation);
         let said = *said.ok_or_else(|| OfficeError::Damaged("the compromise is not on record".to_owned()))?;
@@ -81,6 +83,15 @@ impl Office {
             );
         }
         Ok(self.compromised(authority, generation, said, changed))
+    }
+
+    /// The public notice goes out at once, unless a CRL set is being made: then with the next one.
+    fn serve_notice(&self) {
+        let Ok(publishing) = self.publishing.try_lock() else { return };
+        if let Err(error) = self.serve_files() {
+            tracing::error!(%error, "the public notice follows with the next CRL set");
+        }
+        drop(publishing);
     }
 
     fn compromised(
@@ -105,18 +116,19 @@ impl Office {
     }
 
     /// When the last OCSP signer of a key ends.
-    fn answers_until(&self, live: &LiveGeneration) -> Option<UnixTime> {
+    pub(super) fn answers_until(&self, live: &LiveGeneration) -> Option<UnixTime> {
         let installed = self.installed.load();
         let own = installed.iter().filter(|one| one.issuer.key_id == live.issuer.key_id);
         own.flat_map(|one| &one.signers).map(|signer| signer.not_after).max()
     }
 
-    /// nextUpdate of the CRLs of a key that are served.
-    fn crls_until(&self, authority: AuthorityId, generation: Generation) -> Option<UnixTime> {
+    /// nextUpdate of the CRLs of a key that are served; deltas end sooner, and nobody needs them.
+    pub(super) fn crls_until(&self, authority: AuthorityId, generation: Generation) -> Option<UnixTime> {
         let name = self.authority_name(authority);
         let served = self.served_catalogue().ok().flatten()?;
         let own = served.crls.iter();
         let own = own.filter(|row| row.authority == name && row.generation == generation.number());
+        let own = own.filter(|row| row.kind != CrlKind::Delta);
         own.filter_map(|row| row.next_update.parse().ok()).min()
     }
 

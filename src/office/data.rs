@@ -8,9 +8,11 @@
 //! | `ca/` | CA certificates, PEM | nothing: written anew at start | nothing here; whoever trusts the file trusts another CA |
 //! | `store/` | journal (truth), archive (personal data: 0700), snapshots, projection | every certificate's status | nothing unseen: the chain of hashes breaks |
 //! | `crl/` | published CRL sets and the catalogue | nothing: a new set is cut at start | withhold or replay CRLs until nextUpdate; forge none |
+//! | `notice.pem` | certificate of `keys/notice.key`, which signs public notices | nothing: written anew at start | deceive whoever did not keep the fingerprint of the key |
 //! | `certificates/` | certificates written for trying out | nothing | nothing |
 //! | `admin.sock` | the service's ear, 0600 | nothing: made at start | – |
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -238,6 +240,48 @@ impl DataDir {
         read_key_file(self.checkpoint_key())
     }
 
+    /// Where the key lies that signs public notices, and nothing else.
+    #[must_use]
+    pub fn notice_key(&self) -> PathBuf {
+        self.keys().join("notice.key")
+    }
+
+    /// Where its certificate lies, for whoever verifies a notice.
+    #[must_use]
+    pub fn notice_certificate(&self) -> PathBuf {
+        self.0.join("notice.pem")
+    }
+
+    /// Writes the key that signs public notices, as [`Self::write_key`] writes others.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write_notice_key(&self, pkcs8: &[u8]) -> Result<(), DataError> {
+        self.write_key_file(&self.notice_key(), pkcs8)
+    }
+
+    /// Reads the key that signs public notices, PKCS#8 DER; none when there is no such file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_notice_key(&self) -> Result<Option<Zeroizing<Vec<u8>>>, DataError> {
+        read_key_file(self.notice_key())
+    }
+
+    /// Reads the certificate of that key, DER; none when there is no such file, or it is no PEM: it is
+    /// made again.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_notice_certificate(&self) -> Result<Option<Vec<u8>>, DataError> {
+        let path = self.notice_certificate();
+        match fs::read(&path) {
+            Ok(octets) => Ok(pem::parse(octets).ok().map(pem::Pem::into_contents)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(DataError::Io { path, error }),
+        }
+    }
+
     /// Removes a private key that is not needed any more.
     ///
     /// # Errors
@@ -266,8 +310,12 @@ impl DataDir {
         sync_directory(parent)
     }
 
-    /// CA certificates in `ca/` whose private key is not in `keys/`, a line each.
-    pub(super) fn ca_certificates_without_key(&self) -> Result<Vec<String>, DataError> {
+    /// CA certificates in `ca/` whose private key is not in `keys/`, a line each; keys in `retired` are missed
+    /// by nobody.
+    pub(super) fn ca_certificates_without_key(
+        &self,
+        retired: &BTreeSet<[u8; 20]>,
+    ) -> Result<Vec<String>, DataError> {
         let directory = self.0.join("ca");
         let mut findings = Vec::new();
         // A backup leaves it out: it is written at a start.
@@ -279,10 +327,10 @@ impl DataDir {
             let pem = fs::read(&path).map_err(at(&path))?;
             let certificate = pem::parse(&pem).map(pem::Pem::into_contents).unwrap_or_default();
             let issuer = Issuer::from_certificate(AuthorityId(0), Generation::FIRST, &certificate);
-            match issuer.map(|issuer| self.key(&issuer.key_id)) {
+            match issuer.map(|issuer| (issuer.key_id, self.key(&issuer.key_id))) {
                 Err(_) => findings
                     .push(format!("{} is no certificate: it is written anew at start", path.display())),
-                Ok(key) if !key.exists() => {
+                Ok((key_id, key)) if !retired.contains(&key_id) && !key.exists() => {
                     findings.push(format!(
                         "{}: its private key {} is missing",
                         path.display(),

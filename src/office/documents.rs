@@ -143,6 +143,7 @@ impl Office {
             tracing::error!(%error, "the catalogue of what is served is lost, and cannot be made again");
         }
         let mut files = self.ca_files();
+        files.extend(self.notice_files());
         let mut served = Served::default();
         let mut lost = BTreeMap::new();
         if let Some(catalogue) = self.served_catalogue()? {
@@ -305,6 +306,37 @@ impl Office {
         let name = row.url.rsplit('/').next()?;
         let directory = self.set_directory(&row.set).join(&row.authority).join(row.generation.to_string());
         Some(directory.join(name))
+    }
+
+    /// What relying parties are told of keys that are compromised: it must reach them soon.
+    fn notice_files(&self) -> Vec<PublicFile> {
+        let file = |path: String, content_type, octets: Vec<u8>, last_modified| PublicFile {
+            path,
+            tag: sha256(&octets),
+            content: PublicContent::Memory(octets),
+            content_type,
+            last_modified,
+            expires: None,
+            max_age: CATALOGUE_MAX_AGE,
+            immutable: false,
+        };
+        let mut files = Vec::new();
+        if let Some(der) = self.notices.certificate() {
+            let pem = pem::encode(&pem::Pem::new("CERTIFICATE", der)).into_bytes();
+            files.push(file("/ca/notice.pem".to_owned(), PEM_TYPE, pem, self.clock.now()));
+        }
+        for (authority, generation, notice) in self.notices() {
+            let address = self.notice_address(authority, generation);
+            let stem = address.trim_end_matches(".json");
+            let signatures = [(".p7s", &notice.signature), (".successor.p7s", &notice.by_successor)];
+            for (ending, signature) in signatures {
+                let path = format!("{stem}{ending}");
+                let signed = signature.clone();
+                files.extend(signed.map(|octets| file(path, SIGNATURE_TYPE, octets, notice.decided_at)));
+            }
+            files.push(file(address.clone(), JSON_TYPE, notice.json.clone(), notice.decided_at));
+        }
+        files
     }
 
     fn ca_files(&self) -> Vec<PublicFile> {

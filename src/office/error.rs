@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::authorities::NoIssuingKey;
 use super::data::DataError;
-use super::{CheckpointError, Fenced, SignerFileError, SubjectKeysError};
+use super::{CheckpointError, Fenced, NotRetired, SignerFileError, SubjectKeysError};
 use crate::config::ConfigError;
 use crate::issue::{GenerateError, IssueError, NotAsOrdered, SubjectKeyError};
 use crate::pki::{
@@ -98,6 +98,9 @@ pub enum OfficeError {
     /// A key that is not there.
     #[error("authority {0} has no key of generation {1}")]
     NoSuchKey(String, u8),
+    /// A key that is not retired.
+    #[error("the key of {0}, generation {1}, is not retired: {2}")]
+    NotRetired(String, u8, NotRetired),
     /// No reason.
     #[error(transparent)]
     Reason(#[from] ReasonError),
@@ -355,6 +358,7 @@ impl OfficeError {
             | Self::OfAnIssuer { .. }
             | Self::KeyWaits(..)
             | Self::NoKeyWaits(_)
+            | Self::NotRetired(..)
             | Self::Gate(_)
             | Self::HeldBack { .. }
             | Self::NotHeldBack(_)

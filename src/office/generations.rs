@@ -1,5 +1,6 @@
 //! The keys of an authority as its operators see them: which there are, and how one follows another.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::{Office, OfficeError};
@@ -31,6 +32,10 @@ pub struct KeyState {
     pub fault: Option<String>,
     /// Its compromise.
     pub compromise: Option<Compromise>,
+    /// Since when it signs nothing more.
+    pub retired_at: Option<UnixTime>,
+    /// Of one that signs nothing: until when the OCSP signers that are there answer for it.
+    pub answers_until: Option<UnixTime>,
 }
 
 /// What a key is used for.
@@ -42,6 +47,8 @@ pub enum KeyUse {
     IssuesFrom(UnixTime),
     /// It signs CRLs and OCSP signers: a newer one issues, or its CA certificate is revoked.
     Signs,
+    /// Nothing is signed by it: it made its last CRLs.
+    Retired,
     /// Nothing is signed by it: it is not here.
     Lost,
     /// Nothing is signed by it: its CA certificate has expired.
@@ -77,6 +84,7 @@ impl Office {
         let from = facts.issuing_from.get(&(authority, generation)).copied();
         let used_for = match (live, from.filter(|from| *from > self.clock.now())) {
             (None, _) => KeyUse::Expired,
+            (Some(live), _) if live.is_retired() => KeyUse::Retired,
             (Some(live), _) if live.key.is_err() => KeyUse::Lost,
             _ if issuing == Some(generation) => KeyUse::Issues,
             (_, Some(from)) if record.status() == CertStatus::Good => KeyUse::IssuesFrom(from),
@@ -90,9 +98,12 @@ impl Office {
             not_after: record.issued.not_after,
             used_for,
             fault: live
+                .filter(|live| !live.is_retired())
                 .and_then(|live| live.key.as_ref().err())
                 .map(|fault| format!("its private key {fault}")),
             compromise: facts.compromises.find(authority, generation).copied(),
+            retired_at: facts.retirements.get(&(authority, generation)).map(|said| said.recorded_at),
+            answers_until: live.filter(|live| live.key.is_err()).and_then(|live| self.answers_until(live)),
         }
     }
 
@@ -116,6 +127,12 @@ impl Office {
         let published = self.publish(&[authority], false);
         if let Err(error) = &published {
             tracing::warn!(%error, "the CRLs of a new key are not out yet");
+            // Its CA certificate is, and its signature under the notice of a compromise.
+            let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = self.serve_files() {
+                tracing::error!(%error, "the CA certificate of a new key follows with the next CRL set");
+            }
+            drop(publishing);
         }
         let not_published = published.err().map(|error| error.to_string());
         Ok(RolledOver { generation, issues_from, not_published })
@@ -142,7 +159,7 @@ impl Office {
     }
 
     /// The newest key that does not issue yet, and from when it will.
-    fn waiting_key(&self, authority: AuthorityId) -> Option<(Generation, UnixTime)> {
+    pub(super) fn waiting_key(&self, authority: AuthorityId) -> Option<(Generation, UnixTime)> {
         let (facts, now) = (self.store.facts(), self.clock.now());
         let live = self.live_generations(authority);
         let waiting = live.iter().rev().filter_map(|live| {

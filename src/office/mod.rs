@@ -32,6 +32,7 @@ mod inquiry;
 mod issue;
 mod manifest;
 mod movements;
+mod notice;
 mod orphans;
 mod presign;
 mod publish;
@@ -41,6 +42,7 @@ mod refresh;
 mod rehearsal;
 mod remaking;
 mod retention;
+mod retirement;
 mod schedule;
 mod settle;
 mod signer_alarm;
@@ -97,13 +99,14 @@ pub use rebuild::{Comparison, Rebuilt};
 pub use reconcile::{Nightly, Reconciled};
 pub use refresh::Sign;
 pub use remaking::Watch;
+pub use retirement::{NotRetired, Retired};
 pub use schedule::{Keeper, Overdue, Schedule};
 pub use signer_files::{GivenSigner, RefusedSigner, SignerFileError};
 pub use signer_list::{SignerStanding, SignerState};
 pub use signer_renew::{Renewed, SignersNamed};
 pub use signer_revoke::{SignerNamed, SignerRevocation, SignerRevoked, Successor};
 pub use signers::SignerInUse;
-pub use start::{Machine, init, init_at, init_on};
+pub use start::{Fingerprints, Machine, init, init_at, init_on};
 pub use subject_keys::{GivenKey, SubjectKeySource, SubjectKeysError};
 pub use verifiers::{VerifierChange, VerifierNamed, VerifierState};
 pub use witnesses::Agreement;
@@ -137,9 +140,12 @@ pub mod reason {
 
     /// No checkpoints are signed.
     pub const CHECKPOINTS: &str = "no-checkpoints";
+    /// No public notice can be signed.
+    pub const NOTICES: &str = "no-notices";
 
     /// All of them.
-    pub const ALL: [&str; 8] = [FOLDS, CUT, ISSUING, CONTRADICTED, SIGNER, KEY, COMPROMISED, CHECKPOINTS];
+    pub const ALL: [&str; 9] =
+        [FOLDS, CUT, ISSUING, CONTRADICTED, SIGNER, KEY, COMPROMISED, CHECKPOINTS, NOTICES];
 }
 
 use crate::config::Config;
@@ -169,6 +175,8 @@ pub struct Office {
     examiner: examiner::Examiner,
     /// How far the journal has come, signed for the outside.
     checkpoints: checkpoint::Checkpoints,
+    /// What relying parties are told of keys that are compromised, signed for them.
+    notices: notice::Notices,
     /// The threads that sign for it and, with the authorities' keys, for this office.
     pool: Arc<Pool>,
     /// The keys that may still sign, oldest generation first.
@@ -292,8 +300,9 @@ impl Office {
         let keys = self.key_faults().into_iter().map(of(reason::KEY));
         let compromised = self.compromise_remarks().into_iter().map(of(reason::COMPROMISED));
         let unsigned = self.checkpoints.fault().map(of(reason::CHECKPOINTS));
+        let silent = self.notice_fault().map(of(reason::NOTICES));
         let journal = folds.chain(cuts).chain(contradicted).chain(unsigned);
-        journal.chain(idle).chain(signers).chain(keys).chain(compromised).collect()
+        journal.chain(idle).chain(signers).chain(keys).chain(compromised).chain(silent).collect()
     }
 
     /// The same, a line each.

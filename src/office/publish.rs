@@ -17,6 +17,7 @@ use super::before::Before;
 use super::build::{Content, OfAuthority};
 use super::catalogues::{CATALOGUE, CATALOGUE_SIGNATURE, SETS, to_json};
 use super::compromise::newest_sound;
+use super::retirement::Retiring;
 use super::settle::UNSETTLED;
 use super::{LiveGeneration, Office, OfficeError};
 use crate::crl::{Base, Catalogue, CrlKind, CrlNumber, Row, SetPlan};
@@ -66,12 +67,14 @@ pub(super) struct Begun {
     pub(super) authorities: Vec<AuthorityId>,
     /// The plans of the scheduled sets that its deltas are for.
     bases: BTreeMap<AuthorityId, SetPlan>,
+    /// The key that makes its last CRLs in it, of the one authority it is for.
+    retiring: Option<Retiring>,
 }
 
 impl Begun {
     /// A set that was made before.
     pub(super) const fn again(kind: Kind, plan: SetPlan, authorities: Vec<AuthorityId>) -> Self {
-        Self { kind, plan, authorities, bases: BTreeMap::new() }
+        Self { kind, plan, authorities, bases: BTreeMap::new(), retiring: None }
     }
 }
 
@@ -110,7 +113,7 @@ impl Office {
         self.believed_clock()?;
         self.examined_journal()?;
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-        let published = self.publish_set(kind, authorities);
+        let published = self.publish_set(kind, authorities, None);
         drop(publishing);
         published
     }
@@ -134,7 +137,7 @@ impl Office {
         if !self.are_open(wanted)? {
             self.coming.lock().unwrap_or_else(PoisonError::into_inner).extend(wanted);
             let authorities: BTreeSet<AuthorityId> = wanted.iter().map(|(authority, _)| *authority).collect();
-            self.publish_set(Kind::OnDemand, &Vec::from_iter(authorities))?;
+            self.publish_set(Kind::OnDemand, &Vec::from_iter(authorities), None)?;
         }
         drop(publishing);
         Ok(())
@@ -151,14 +154,24 @@ impl Office {
         Ok(true)
     }
 
+    /// The last CRLs of a key, beside new ones of the authority's other keys. The caller holds `publishing`.
+    pub(super) fn publish_last(&self, retiring: &Retiring) -> Result<PublishedSet, OfficeError> {
+        self.publish_set(Kind::OnDemand, &[retiring.authority], Some(retiring))
+    }
+
     /// The caller holds `publishing`.
-    fn publish_set(&self, kind: Kind, authorities: &[AuthorityId]) -> Result<PublishedSet, OfficeError> {
+    fn publish_set(
+        &self,
+        kind: Kind,
+        authorities: &[AuthorityId],
+        retiring: Option<&Retiring>,
+    ) -> Result<PublishedSet, OfficeError> {
         let publish = || {
             lower_priority(NICE);
             self.agreed()?;
             self.check_revoked(authorities, self.store.head().0)?;
             self.restore_served_catalogue()?;
-            let begun = self.begin_set(kind, authorities)?;
+            let begun = self.begin_set(kind, authorities, retiring)?;
             let made = self.make_set(&begun);
             let made = made.inspect_err(|_| self.give_up(&begun))?;
             if let Some(finding) = made.held_back_for.first() {
@@ -181,8 +194,13 @@ impl Office {
     }
 
     /// Journals the beginning: position, number and thisUpdate of the set.
-    fn begin_set(&self, kind: Kind, authorities: &[AuthorityId]) -> Result<Begun, OfficeError> {
-        let mut authorities = authorities.to_vec();
+    fn begin_set(
+        &self,
+        kind: Kind,
+        authorities: &[AuthorityId],
+        retiring: Option<&Retiring>,
+    ) -> Result<Begun, OfficeError> {
+        let mut authorities = self.with_keys(authorities)?;
         let mut bases = BTreeMap::new();
         if kind != Kind::OnDemand && self.config.crl.delta_minutes > 0 {
             for authority in &authorities {
@@ -225,7 +243,10 @@ impl Office {
                 bases.values().map(|base| plan.of_delta(base, true, self.delta_validity()).next_update);
             plan.next_update = ends.min().unwrap_or(plan.next_update);
         }
-        Ok(Begun { kind, plan, authorities, bases })
+        if let Some(alone) = retiring.filter(|retiring| self.is_alone(retiring)) {
+            plan.next_update = alone.until;
+        }
+        Ok(Begun { kind, plan, authorities, bases, retiring: retiring.cloned() })
     }
 
     /// The plan of the last scheduled set of an authority. None also when its catalogue is lost: that
@@ -285,7 +306,7 @@ impl Office {
         directory: &Path,
         findings: &Mutex<Vec<String>>,
     ) -> Result<Vec<Row>, OfficeError> {
-        let Begun { kind, plan, bases, .. } = begun;
+        let Begun { kind, plan, bases, retiring, .. } = begun;
         let alone = *kind == Kind::Deltas;
         let mut contents = Vec::new();
         if !alone {
@@ -305,6 +326,7 @@ impl Office {
             office: self,
             authority,
             live: &live,
+            retiring: retiring.as_ref().map(|retiring| retiring.generation),
             points: &points,
             before: &before,
             directory,
@@ -354,7 +376,11 @@ impl Office {
     /// The set is in place: says so in the journal, and serves it.
     pub(super) fn announce(&self, begun: &Begun, own: &Catalogue) -> Result<PublishedSet, OfficeError> {
         let catalogue_sha256 = sha256(&to_json(own)?);
-        self.journal(Event::CrlSetPublished { begun: begun.plan.position, catalogue_sha256 })?;
+        let published = Event::CrlSetPublished { begun: begun.plan.position, catalogue_sha256 };
+        match &begun.retiring {
+            Some(retiring) => self.announce_last(retiring, begun.plan.position, published)?,
+            None => self.journal(published)?,
+        }
         self.serve_files()?;
         if begun.kind != Kind::Deltas {
             self.drop_held_back(&begun.authorities);

@@ -17,7 +17,7 @@ use super::{LiveGeneration, Office, OfficeError, stored};
 use crate::crl::{
     Base, Catalogue, CrlKind, CrlNumber, Entries, Row, Scope, SetPlan, file_name, signed_part, tbs_cert_list,
 };
-use crate::pki::{AuthorityId, Partition, PublicKey, SignatureAlgorithm};
+use crate::pki::{AuthorityId, Issuer, Partition, PublicKey, SignatureAlgorithm};
 use crate::record::{Event, Position};
 use crate::store::Disk;
 
@@ -119,7 +119,7 @@ impl Office {
     /// that are `kept`.
     fn lost_sets(&self, kept: &[String]) -> BTreeSet<String> {
         let facts = self.store.facts();
-        let last = facts.crl_sets.values().flat_map(last_sets);
+        let last = facts.crl_sets.values().flat_map(last_sets).chain(self.sets_of_retired());
         let names = last.map(|set| CrlNumber::new(set.epoch, set.position).to_string());
         let lost = names.filter(|name| !kept.contains(name));
         lost.map(|name| format!("CRL set {name}: it was published, and its directory is missing")).collect()
@@ -219,7 +219,7 @@ impl Office {
         };
         let key = PublicKey::from_spki(&issuer.spki)
             .map_err(|error| OfficeError::Damaged(format!("a CA certificate in the archive: {error}")))?;
-        let plan = content.selection.plan();
+        let plan = &of_row(content.selection.plan(), row, &issuer);
         let tbs = tbs_cert_list(&issuer, key.algorithm(), scope, plan, entries.of(scope));
         let path = self.crl_path(row).unwrap_or_default();
         let published = self.disk.read(&path)?;
@@ -259,6 +259,12 @@ impl Office {
         let live = self.live_generations(authority);
         live.into_iter().find(|live| live.issuer.generation.number() == generation)
     }
+}
+
+/// The plan of one CRL: the last one of a key ends with its CA certificate.
+fn of_row(plan: &SetPlan, row: &Row, issuer: &Issuer) -> SetPlan {
+    let is_last = row.kind != CrlKind::Delta && row.next_update.parse() == Ok(issuer.not_after);
+    SetPlan { next_update: if is_last { issuer.not_after } else { plan.next_update }, ..*plan }
 }
 
 impl Part<'_> {

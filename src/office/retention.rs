@@ -27,7 +27,7 @@ impl Office {
         }
         // Also when the catalogue of what is served is lost.
         let facts = self.store.facts();
-        let last = facts.crl_sets.values().flat_map(last_sets);
+        let last = facts.crl_sets.values().flat_map(last_sets).chain(self.sets_of_retired());
         wanted.extend(last.map(|set| CrlNumber::new(set.epoch, set.position).to_string()));
         let kept = DAY * self.config.crl.keep_days;
         let now = self.clock.now();

@@ -369,6 +369,10 @@ impl Office {
             // The facts are of the whole journal: without sets none was ever begun, and none is late.
             let Some(sets) = facts.crl_sets.get(&authority.id) else { continue };
             let name = || authority.name.clone();
+            if self.is_wholly_retired(authority.id) {
+                // Its last CRLs are out, and none follows.
+                continue;
+            }
             if sets.published_scheduled.is_some_and(|set| set.recorded_at < cut) && now.since(cut) > OVERDUE {
                 overdue.push(Overdue::Set(name(), cut));
             }

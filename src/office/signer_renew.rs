@@ -54,7 +54,9 @@ impl Office {
                 && which.generation.is_none_or(|number| number == live.issuer.generation.number())
         };
         let mut places = Vec::new();
-        for live in self.all_live_generations().into_iter().filter(|live| is_meant(live)) {
+        // Those of a retired key are not renewed: who names it is told.
+        let can_renew = |live: &LiveGeneration| which.generation.is_some() || !live.is_retired();
+        for live in self.all_live_generations().into_iter().filter(|live| is_meant(live) && can_renew(live)) {
             let keys = self.config.ocsp.signers.iter().filter(|key| which.key.is_none_or(|one| one == **key));
             places.extend(keys.map(|key| (live.clone(), *key)));
         }

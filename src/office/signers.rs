@@ -118,7 +118,8 @@ impl Office {
                 given.or_else(|| made_of(&made, *key)).map(|held| held.signer)
             };
             let signers: Vec<_> = self.config.ocsp.signers.iter().filter_map(of_kind).collect();
-            complete &= signers.len() == self.config.ocsp.signers.len();
+            // Nobody follows those of a key that is retired.
+            complete &= live.is_retired() || signers.len() == self.config.ocsp.signers.len();
             identities.push(live.identity(signers));
         }
         drop(self.install(&identities, now));
@@ -225,6 +226,10 @@ impl Office {
         now: UnixTime,
     ) -> (Option<Held>, Option<OfficeError>) {
         let given = self.given_signer(live, algorithm(key), now);
+        if live.is_retired() {
+            // They go on until they end, and none follows.
+            return (given.or(made), None);
+        }
         if let Some(given) = &given {
             let alarm = Alarm::of(given, live, now);
             if let Some(level) = alarm {

@@ -15,6 +15,7 @@ use super::data::DataDir;
 use super::documents::Served;
 use super::examiner::Examiner;
 use super::fence;
+use super::notice::{NoticeKey, Notices};
 use super::schedule::Heartbeat;
 use super::signers::Signers;
 use super::witnesses::Witnesses;
@@ -55,12 +56,21 @@ impl Machine {
     }
 }
 
+/// What verifies what a new data directory signs beside certificates: to be kept elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprints {
+    /// Verifies checkpoints.
+    pub checkpoint_key: CheckpointKey,
+    /// SHA-256 of the public key (SubjectPublicKeyInfo) that verifies public notices, hex.
+    pub notice_key: String,
+}
+
 /// Makes a data directory with fresh keys and authorities. One that was interrupted goes on
-/// where it stopped. What verifies its checkpoints, to be kept elsewhere.
+/// where it stopped. What verifies its checkpoints and notices, to be kept elsewhere.
 ///
 /// # Errors
 /// When there is one already, or the system refuses.
-pub fn init(data: &DataDir, organization: &str) -> Result<CheckpointKey, OfficeError> {
+pub fn init(data: &DataDir, organization: &str) -> Result<Fingerprints, OfficeError> {
     init_at(data, organization, &Clock::system())
 }
 
@@ -68,7 +78,7 @@ pub fn init(data: &DataDir, organization: &str) -> Result<CheckpointKey, OfficeE
 ///
 /// # Errors
 /// As [`init`].
-pub fn init_at(data: &DataDir, organization: &str, clock: &Clock) -> Result<CheckpointKey, OfficeError> {
+pub fn init_at(data: &DataDir, organization: &str, clock: &Clock) -> Result<Fingerprints, OfficeError> {
     init_on(data, organization, clock, &Machine::real())
 }
 
@@ -81,7 +91,7 @@ pub fn init_on(
     organization: &str,
     clock: &Clock,
     machine: &Machine,
-) -> Result<CheckpointKey, OfficeError> {
+) -> Result<Fingerprints, OfficeError> {
     let config = Config {
         profile: crate::config::Profile { organization: organization.to_owned() },
         ..Config::default()
@@ -101,11 +111,12 @@ pub fn init_on(
     let live = authorities::load(data, &store, &profile, clock.now(), machine.device.as_ref())?;
     live.values().flatten().try_for_each(|live| live.key().map(drop))?;
     let (signing, _) = Signing::open(data, &store.facts().journal_id)?;
+    let (notices, _) = NoticeKey::open(data, clock.now())?;
     store.close()?;
     fence::bind(data)?;
     // Last: from here on the directory counts as made.
     data.write(&data.config(), Config::template(organization).as_bytes())?;
-    Ok(signing.public())
+    Ok(Fingerprints { checkpoint_key: signing.public(), notice_key: notices.fingerprint() })
 }
 
 impl Office {
@@ -151,6 +162,7 @@ impl Office {
         clock.hold_against(store.recorded_at());
         let closing = store.clone();
         let checkpoints = Checkpoints::open(&data, &store.facts().journal_id);
+        let notices = Notices::open(&data, clock.now());
         let fenced = store.fenced().is_some();
         let answering = ocsp::Options { fenced, ..responder_options(&config) };
         let responder = Arc::new(Responder::new(Arc::clone(&status), answering));
@@ -169,6 +181,7 @@ impl Office {
             responder,
             examiner: Examiner::default(),
             checkpoints,
+            notices,
             pool: Arc::new(pool),
             generations: ArcSwap::from_pointee(LiveGenerations::new()),
             public_sets: Mutex::default(),

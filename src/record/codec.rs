@@ -121,6 +121,7 @@ mod event_tag {
     pub(super) const GENERATION_COMPROMISED: u8 = 50;
     pub(super) const GENERATION_REVOKED: u8 = 51;
     pub(super) const ISSUING_FROM: u8 = 52;
+    pub(super) const GENERATION_RETIRED: u8 = 53;
 }
 
 impl Entry {
@@ -201,6 +202,7 @@ impl Event {
             Self::GenerationCompromised { .. } => event_tag::GENERATION_COMPROMISED,
             Self::GenerationRevoked { .. } => event_tag::GENERATION_REVOKED,
             Self::IssuingFrom { .. } => event_tag::ISSUING_FROM,
+            Self::GenerationRetired { .. } => event_tag::GENERATION_RETIRED,
             Self::RulesAdopted { table: None, .. } => event_tag::RULES_NAMED,
             Self::RulesAdopted { table: Some(_), .. } => event_tag::RULES_ADOPTED,
         }
@@ -268,6 +270,10 @@ impl Event {
             Self::IssuingFrom { authority, generation, from } => {
                 put_key(out, *authority, *generation);
                 put_time(out, *from);
+            }
+            Self::GenerationRetired { authority, generation, begun } => {
+                put_key(out, *authority, *generation);
+                out.extend(begun.0.to_be_bytes());
             }
             Self::RulesAdopted { sha256, table } => {
                 out.extend(sha256);
@@ -345,6 +351,11 @@ impl Event {
                 authority: AuthorityId(body.one()?),
                 generation: body.generation()?,
                 from: body.time()?,
+            },
+            event_tag::GENERATION_RETIRED => Self::GenerationRetired {
+                authority: AuthorityId(body.one()?),
+                generation: body.generation()?,
+                begun: Position(body.number()?),
             },
             event_tag::RULES_NAMED => Self::RulesAdopted { sha256: body.array()?, table: None },
             event_tag::RULES_ADOPTED => {
@@ -757,6 +768,11 @@ mod tests {
                 authority: key.authority,
                 generation: key.generation,
                 from
+            }),
+            (certificate(), any::<u64>()).prop_map(|(key, begun)| Event::GenerationRetired {
+                authority: key.authority,
+                generation: key.generation,
+                begun: Position(begun),
             }),
             certificate().prop_map(|key| Event::GenerationRevoked {
                 authority: key.authority,

@@ -1,4 +1,5 @@
-//! Keys of authorities that are compromised: one entry revokes all that such a key signed.
+//! Keys of authorities that are compromised, or retired: one entry revokes all that a key signed, one ends its
+//! use.
 
 use std::collections::BTreeMap;
 
@@ -32,9 +33,14 @@ impl Compromise {
     }
 }
 
-/// The keys that are compromised. That one is, is said once, and never taken back.
+/// The keys that are compromised, and those that are retired. That one is, is said once, and never taken
+/// back.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Compromises(BTreeMap<(AuthorityId, Generation), Compromise>);
+pub struct Compromises {
+    compromised: BTreeMap<(AuthorityId, Generation), Compromise>,
+    /// By the [`Event::GenerationRetired`].
+    retired: BTreeMap<(AuthorityId, Generation), Position>,
+}
 
 impl Compromises {
     /// What an entry makes of them.
@@ -44,21 +50,31 @@ impl Compromises {
             Event::GenerationCompromised { authority, generation, invalidity_date } => {
                 let (recorded_at, invalidity_date) = (entry.recorded_at, *invalidity_date);
                 let said = Compromise { position: *position, recorded_at, invalidity_date, written: None };
-                self.0.entry((*authority, *generation)).or_insert(said);
+                self.compromised.entry((*authority, *generation)).or_insert(said);
             }
             Event::GenerationRevoked { authority, generation } => {
-                if let Some(known) = self.0.get_mut(&(*authority, *generation)) {
+                if let Some(known) = self.compromised.get_mut(&(*authority, *generation)) {
                     known.written.get_or_insert(*position);
                 }
+            }
+            Event::GenerationRetired { authority, generation, .. } => {
+                self.retired.entry((*authority, *generation)).or_insert(*position);
             }
             _ => {}
         }
     }
 
+    /// True when the key that an event issues by was retired before `position`.
+    #[must_use]
+    pub fn is_retired_before(&self, certificate: &CertificateRef, position: Position) -> bool {
+        let at = self.retired.get(&(certificate.authority, certificate.generation));
+        at.is_some_and(|at| *at < position)
+    }
+
     /// That of a key, if it is compromised.
     #[must_use]
     pub fn find(&self, authority: AuthorityId, generation: Generation) -> Option<&Compromise> {
-        self.0.get(&(authority, generation))
+        self.compromised.get(&(authority, generation))
     }
 
     /// That of the key that signed a certificate.
@@ -69,7 +85,7 @@ impl Compromises {
 
     /// All of them, by authority and generation.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (AuthorityId, Generation, &Compromise)> {
-        self.0.iter().map(|((authority, generation), one)| (*authority, *generation, one))
+        self.compromised.iter().map(|((authority, generation), one)| (*authority, *generation, one))
     }
 
     /// Those of which not every certificate has an entry of its own.
@@ -79,6 +95,11 @@ impl Compromises {
 
     /// Takes up what a snapshot says.
     pub fn restore(&mut self, authority: AuthorityId, generation: Generation, one: Compromise) {
-        self.0.insert((authority, generation), one);
+        self.compromised.insert((authority, generation), one);
+    }
+
+    /// Takes up that a snapshot says that a key is retired.
+    pub fn restore_retired(&mut self, authority: AuthorityId, generation: Generation, at: Position) {
+        self.retired.insert((authority, generation), at);
     }
 }

@@ -148,6 +148,16 @@ pub enum Event {
         /// Which of its keys.
         generation: Generation,
     },
+    /// The last CRLs and the last ARL of a key are published, valid until its CA certificate ends: from here
+    /// on it signs nothing.
+    GenerationRetired {
+        /// Whose key.
+        authority: AuthorityId,
+        /// Which of its keys.
+        generation: Generation,
+        /// The position of the [`Event::CrlSetBegun`] of the set that holds them.
+        begun: Position,
+    },
     /// From now on this table says what revokes what.
     RulesAdopted {
         /// SHA-256 of the table.
@@ -240,6 +250,7 @@ impl Event {
             Self::GenerationCompromised { .. } => "generation-compromised",
             Self::GenerationRevoked { .. } => "generation-revoked",
             Self::IssuingFrom { .. } => "issuing-from",
+            Self::GenerationRetired { .. } => "generation-retired",
             Self::Revoked(_) => "revoked",
             Self::Released(_) => "released",
             Self::RequestSeen => "request-seen",

@@ -1,8 +1,8 @@
 //! What the entries about one certificate add up to.
 
 use super::{
-    Absent, Breach, BreachKind, CertificateRef, Compromise, Event, FoldError, Folded, Issued, Numbered,
-    Position, StatusChange,
+    Absent, Breach, BreachKind, CertificateRef, Compromise, Compromises, Event, FoldError, Folded, Issued,
+    Numbered, Position, StatusChange,
 };
 use crate::der::UnixTime;
 use crate::pki::{CertStatus, CertificateKind, Revocation, RevocationReason};
@@ -79,6 +79,24 @@ impl Record {
             changes: Vec::new(),
         });
         Ok(Folded::Counted)
+    }
+
+    /// The breach of an entry that issues by a key that was retired before it; `record` is what is known of
+    /// the certificate.
+    #[must_use]
+    pub fn issued_by_retired(
+        record: Option<&Self>,
+        numbered: &Numbered,
+        keys: &Compromises,
+    ) -> Option<Breach> {
+        let (Event::Issued(issued), None) = (&numbered.entry.event, record) else { return None };
+        let (position, certificate) = (numbered.position, issued.certificate);
+        let is_signer = issued.kind == CertificateKind::OcspSigner;
+        if is_signer || !keys.is_retired_before(&certificate, position) {
+            return None;
+        }
+        let (standing, what) = (CertStatus::Unknown, BreachKind::Retired);
+        Some(Breach { position, certificate, standing, counted: false, what })
     }
 
     /// As [`Self::apply`], of a certificate that was issued.

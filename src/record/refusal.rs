@@ -144,6 +144,9 @@ pub enum Refusal {
         /// What was asked for, done.
         done: &'static str,
     },
+    /// A key that is in use again was to be retired.
+    #[error("generation {0} has issued meanwhile: look at `sekisho authority list`")]
+    KeyInUse(Generation),
     /// Only a good card is handed over.
     #[error("the {kind} certificate {serial} of {card} is not good: renew it first")]
     NotGood {

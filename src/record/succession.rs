@@ -26,7 +26,8 @@
 //!   record is touched for it: whoever reads one sees it, and the next entry about it is folded behind it.
 //! - A `Revoked` whose cause is that entry writes down what it made of one certificate: it counts, and
 //!   changes nothing.
-//! - An `Issued` behind it, by that key, of anything but an OCSP signer is a breach: it is passed over.
+//! - An `Issued` behind it, by that key, of anything but an OCSP signer is a breach: it is passed over. So it is
+//!   behind an [`Event::GenerationRetired`](super::Event::GenerationRetired) of the key.
 //!
 //! The decisions of `lifecycle` keep to the table, and the committer refuses what would break it. Journals hold breaches all the same: an earlier version lost revocations from its records
 //! and decided on what was left. A certificate that was revoked for keyCompromise, and then, its
@@ -92,6 +93,8 @@ pub enum BreachKind {
     Released,
     /// It issues a certificate by a key that is compromised.
     Compromised,
+    /// It issues a certificate by a key that is retired.
+    Retired,
     /// It may follow, but numbers the change wrongly.
     Number {
         /// The number in the entry.
@@ -115,6 +118,12 @@ impl Breach {
             BreachKind::Compromised => {
                 return format!(
                     "entry {position} issues {certificate} by generation {}, whose key is compromised",
+                    self.certificate.generation
+                );
+            }
+            BreachKind::Retired => {
+                return format!(
+                    "entry {position} issues {certificate} by generation {}, whose key is retired",
                     self.certificate.generation
                 );
             }

@@ -133,6 +133,12 @@ impl StatusIndex {
             }
             return Ok(());
         }
+        if let Event::GenerationRetired { authority, generation, .. } = &entry.event {
+            if let Some(authority) = self.authority(*authority) {
+                authority.keys.hear_retired(*generation, *position);
+            }
+            return Ok(());
+        }
         let Some(certificate) = numbered.entry.event.certificate() else { return Ok(()) };
         let Some(authority) = self.authority(certificate.authority) else { return Ok(()) };
         let serial = certificate.serial;
@@ -140,6 +146,13 @@ impl StatusIndex {
         let before = changed.unwrap_or_else(|| authority.word(&serial));
         let before = authority.keys.of(&serial, before);
         let compromised = authority.keys.find(certificate.generation);
+        if let Event::Issued(issued) = &entry.event
+            && issued.kind != CertificateKind::OcspSigner
+            && !before.is_issued()
+            && authority.keys.is_retired_before(certificate.generation, *position)
+        {
+            return Ok(());
+        }
         let Some(after) = after(before, numbered, compromised)? else { return Ok(()) };
         if let Event::Issued(issued) = &entry.event
             && issued.kind == CertificateKind::OcspSigner
@@ -275,7 +288,7 @@ impl StatusIndex {
     pub fn snapshot(&self) -> Vec<u8> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let is_known = |authority: &Authority| authority.issued.load(Ordering::Relaxed) > 0;
-        let issuing = || self.opened().filter(|(_, one)| is_known(one) || one.keys.is_any_compromised());
+        let issuing = || self.opened().filter(|(_, one)| is_known(one) || one.keys.is_any_known());
         let mut out = snapshot::begin(self.position(), self.last_recorded_at(), issuing().count());
         for (id, authority) in issuing() {
             let dense = authority.dense.chunks();
@@ -470,7 +483,11 @@ mod tests {
                     let CertificateRef { authority, generation, .. } = certificate;
                     Event::GenerationCompromised { authority, generation, invalidity_date: None }
                 }
-                53..110 => Event::Released(StatusChange { certificate, became: (), change, cause: None }),
+                53..56 => {
+                    let CertificateRef { authority, generation, .. } = certificate;
+                    Event::GenerationRetired { authority, generation, begun: Position(1) }
+                }
+                56..110 => Event::Released(StatusChange { certificate, became: (), change, cause: None }),
                 110..130 => Event::RequestSeen,
                 _ => {
                     let revoked_at = UnixTime::from_seconds(at);
@@ -513,7 +530,10 @@ mod tests {
             let numbered = numbered(position, event);
             if let Some(named) = named {
                 let record = records.entry(named).or_default();
-                folded.push(Record::apply_under(record, &numbered, compromise.as_ref()));
+                folded.push(match Record::issued_by_retired(record.as_ref(), &numbered, &compromises) {
+                    Some(breach) => Ok(Folded::Breached(breach)),
+                    None => Record::apply_under(record, &numbered, compromise.as_ref()),
+                });
             }
             compromises.apply(&numbered);
             journal.push(numbered);
@@ -563,6 +583,7 @@ mod tests {
                 match (breach.what, state(breach.standing)) {
                     (BreachKind::Number { .. }, _) => "another number",
                     (BreachKind::Compromised, _) => "issued, key compromised",
+                    (BreachKind::Retired, _) => "issued, key retired",
                     (BreachKind::Issued, "good") => "issued, good",
                     (BreachKind::Issued, "on hold") => "issued, on hold",
                     (BreachKind::Issued, _) => "issued, revoked",
@@ -586,7 +607,7 @@ mod tests {
     }
 
     /// Every name but "passed by": nothing here is folded twice.
-    const NAMES: [&str; 17] = [
+    const NAMES: [&str; 18] = [
         "another number",
         "compromised twice",
         "counted",
@@ -595,6 +616,7 @@ mod tests {
         "held, revoked",
         "issued, good",
         "issued, key compromised",
+        "issued, key retired",
         "issued, on hold",
         "issued, revoked",
         "never issued",

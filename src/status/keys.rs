@@ -1,4 +1,4 @@
-//! Which keys of an authority are compromised, as the index has heard.
+//! Which keys of an authority are compromised or retired, as the index has heard.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub(super) struct Compromised {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Heard {
     pub(super) compromised: BTreeMap<Generation, Compromised>,
+    /// Keys that sign nothing more, by the entries that say so.
+    pub(super) retired: BTreeMap<Generation, Position>,
     /// Serials of OCSP signers: a compromise does not revoke them. A word does not say of what kind its
     /// certificate is, and an authority has few of them.
     pub(super) signers: BTreeSet<SerialNumber>,
@@ -56,14 +58,27 @@ impl Keys {
         self.heard.load().compromised.get(&generation).copied()
     }
 
-    pub(super) fn is_any_compromised(&self) -> bool {
-        self.mask.load(Ordering::Acquire) != 0
+    /// True when a key was retired before the entry at `position`.
+    pub(super) fn is_retired_before(&self, generation: Generation, position: Position) -> bool {
+        self.heard.load().retired.get(&generation).is_some_and(|at| *at < position)
+    }
+
+    /// True when anything was heard of a key itself.
+    pub(super) fn is_any_known(&self) -> bool {
+        self.mask.load(Ordering::Acquire) != 0 || !self.heard.load().retired.is_empty()
     }
 
     /// The first that is heard of a key stays. The caller is the only one who changes the index.
     pub(super) fn hear_compromised(&self, generation: Generation, it: Compromised) {
         let mut heard = Heard::clone(&self.heard.load());
         heard.compromised.entry(generation).or_insert(it);
+        self.set(heard);
+    }
+
+    /// As [`Self::hear_compromised`].
+    pub(super) fn hear_retired(&self, generation: Generation, position: Position) {
+        let mut heard = Heard::clone(&self.heard.load());
+        heard.retired.entry(generation).or_insert(position);
         self.set(heard);
     }
 

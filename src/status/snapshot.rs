@@ -2,7 +2,7 @@
 //!
 //! | field | octets | |
 //! |---|---|---|
-//! | version | 8 | `sekstat3` |
+//! | version | 8 | `sekstat4` |
 //! | position | 8 | of the last entry folded; 0 before the first |
 //! | last_recorded_at | 8 | seconds since 1970 |
 //! | authorities | 8 | how many follow: those that issued something |
@@ -16,6 +16,8 @@
 //! | authority: compromised keys | 8 | how many follow |
 //! | key: generation | 1 | rising |
 //! | key: position, since | 8 + 8 | of the entry, and when it was recorded |
+//! | authority: retired keys | 8 | how many follow |
+//! | key: generation, position | 1 + 8 | rising; of the entry |
 //! | authority: OCSP signers | 8 | how many follow |
 //! | signer: serial | 1 + n | length, magnitude; rising |
 //!
@@ -29,7 +31,7 @@ use crate::der::UnixTime;
 use crate::pki::{AuthorityId, Generation, SerialNumber};
 use crate::record::Position;
 
-const VERSION: &[u8; 8] = b"sekstat3";
+const VERSION: &[u8; 8] = b"sekstat4";
 const CHUNK_SHIFT: u32 = 16;
 
 /// Why octets cannot be restored.
@@ -117,6 +119,11 @@ pub(super) fn write_keys(out: &mut Vec<u8>, heard: &Heard) {
         out.extend(position.0.to_be_bytes());
         out.extend(since.seconds().to_be_bytes());
     }
+    out.extend(length(heard.retired.len()));
+    for (generation, position) in &heard.retired {
+        out.push(generation.number());
+        out.extend(position.0.to_be_bytes());
+    }
     out.extend(length(heard.signers.len()));
     for serial in &heard.signers {
         out.push(u8::try_from(serial.magnitude().len()).unwrap_or(0));
@@ -189,6 +196,13 @@ impl<'a> Octets<'a> {
                 return Err(SnapshotError::Value);
             }
             heard.compromised.insert(generation, Compromised { position, since });
+        }
+        for _ in 0..u64::from_be_bytes(self.array()?) {
+            let generation = Generation::new(u8::from_be_bytes(self.array()?)).ok_or(SnapshotError::Value)?;
+            if heard.retired.last_key_value().is_some_and(|(before, _)| *before >= generation) {
+                return Err(SnapshotError::Value);
+            }
+            heard.retired.insert(generation, Position(u64::from_be_bytes(self.array()?)));
         }
         for _ in 0..u64::from_be_bytes(self.array()?) {
             let serial = self.serial()?;

@@ -14,6 +14,8 @@
 //! | clock released | 8 | position; 0 if the clock was never released |
 //! | compromised keys | 2 + n | count, then each: authority 1, generation 1, position 8, recorded_at 8, invalidity date 1 + 8 (0: none), position of the entry behind all single revocations 8 (0: none) |
 //! | keys that wait | 2 + n | count, then each: authority 1, generation 1, time 8 |
+//! | retired keys | 2 + n | count, then each: authority 1, generation 1, position 8, recorded_at 8, set |
+//! | last certificates | 2 + n | count, then each: authority 1, generation 1, time 8 |
 //! | rules | 32 | SHA-256; zeros before the first whose table is on record |
 //! | verifiers | 4 + n | count, then each: state 1 (1: suspended), since 8, length 1, name, length 4, certificate |
 //!
@@ -60,10 +62,26 @@ pub struct Facts {
     pub issuing_from: BTreeMap<(AuthorityId, Generation), UnixTime>,
     /// The keys that are compromised.
     pub compromises: Compromises,
+    /// The keys that are retired.
+    pub retirements: BTreeMap<(AuthorityId, Generation), Retirement>,
+    /// By when every certificate that a key issued to residents has ended, rounded up to a whole day (UTC): so
+    /// that few entries change it. None for a key that issued none.
+    pub residents_until: BTreeMap<(AuthorityId, Generation), UnixTime>,
     /// The registered verifiers.
     pub verifiers: Arc<Register>,
     /// SHA-256 of the table that says what revokes what; zeros before the first that is on record.
     pub rules: [u8; 32],
+}
+
+/// What the [`Event::GenerationRetired`] of a key says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retirement {
+    /// The entry.
+    pub position: Position,
+    /// When it was recorded.
+    pub recorded_at: UnixTime,
+    /// The set that holds its last CRLs.
+    pub set: CrlSet,
 }
 
 /// The last CRL sets of an authority.
@@ -120,6 +138,8 @@ impl Default for Facts {
             clock_released: None,
             issuing_from: BTreeMap::new(),
             compromises: Compromises::default(),
+            retirements: BTreeMap::new(),
+            residents_until: BTreeMap::new(),
             verifiers: Arc::default(),
             rules: [0; 32],
         }
@@ -140,7 +160,9 @@ impl Facts {
             Event::Issued(issued) => {
                 let known = self.partitions.get(&issued.certificate.authority);
                 let is_new = |partition| !known.is_some_and(|known| known.contains(&partition));
-                !issued.kind.is_resident() || issued.partition.is_some_and(is_new)
+                !issued.kind.is_resident()
+                    || issued.partition.is_some_and(is_new)
+                    || self.residents_until.get(&key_of(issued)).copied() < Some(day_after(issued.not_after))
             }
             Event::Revoked(_) | Event::Released(_) => {
                 self.issuers.iter().any(|issuer| is_about(event, issuer))
@@ -227,6 +249,9 @@ impl Facts {
             | Event::GenerationRevoked { authority, generation } => {
                 self.said_of_key(*authority, *generation, numbered)?;
             }
+            Event::GenerationRetired { authority, generation, begun } => {
+                self.retired((*authority, *generation), *begun, numbered)?;
+            }
             Event::VerifierRegistered { name, certificate } => {
                 Arc::make_mut(&mut self.verifiers).register(name, certificate, entry.recorded_at);
             }
@@ -249,6 +274,11 @@ impl Facts {
             Record::apply(&mut record, numbered)?;
             self.issuers.extend(record);
         }
+        // The record of one by a retired key is passed over: it changes nothing here either.
+        if issued.kind.is_resident() {
+            let until = self.residents_until.entry(key_of(issued)).or_default();
+            *until = day_after(issued.not_after).max(*until);
+        }
         if let Some(partition) = issued.partition {
             let known = self.partitions.entry(issued.certificate.authority).or_default();
             Arc::make_mut(known).insert(partition);
@@ -270,6 +300,26 @@ impl Facts {
             issued.kind == CertificateKind::Ca
                 && (certificate.authority, certificate.generation) == (authority, generation)
         })
+    }
+
+    /// A key is retired; the first time counts.
+    fn retired(
+        &mut self,
+        key: (AuthorityId, Generation),
+        begun: Position,
+        numbered: &Numbered,
+    ) -> Result<(), FoldError> {
+        let position = numbered.position;
+        let unknown = |what| FoldError::Unknown { position, what };
+        if !self.has_key(key.0, key.1) {
+            return Err(unknown(Absent::Key(key.0, key.1)));
+        }
+        let set = self.crl_sets.get(&key.0).and_then(|sets| sets.published);
+        let set = set.filter(|set| set.position == begun).ok_or(unknown(Absent::CrlSet(begun)))?;
+        let recorded_at = numbered.entry.recorded_at;
+        self.retirements.entry(key).or_insert(Retirement { position, recorded_at, set });
+        self.compromises.apply(numbered);
+        Ok(())
     }
 
     /// An entry about a key: that it is compromised, that all it signed is revoked, or from when it issues.
@@ -378,6 +428,26 @@ impl Facts {
             out.extend([authority.0, generation.number()]);
             out.extend(from.seconds().to_be_bytes());
         }
+        self.write_retired(out)
+    }
+
+    fn write_retired(&self, out: &mut Vec<u8>) -> Result<(), WriteError> {
+        let count = self.retirements.len();
+        let too_many = |_| WriteError::items("list of retired keys", count, usize::from(u16::MAX));
+        out.extend(u16::try_from(count).map_err(too_many)?.to_be_bytes());
+        for ((authority, generation), one) in &self.retirements {
+            out.extend([authority.0, generation.number()]);
+            out.extend(one.position.0.to_be_bytes());
+            out.extend(one.recorded_at.seconds().to_be_bytes());
+            one.set.write(out);
+        }
+        let count = self.residents_until.len();
+        let too_many = |_| WriteError::items("list of last certificates", count, usize::from(u16::MAX));
+        out.extend(u16::try_from(count).map_err(too_many)?.to_be_bytes());
+        for ((authority, generation), until) in &self.residents_until {
+            out.extend([authority.0, generation.number()]);
+            out.extend(until.seconds().to_be_bytes());
+        }
         Ok(())
     }
 
@@ -467,9 +537,27 @@ impl Facts {
             let key = (AuthorityId(octets.one()?), Generation::new(octets.one()?)?);
             facts.issuing_from.insert(key, UnixTime::from_seconds(octets.array().map(i64::from_be_bytes)?));
         }
+        facts.read_retired(&mut octets)?;
         facts.rules = octets.array()?;
         facts.verifiers = Arc::new(read_verifiers(&mut octets)?);
         octets.0.is_empty().then_some(facts)
+    }
+
+    fn read_retired(&mut self, octets: &mut Octets<'_>) -> Option<()> {
+        for _ in 0..u16::from_be_bytes(octets.array()?) {
+            let key = (AuthorityId(octets.one()?), Generation::new(octets.one()?)?);
+            let position = Position(octets.u64()?);
+            let recorded_at = UnixTime::from_seconds(octets.array().map(i64::from_be_bytes)?);
+            let set = CrlSet::read(octets)?;
+            self.retirements.insert(key, Retirement { position, recorded_at, set });
+            self.compromises.restore_retired(key.0, key.1, position);
+        }
+        for _ in 0..u16::from_be_bytes(octets.array()?) {
+            let key = (AuthorityId(octets.one()?), Generation::new(octets.one()?)?);
+            let until = UnixTime::from_seconds(octets.array().map(i64::from_be_bytes)?);
+            self.residents_until.insert(key, until);
+        }
+        Some(())
     }
 }
 
@@ -506,6 +594,17 @@ impl CrlSet {
             catalogue_sha256: octets.array()?,
         })
     }
+}
+
+/// The key that issued a certificate.
+const fn key_of(issued: &Issued) -> (AuthorityId, Generation) {
+    (issued.certificate.authority, issued.certificate.generation)
+}
+
+/// The first midnight (UTC) after a time.
+fn day_after(time: UnixTime) -> UnixTime {
+    const DAY: i64 = 86_400;
+    UnixTime::from_seconds(time.seconds().div_euclid(DAY).saturating_add(1).saturating_mul(DAY))
 }
 
 /// True when an event is about the certificate of a record: whichever generation it names.
@@ -658,6 +757,9 @@ mod tests {
                 invalidity_date: Some(UnixTime::from_seconds(50)),
             },
             Event::GenerationRevoked { authority, generation: Generation::FIRST },
+            begun(false),
+            published(24),
+            Event::GenerationRetired { authority, generation: Generation::FIRST, begun: Position(24) },
         ];
         for (position, event) in (1..).map(Position).zip(events) {
             assert!(facts.concerns(&event));
@@ -668,7 +770,7 @@ mod tests {
         let position = |set: Option<CrlSet>| set.unwrap().position.0;
         assert_eq!(
             (position(sets.begun), position(sets.published), position(sets.published_scheduled)),
-            (10, 6, 4)
+            (24, 24, 4)
         );
         assert_eq!(position(sets.published_deltas), 11);
         assert_eq!(facts.open_crl_sets.keys().copied().collect::<Vec<_>>(), [Position(10)]);
@@ -683,6 +785,10 @@ mod tests {
         let revoked = crate::pki::CertStatus::Revoked(said.revocation());
         assert_eq!(facts.issuers[0].status(), revoked, "the CA certificate");
         assert_eq!(facts.issuing_from.len(), 1);
+        let retired = facts.retirements[&(authority, Generation::FIRST)];
+        assert_eq!((retired.position, retired.set.position), (Position(26), Position(24)));
+        let until = UnixTime::from_seconds(86_400);
+        facts.residents_until.insert((authority, Generation::FIRST), until);
         let mut of_before = facts.clone();
         let event = Event::RulesAdopted { sha256: [7; 32], table: None };
         let entry = Entry { recorded_at: UnixTime::from_seconds(100), origin: Origin::service(), event };

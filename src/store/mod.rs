@@ -56,7 +56,7 @@ pub use disk::Disk;
 pub use ending::Cut;
 pub use error::{Damage, DiskFault, NotReady, OpenError, Progress, StoreError, SubmitError};
 pub use export::{Export, ExportError, ExportedFrame, export};
-pub use facts::{CrlSet, CrlSetKind, CrlSets, Facts};
+pub use facts::{CrlSet, CrlSetKind, CrlSets, Facts, Retirement};
 pub use frame::Head;
 pub use heads::contradicted;
 pub use open::Opened;

@@ -82,7 +82,11 @@ impl Overlay {
             let key = (certificate.authority, certificate.serial);
             let mut record = self.take(&key, || below.find::<Record>(&key))?;
             let compromise = compromises.of(certificate);
-            if let Folded::Breached(found) = Record::apply_under(&mut record, numbered, compromise)? {
+            let folded = match Record::issued_by_retired(record.as_ref(), numbered, compromises) {
+                Some(retired) => Folded::Breached(retired),
+                None => Record::apply_under(&mut record, numbered, compromise)?,
+            };
+            if let Folded::Breached(found) = folded {
                 breach = Some(found);
             }
             self.put(key, record);

@@ -5,7 +5,7 @@
 //! | field | offset | octets | |
 //! |---|---|---|---|
 //! | magic | 0 | 4 | `SKSS` |
-//! | version | 4 | 4 | 8 |
+//! | version | 4 | 4 | 9 |
 //! | journal id | 8 | 16 | |
 //! | position | 24 | 8 | the last entry that it holds |
 //! | head | 32 | 32 | of the frame that ends there |
@@ -45,7 +45,7 @@ use crate::record::{Position, WriteError};
 const SNAPSHOT_MAGIC: &[u8; 4] = b"SKSS";
 const MARKER_MAGIC: &[u8; 4] = b"SKCM";
 /// Of snapshots. One of another version counts as absent: the journal is folded from its beginning.
-const SNAPSHOT_VERSION: u32 = 8;
+const SNAPSHOT_VERSION: u32 = 9;
 /// Of markers.
 const MARKER_VERSION: u32 = 1;
 

@@ -22,7 +22,7 @@ pub struct AuthorityKey {
     pub not_before: String,
     /// Its end.
     pub not_after: String,
-    /// `issues`, `waits`, `signs` (CRLs and OCSP signers only), `lost` or `expired`.
+    /// `issues`, `waits`, `signs` (CRLs and OCSP signers only), `retired`, `lost` or `expired`.
     pub state: String,
     /// From when one that waits issues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,6 +36,12 @@ pub struct AuthorityKey {
     /// Of a compromised one: true when every certificate has an entry of its own, so that CRLs come out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_one_by_one: Option<bool>,
+    /// Since when it signs nothing more: its last CRLs are valid until `not_after`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired_at: Option<String>,
+    /// Of one that is retired or lost: until when OCSP answers for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers_until: Option<String>,
 }
 
 /// Names an authority.
@@ -110,4 +116,36 @@ pub struct Compromised {
     /// The key is not here: until when its CRLs are valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crls_until: Option<String>,
+    /// Where the public notice is.
+    pub notice: String,
+}
+
+/// Names a key of an authority.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedKey {
+    /// Authority's name.
+    pub authority: String,
+    /// Which of its keys.
+    pub generation: u8,
+}
+
+/// A key made its last CRLs, and signs nothing more: durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetiredKey {
+    /// The entry that says so.
+    pub position: u64,
+    /// When it was recorded.
+    pub recorded_at: String,
+    /// False when it was retired before.
+    pub changed: bool,
+    /// The set that holds its last CRLs.
+    pub set: String,
+    /// Until when they are valid and must be served.
+    pub crls_until: String,
+    /// Until when OCSP answers for it; absent when it does no longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers_until: Option<String>,
+    /// The file of the private key, which may be destroyed.
+    pub key: String,
 }
