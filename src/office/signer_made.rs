@@ -88,7 +88,7 @@ impl Office {
         let key_id = key.key_id();
         let lifetime = DAY * self.config.ocsp.signer_validity_days;
         let validity = OcspSigner::validity(issuer, now, lifetime)?;
-        let serial = self.next_serial(issuer.authority)?;
+        let serial = self.store.next_serial(issuer.authority)?;
         let tbs = OcspSigner {
             profile: &self.profile,
             issuer,
