@@ -2,7 +2,7 @@
 
 use super::api::{self, Problem};
 use super::requests::time;
-use crate::office::{Compromised, KeyState, KeyUse, Office, OfficeError};
+use crate::office::{Compromised, KeyState, KeyUse, NextKey, Office, OfficeError};
 use crate::pki::Generation;
 use crate::record::Origin;
 
@@ -79,5 +79,13 @@ pub(super) fn compromised(
         revoked_one_by_one: done.written,
         answers_until: done.answers_until.map(|until| until.to_string()),
         crls_until: done.crls_until.map(|until| until.to_string()),
+        issuing: match done.next {
+            NextKey::Issues(generation) => Some(generation.number()),
+            NextKey::Waits(_) | NextKey::None => None,
+        },
+        waiting: match done.next {
+            NextKey::Waits(generation) => Some(generation.number()),
+            NextKey::Issues(_) | NextKey::None => None,
+        },
     })
 }

@@ -85,7 +85,11 @@ fn compromised(authority: &str, generation: u8, done: &Compromised) -> String {
         |what: &str, until: &String| format!("  ! the key is not here: {what} until {until} and no longer");
     lines.extend(done.answers_until.iter().map(|at| until("OCSP answers for it", at)));
     lines.extend(done.crls_until.iter().map(|at| until("its CRLs are valid", at)));
-    lines.push(format!("  next: sekisho authority rollover --authority {authority} --now"));
+    lines.push(match (done.issuing, done.waiting) {
+        (Some(other), _) => format!("  generation {other} issues for {authority}"),
+        (None, Some(_)) => format!("  next: sekisho authority activate --authority {authority}"),
+        (None, None) => format!("  next: sekisho authority rollover --authority {authority} --now"),
+    });
     lines.push("  relying parties must remove its CA certificate from what they trust".to_owned());
     lines.join("\n")
 }

@@ -224,6 +224,9 @@ pub enum OfficeError {
         /// Why, and what to do.
         fault: super::KeyFault,
     },
+    /// An authority has had as many keys as can be told apart.
+    #[error("authority {0} has had all the keys that can be numbered: it gets no other")]
+    GenerationsSpent(String),
     /// An authority has no key that may still sign.
     #[error("authority {0} has no key that may still sign: its CA certificates have expired")]
     NoGeneration(String),
@@ -282,7 +285,7 @@ pub enum OfficeError {
     #[error("there is no CRL set {0} here: look at `sekisho crl list`; sets are kept for crl.keep_days")]
     NoSet(String),
     /// The journal or the archive lacks something, and trying again changes nothing.
-    #[error("{0}; restore it from a backup or a follower")]
+    #[error("{0}; restore it from a backup")]
     Lacks(String),
     /// What stands in the archive or catalogue is not what was put there.
     #[error("{0}")]
@@ -355,6 +358,7 @@ impl OfficeError {
             | Self::OfAnIssuer { .. }
             | Self::KeyWaits(..)
             | Self::NoKeyWaits(_)
+            | Self::GenerationsSpent(_)
             | Self::Gate(_)
             | Self::HeldBack { .. }
             | Self::NotHeldBack(_)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
-use crate::pki::{AuthorityId, CertStatus, CertificateKind, Generation, SerialNumber};
+use crate::pki::{AuthorityId, CertStatus, Generation, SerialNumber};
 use crate::record::{CertificateRef, Compromise, Event, Origin, Position, Record, Refusal};
 use crate::store::Facts;
 
@@ -64,7 +64,7 @@ impl Office {
     #[must_use]
     pub fn keys(&self) -> Vec<KeyState> {
         let facts = self.store.facts();
-        let of = |id: AuthorityId| facts.issuers.iter().filter(move |record| is_key(record, id));
+        let of = |id: AuthorityId| facts.issuers.iter().filter(move |record| record.issued.is_of_key_of(id));
         let all = self.profile.authorities.iter().flat_map(|authority| of(authority.id));
         all.map(|record| self.key_state(&facts, record)).collect()
     }
@@ -142,7 +142,7 @@ impl Office {
     }
 
     /// The newest key that does not issue yet, and from when it will.
-    fn waiting_key(&self, authority: AuthorityId) -> Option<(Generation, UnixTime)> {
+    pub(super) fn waiting_key(&self, authority: AuthorityId) -> Option<(Generation, UnixTime)> {
         let (facts, now) = (self.store.facts(), self.clock.now());
         let live = self.live_generations(authority);
         let waiting = live.iter().rev().filter_map(|live| {
@@ -153,8 +153,4 @@ impl Office {
         });
         waiting.max_by_key(|(generation, _)| *generation)
     }
-}
-
-fn is_key(record: &Record, authority: AuthorityId) -> bool {
-    record.issued.kind == CertificateKind::Ca && record.issued.certificate.authority == authority
 }

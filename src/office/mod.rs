@@ -73,7 +73,7 @@ pub use check::Condition;
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKey, CheckpointWatcher, SignedCheckpoint};
 pub use clock::{ClockRelease, ClockState};
 pub use comparison::{Compared, DifferingCertificate, compare};
-pub use compromise::{Compromised, TOGETHER};
+pub use compromise::{Compromised, NextKey, TOGETHER};
 use data::DataDir;
 use documents::Served;
 pub use documents::{
@@ -327,9 +327,12 @@ impl Office {
     /// # Errors
     /// [`OfficeError::UnknownAuthority`], naming those there are.
     pub fn authority(&self, name: &str) -> Result<AuthorityId, OfficeError> {
-        self.profile.authority_named(name).map(|authority| authority.id).ok_or_else(|| {
-            let names: Vec<&str> = self.profile.authorities.iter().map(|known| known.name.as_str()).collect();
-            OfficeError::UnknownAuthority(name.to_owned(), names.join(" or "))
-        })
+        let known = self.profile.authority_named(name).map(|authority| authority.id);
+        known.ok_or_else(|| self.no_authority(name))
+    }
+
+    fn no_authority(&self, name: &str) -> OfficeError {
+        let names: Vec<&str> = self.profile.authorities.iter().map(|known| known.name.as_str()).collect();
+        OfficeError::UnknownAuthority(name.to_owned(), names.join(" or "))
     }
 }

@@ -21,7 +21,6 @@ use super::segments::{Segments, Torn, WalkError};
 use super::snapshot::{self, Marker, Snapshot, find_marker};
 use super::tip::Tip;
 use crate::der::UnixTime;
-use crate::pki::CertificateKind;
 use crate::record::{ArchivePlace, Breach, Epoch, Event, Issued, Numbered, Position};
 
 /// What a check found, all of it right.
@@ -335,7 +334,7 @@ fn check_archive(
     named.sort_unstable();
     named.dedup();
     let issued = facts.issuers.iter().map(|record| &record.issued);
-    let authorities = issued.filter(|issued| issued.kind == CertificateKind::Ca);
+    let authorities = issued.filter(|issued| issued.is_of_key());
     let authorities: BTreeMap<ArchivePlace, &Issued> =
         authorities.map(|issued| (issued.archive, issued)).collect();
     let segments = Segments { disk: disk.clone(), dir: dir.join("archive"), magic: Magic::Archive };

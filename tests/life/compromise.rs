@@ -242,6 +242,31 @@ fn b_3_3_single_revocations_go_on_after_a_kill_and_no_crl_comes_out_between() {
     assert_eq!(TOGETHER.get(), 10_000);
 }
 
+/// Records are put in the place of others while the single revocations are written: between two decisions nobody
+/// reads them.
+#[test]
+fn p_4_the_records_are_let_go_of_before_each_decision_and_a_stop_ends_the_reading() {
+    let world = World::new();
+    let all: Vec<SerialNumber> = (0..5).map(|_| issue(&world, CertificateKind::CardSign).unwrap()).collect();
+    world.pass(60);
+    compromise(&world);
+    let one = NonZeroUsize::new(1).unwrap();
+    for (stop_at, written) in [(0, 0), (1, 1), (2, 2)] {
+        let mut asked = 0;
+        let some = world.office().write_compromises_by(one, &mut || {
+            world.office().remake_folds().unwrap();
+            asked += 1;
+            asked <= stop_at
+        });
+        assert_eq!((some.unwrap(), asked), (written, stop_at + 1));
+    }
+    assert_eq!(world.office().write_compromises().unwrap(), 5 + 1 - 3, "each once");
+    for serial in all {
+        assert_eq!(world.ocsp(SIGN, serial), COMPROMISED);
+    }
+    world.office().compare_folds().unwrap();
+}
+
 #[test]
 fn b_3_4_a_year_behind_it_every_serial_is_revoked_and_the_key_signed_nothing_else() {
     let world = World::new();

@@ -110,4 +110,10 @@ pub struct Compromised {
     /// The key is not here: until when its CRLs are valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crls_until: Option<String>,
+    /// The key that issues for the authority; none when none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuing: Option<u8>,
+    /// Where none issues: the key that waits for its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<u8>,
 }
