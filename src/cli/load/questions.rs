@@ -74,7 +74,8 @@ impl Questions {
         let questions = match (&asked.requests, &asked.issuer) {
             (Some(manifest), _) => Self::of_manifest(manifest, hash)?,
             (None, Some(issuer)) => {
-                let read = |text: &str| serial(text, &|bare| bare_serial_under(data, issuer, text, bare));
+                let read =
+                    |text: &str| serial(text, &|bare| bare_serial_under(data, issuer, text.trim(), bare));
                 Self::of_issuer(issuer, &asked.serials, &asked.cert, hash, &read)?
             }
             (None, None) => return Err(Failure::wrong_use("name what to ask: --requests or --issuer")),
