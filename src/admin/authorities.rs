@@ -32,13 +32,17 @@ fn key(state: KeyState) -> api::AuthorityKey {
     }
 }
 
-pub(super) fn roll_over(office: &Office, asked: api::RollOver) -> Result<api::NewKey, Problem> {
+pub(super) fn roll_over(
+    office: &Office,
+    asked: api::RollOver,
+    origin: Origin,
+) -> Result<api::NewKey, Problem> {
     let authority = office.authority(&asked.authority)?;
     let from = match time(asked.issue_from.as_deref())? {
         None if asked.now => Some(office.now()),
         from => from,
     };
-    let made = office.roll_over(authority, from)?;
+    let made = office.roll_over(authority, from, origin)?;
     Ok(api::NewKey {
         authority: asked.authority,
         generation: made.generation.number(),

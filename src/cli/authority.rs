@@ -1,6 +1,6 @@
 //! `authority …`: the keys of authorities.
 
-use super::args::AuthorityCommand;
+use super::args::{AuthorityCommand, Grounds};
 use super::client::Client;
 use super::{DataDir, Failure, print};
 use crate::admin::api::{
@@ -13,23 +13,28 @@ pub(super) fn run(data: &DataDir, command: &AuthorityCommand, json: bool) -> Res
             let all: AuthorityKeys = Client::of(data)?.post(path::AUTHORITY_LIST, &serde_json::json!({}))?;
             print(json, &all, || all.keys.iter().map(in_words).collect::<Vec<_>>().join("\n"))
         }
-        AuthorityCommand::Rollover { authority, issue_from, now } => {
+        AuthorityCommand::Rollover { authority, issue_from, now, grounds } => {
             let (authority, issue_from) = (authority.clone(), issue_from.clone());
-            let asked = RollOver { authority, issue_from, now: *now };
+            let Grounds { ticket, comment } = grounds.clone();
+            let asked = RollOver { authority, issue_from, now: *now, ticket, comment };
             let made: NewKey = Client::of(data)?.post(path::AUTHORITY_ROLLOVER, &asked)?;
             print(json, &made, || new_key(&made))
         }
-        AuthorityCommand::Activate { authority } => {
-            let asked = NamedAuthority { authority: authority.clone() };
+        AuthorityCommand::Activate { authority, grounds } => {
+            let Grounds { ticket, comment } = grounds.clone();
+            let asked = NamedAuthority { authority: authority.clone(), ticket, comment };
             let made: NewKey = Client::of(data)?.post(path::AUTHORITY_ACTIVATE, &asked)?;
             print(json, &made, || new_key(&made))
         }
-        AuthorityCommand::Compromised { authority, generation, invalid_since, key } => {
+        AuthorityCommand::Compromised { authority, generation, invalid_since, what_for } => {
+            let Grounds { ticket, comment } = what_for.grounds.clone();
             let asked = CompromisedKey {
                 authority: authority.clone(),
                 generation: *generation,
                 invalid_since: invalid_since.clone(),
-                key: key.clone(),
+                ticket,
+                comment,
+                key: what_for.key.clone(),
             };
             let done: Compromised = Client::of(data)?.post(path::COMPROMISED, &asked)?;
             print(json, &done, || compromised(authority, *generation, &done))

@@ -89,6 +89,7 @@ impl Office {
         &self,
         authority: AuthorityId,
         issue_from: Option<UnixTime>,
+        origin: Origin,
     ) -> Result<Generation, OfficeError> {
         self.believed_clock()?;
         let keeping = self.keeping.lock();
@@ -98,7 +99,8 @@ impl Office {
         let known = self.profile.authority(authority);
         let known = known.ok_or_else(|| self.no_authority(&self.authority_name(authority)))?;
         let now = self.clock.now();
-        open_generation(&self.data, &self.store, &self.profile, known, (generation, issue_from), now)?;
+        let which = (generation, issue_from);
+        open_generation(&self.data, &self.store, &self.profile, known, which, now, origin)?;
         self.load_authorities(now)?;
         drop(keeping);
         // The key is on record: what fails now is told where it fails, and tried again every minute.
@@ -307,6 +309,7 @@ pub(super) fn open_generation(
     authority: &Authority,
     (generation, issue_from): (Generation, Option<UnixTime>),
     now: UnixTime,
+    origin: Origin,
 ) -> Result<(), OfficeError> {
     let authority_id = authority.id;
     let pkcs8 = issue::generate_key(KeyType::Rsa2048)?;
@@ -344,7 +347,7 @@ pub(super) fn open_generation(
         let waits = issue_from.map(|from| Event::IssuingFrom { authority: authority_id, generation, from });
         Ok(std::iter::once(Event::Issued(issued.clone())).chain(waits).collect())
     });
-    store.submit_wait(Origin::service(), decide)?;
+    store.submit_wait(origin, decide)?;
     Ok(())
 }
 
@@ -459,5 +462,46 @@ fn check_organization(profile: &Profile, authority: AuthorityId, issuer: &Issuer
             issued: issuer.name.to_string(),
         }),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::SerialNumber;
+    use crate::record::{ArchivePlace, Position, Record};
+
+    fn key(authority: u8, generation: u8) -> Record {
+        let certificate = CertificateRef {
+            authority: AuthorityId(authority),
+            generation: Generation::new(generation).unwrap(),
+            serial: SerialNumber::try_from(1).unwrap(),
+        };
+        let issued = Issued {
+            certificate,
+            kind: CertificateKind::Ca,
+            partition: None,
+            not_before: UnixTime::default(),
+            not_after: UnixTime::default(),
+            archive: ArchivePlace(0),
+            sha256: [0; 32],
+            holder: None,
+            card: None,
+            twin: None,
+        };
+        Record { position: Position(1), recorded_at: UnixTime::default(), issued, changes: Vec::new() }
+    }
+
+    #[test]
+    fn p_5_an_authority_whose_numbers_are_spent_is_told_so() {
+        let mut facts = Facts::default();
+        let next = |facts: &Facts| next_number(facts, AuthorityId(1)).map(Generation::number);
+        assert_eq!(next(&facts), Some(1));
+        facts.issuers.extend([key(1, 1), key(2, 7), key(1, 62)]);
+        assert_eq!(next(&facts), Some(63));
+        facts.issuers.push(key(1, 63));
+        assert_eq!(next(&facts), None);
+        let told = OfficeError::GenerationsSpent("sign".to_owned()).to_string();
+        assert!(!told.contains("expired"), "{told}");
     }
 }

@@ -84,6 +84,14 @@ pub enum OfficeError {
     /// No ticket.
     #[error(transparent)]
     Ticket(#[from] crate::record::TicketError),
+    /// No comment.
+    #[error(transparent)]
+    Comment(#[from] crate::record::CommentError),
+    /// The archive does not take a comment.
+    #[error(
+        "the comment cannot be kept, and nothing was changed: {0}; or give the command without a comment"
+    )]
+    CommentNotKept(StoreError),
     /// A report about nobody, or about two.
     #[error("name a card or a holder, and not both")]
     Subject,
@@ -378,6 +386,7 @@ impl OfficeError {
             | Self::NoRule(_)
             | Self::Id(_)
             | Self::Ticket(_)
+            | Self::Comment(_)
             | Self::NotYet { .. }
             | Self::Serial(_)
             | Self::SerialText(_)
@@ -408,6 +417,7 @@ impl OfficeError {
             Self::Submit(_)
             | Self::Clock(_)
             | Self::NoSuccessor { .. }
+            | Self::CommentNotKept(_)
             | Self::Revoking(..)
             | Self::Store(StoreError::Rebuilding(_) | StoreError::Closed | StoreError::Archive(_)) => {
                 Blame::Moment

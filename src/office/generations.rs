@@ -105,6 +105,7 @@ impl Office {
         &self,
         authority: AuthorityId,
         issue_from: Option<UnixTime>,
+        origin: Origin,
     ) -> Result<RolledOver, OfficeError> {
         self.believed_clock()?;
         let now = self.clock.now();
@@ -112,7 +113,8 @@ impl Office {
             return Err(OfficeError::KeyWaits(self.authority_name(authority), waiting.number(), from));
         }
         let issues_from = issue_from.unwrap_or_else(|| now.plus(WAIT)).max(now);
-        let generation = self.next_generation(authority, Some(issues_from).filter(|from| *from > now))?;
+        let waits_until = Some(issues_from).filter(|from| *from > now);
+        let generation = self.next_generation(authority, waits_until, origin)?;
         let published = self.publish(&[authority], false);
         if let Err(error) = &published {
             tracing::warn!(%error, "the CRLs of a new key are not out yet");

@@ -344,7 +344,7 @@ fn b_4_a_renewed_signer_signs_at_once_and_again_after_a_start() {
     let mut home = Home::started(DEFAULT);
     let ca = issuer(home.office(), 1, 1);
     let before = verified(&home.ask_about(&ca), &ca);
-    let all = home.office().renew_signers_now(&SignersNamed::default()).unwrap();
+    let all = home.office().renew_signers_now(&SignersNamed::default(), &Origin::service()).unwrap();
     assert_eq!(all.len(), 4);
     let after = verified(&home.ask_about(&ca), &ca);
     let one = all.iter().find(|one| one.authority == "sign" && one.key == "p256").unwrap();
@@ -361,10 +361,13 @@ fn b_4_a_renewed_signer_signs_at_once_and_again_after_a_start() {
     revoke(&home, serial_of(&before)).unwrap();
     assert_eq!(verified(&home.ask_about(&ca), &ca), after);
     let only = SignersNamed { authority: Some("auth".to_owned()), generation: Some(1), key: None };
-    assert_eq!(home.office().renew_signers_now(&only).unwrap().len(), 2);
+    assert_eq!(home.office().renew_signers_now(&only, &Origin::service()).unwrap().len(), 2);
     assert_eq!(verified(&home.ask_about(&ca), &ca), after);
     let none = SignersNamed { generation: Some(7), ..SignersNamed::default() };
-    assert!(matches!(home.office().renew_signers_now(&none), Err(OfficeError::NoSigner(_))));
+    assert!(matches!(
+        home.office().renew_signers_now(&none, &Origin::service()),
+        Err(OfficeError::NoSigner(_))
+    ));
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl Town {
                 true
             }
             Step::RollOver => false,
-            Step::Renew => office.renew_signers_now(&SignersNamed::default()).is_ok(),
+            Step::Renew => office.renew_signers_now(&SignersNamed::default(), &Origin::service()).is_ok(),
             Step::Revoke => self.revoke().is_ok_and(|changed| changed),
             Step::Restart => {
                 self.home.stop();

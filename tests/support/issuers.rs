@@ -10,7 +10,7 @@ use sekisho::store::SubmitError;
 
 /// The next key, which issues at once; its CRLs are out.
 pub fn new_generation(office: &Office, authority: AuthorityId) -> Generation {
-    let made = office.roll_over(authority, Some(office.clock().now())).unwrap();
+    let made = office.roll_over(authority, Some(office.clock().now()), Origin::service()).unwrap();
     assert_eq!(made.not_published, None);
     made.generation
 }

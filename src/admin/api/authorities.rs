@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Comment;
+
 /// The keys that the authorities have or had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorityKeys {
@@ -44,6 +46,12 @@ pub struct AuthorityKey {
 pub struct NamedAuthority {
     /// Its name.
     pub authority: String,
+    /// Ticket, recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// Comment, archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Comment>,
 }
 
 /// Give an authority its next key.
@@ -58,6 +66,12 @@ pub struct RollOver {
     /// It issues at once.
     #[serde(default)]
     pub now: bool,
+    /// Ticket, recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// Comment, archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Comment>,
 }
 
 /// A new key, or one that issues now.
@@ -85,6 +99,12 @@ pub struct CompromisedKey {
     /// Since when it is believed to be in other hands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invalid_since: Option<String>,
+    /// Ticket, recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// Comment, archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Comment>,
     /// Idempotency key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
