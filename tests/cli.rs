@@ -10,6 +10,8 @@
 
 #[path = "cli/cards.rs"]
 mod cards;
+#[path = "cli/comments.rs"]
+mod comments;
 #[path = "cli/export.rs"]
 mod export;
 #[path = "cli/issued.rs"]

@@ -9,6 +9,8 @@
     reason = "a failed step must stop the test"
 )]
 
+#[path = "clock/ahead.rs"]
+mod ahead;
 #[path = "world/mod.rs"]
 mod answers;
 mod service;

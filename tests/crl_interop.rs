@@ -16,6 +16,8 @@ mod catalogue;
 mod cryptography;
 #[path = "crl_interop/gnutls.rs"]
 mod gnutls;
+#[path = "support/issuers.rs"]
+mod issuers;
 #[path = "crl_interop/java.rs"]
 mod java;
 #[path = "crl_interop/matrix.rs"]

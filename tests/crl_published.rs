@@ -9,6 +9,8 @@
     reason = "a failed step must stop the test"
 )]
 
+#[path = "support/issuers.rs"]
+mod issuers;
 mod service;
 #[path = "support/turns.rs"]
 mod turns;
@@ -187,7 +189,7 @@ fn verify_decides_by_what_was_published() {
         assert_eq!(verify(crl, &["--cert", certificate]), Some(1), "of another scope");
     }
     assert_eq!(crl(&["verify", &full, "--ca", &desk.ca("sign")]).code, Some(1));
-    desk.office.new_generation(AuthorityId(2)).unwrap();
+    issuers::new_generation(&desk.office, AuthorityId(2));
     let second = text(&desk.office.data().ca_certificate("auth", sekisho::pki::Generation::new(2).unwrap()));
     assert_eq!(crl(&["verify", &full, "--ca", &second]).code, Some(1), "another key of this CA");
     let bad = desk.home.path().join("bad.crl");

@@ -102,6 +102,7 @@ fn fill(store: &Store, random: &mut Random, requests: u64) {
             actor: Actor::service(),
             request: Some(RequestId::new(&Actor::service(), &number.to_string(), b"")),
             ticket: None,
+            comment: None,
         };
         if number % 3 == 0 {
             let serial = store.next_serial(AUTHORITY).unwrap();
@@ -374,6 +375,7 @@ fn a_repeated_key_gives_the_first_outcome_and_another_request_under_it_is_refuse
         actor: Actor::service(),
         request: Some(RequestId::new(&Actor::service(), key, body)),
         ticket: None,
+        comment: None,
     };
     let (store, _) = Store::open(options(), Vec::new()).unwrap();
     let place = store.archive_append_wait(vec![1]).unwrap();

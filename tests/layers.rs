@@ -251,6 +251,14 @@ fn the_listeners_take_nothing_but_time_from_der() {
     assert_kept(knows_der);
 }
 
+/// Nobody is sent to restore from what does not exist.
+#[test]
+fn p_5_nothing_speaks_of_a_follower() {
+    for (path, text) in source() {
+        assert!(!text.to_lowercase().contains("follower"), "{}", path.display());
+    }
+}
+
 /// The names of files tell their modules, and so their rooms.
 #[test]
 fn every_file_belongs_to_a_room_and_is_the_module_of_its_name() {

@@ -8,6 +8,9 @@
     reason = "a failed step must stop the test"
 )]
 
+#[path = "support/issuers.rs"]
+mod issuers;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
@@ -240,7 +243,7 @@ fn a_partitions_crl_is_there_before_its_first_certificate_leaves() {
     world.issue(CertificateKind::CardSign, 13221, "東京都清瀬市");
     assert_eq!(world.catalogue().set, opened.set, "the second needs no other set");
     assert_ne!(before.set, opened.set);
-    world.office.new_generation(SIGN).unwrap();
+    issuers::new_generation(&world.office, SIGN);
     world.issue(CertificateKind::CardSign, 13221, "東京都清瀬市");
     let rolled = world.catalogue();
     let by_new_key = |row: &&sekisho::crl::Row| row.generation == 2 && row.partition.is_some();
@@ -482,13 +485,13 @@ fn b_1_an_authority_whose_ca_certificate_is_revoked_is_told_as_revoked() {
     let before = status(&ca);
     assert_eq!((before.status, before.ca_status), (CertStatus::Good, CertStatus::Good));
 
-    // By the use case of its own, and only for such a certificate.
+    // By the rule for such a certificate, and only for one.
     let revoke = Revoke { reason: Some(RevocationReason::CaCompromise), invalidity_date: None };
     let of_resident = status(&resident).record.issued.certificate;
-    let refused = world.office.revoke_issuer(of_resident, revoke, Origin::service()).unwrap_err();
+    let refused = issuers::revoke(&world.office, of_resident, revoke).unwrap_err();
     assert!(refused.to_string().contains("a resident's"), "{refused}");
     let certificate = before.record.issued.certificate;
-    assert!(world.office.revoke_issuer(certificate, revoke, Origin::service()).unwrap().changed);
+    assert!(issuers::revoke(&world.office, certificate, revoke).unwrap());
 
     let issue = || world.office.issue(&application(CertificateKind::CardSign), Origin::service());
     let error = issue().unwrap_err();
@@ -502,7 +505,7 @@ fn b_1_an_authority_whose_ca_certificate_is_revoked_is_told_as_revoked() {
     assert!(world.office.issue(&application(CertificateKind::CardAuth), Origin::service()).is_ok());
 
     // With its next key it issues again.
-    world.office.new_generation(SIGN).unwrap();
+    issuers::new_generation(&world.office, SIGN);
     assert_eq!(world.office.attention(), []);
     issue().unwrap();
 }

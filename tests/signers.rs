@@ -15,6 +15,8 @@ mod client;
 mod files;
 #[path = "signers/home.rs"]
 mod home;
+#[path = "support/issuers.rs"]
+mod issuers;
 #[path = "signers/preference.rs"]
 mod preference;
 #[path = "signers/refused.rs"]
@@ -23,5 +25,7 @@ mod refused;
 mod renewal;
 #[path = "signers/revoked.rs"]
 mod revoked;
+#[path = "signers/serials.rs"]
+mod serials;
 mod service;
 mod world;

@@ -587,7 +587,7 @@ fn b_3_6_both_folds_see_the_compromise_of_a_key() {
         let cause = (said.recorded_at, RevocationReason::CaCompromise);
         assert_eq!(revocation(world.status(*serial)), cause);
     }
-    let next = world.office.roll_over(SIGN, Some(world.office.now())).unwrap();
+    let next = world.office.roll_over(SIGN, Some(world.office.now()), Origin::service()).unwrap();
     assert_eq!(next.not_published, None);
     world.revoked = 9 + 1 + 1;
     world.assert_no_doubt();

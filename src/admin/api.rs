@@ -106,6 +106,23 @@ pub mod path {
     pub const EXPLAIN: &str = "/v1/explain";
 }
 
+/// A comment, in somebody's words: it may name persons, and stays out of logs.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Comment(pub String);
+
+impl From<&str> for Comment {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl std::fmt::Debug for Comment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Comment").finish_non_exhaustive()
+    }
+}
+
 /// Names one certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
@@ -161,6 +178,12 @@ pub struct Issue {
     /// The card with which a phone is set up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone_with: Option<String>,
+    /// Ticket, recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// Comment, archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Comment>,
     /// Idempotency key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -245,6 +268,9 @@ pub struct Change {
     /// Ticket, recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
+    /// Comment, archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Comment>,
     /// Idempotency key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -329,6 +355,12 @@ pub struct CertificateState {
     /// The ticket it was asked for under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
+    /// What was said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Comment>,
+    /// Why what was said of it is not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment_fault: Option<String>,
     /// The card or phone the certificate is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<String>,
@@ -370,6 +402,12 @@ pub struct HistoryStep {
     /// The ticket it was asked for under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
+    /// What was said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Comment>,
+    /// Why what was said of it is not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment_fault: Option<String>,
     /// The report it came from, when it came from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub movement: Option<MovementBehind>,

@@ -2,7 +2,7 @@
 
 use super::api::{self, Problem};
 use super::requests::time;
-use crate::office::{Compromised, KeyState, KeyUse, Office, OfficeError, Retired};
+use crate::office::{Compromised, KeyState, KeyUse, NextKey, Office, OfficeError, Retired};
 use crate::pki::Generation;
 use crate::record::Origin;
 
@@ -55,13 +55,17 @@ pub(super) fn retire(
     })
 }
 
-pub(super) fn roll_over(office: &Office, asked: api::RollOver) -> Result<api::NewKey, Problem> {
+pub(super) fn roll_over(
+    office: &Office,
+    asked: api::RollOver,
+    origin: Origin,
+) -> Result<api::NewKey, Problem> {
     let authority = office.authority(&asked.authority)?;
     let from = match time(asked.issue_from.as_deref())? {
         None if asked.now => Some(office.now()),
         from => from,
     };
-    let made = office.roll_over(authority, from)?;
+    let made = office.roll_over(authority, from, origin)?;
     Ok(api::NewKey {
         authority: asked.authority,
         generation: made.generation.number(),
@@ -103,5 +107,13 @@ pub(super) fn compromised(
         answers_until: done.answers_until.map(|until| until.to_string()),
         crls_until: done.crls_until.map(|until| until.to_string()),
         notice: format!("{}{}", office.public_url(), office.notice_address(authority, generation)),
+        issuing: match done.next {
+            NextKey::Issues(generation) => Some(generation.number()),
+            NextKey::Waits(_) | NextKey::None => None,
+        },
+        waiting: match done.next {
+            NextKey::Waits(generation) => Some(generation.number()),
+            NextKey::Issues(_) | NextKey::None => None,
+        },
     })
 }

@@ -1,5 +1,7 @@
 //! One request: its address, its body parsed into the office's words, the outcome in the API's.
 
+use std::collections::BTreeMap;
+
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,7 +16,8 @@ use super::verifiers;
 use crate::der::UnixTime;
 use crate::lifecycle::Turn;
 use crate::office::{
-    self, Application, Asked, Blame, Checkpoint, CheckpointError, Office, OfficeError, Selector, Wish,
+    self, Application, Asked, Blame, Checkpoint, CheckpointError, CommentSaid, Office, OfficeError, Selector,
+    Wish,
 };
 use crate::pki::{self, AuthorityId, CertStatus, CertificateKind, SerialNumber, SerialTextError};
 use crate::record::{Actor, Epoch, Origin, Position, RequestId};
@@ -53,10 +56,17 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
         path::CRL_REBUILD => reply(&rebuild(office, &parse(body)?)?),
         path::RELOAD => reply(&reload(office)?),
         path::SIGNER_LIST => reply(&signers::list(office, &parse(body)?)?),
-        path::SIGNER_RENEW => reply(&signers::renew(office, parse(body)?)?),
+        path::SIGNER_RENEW => {
+            let asked: api::RenewSigners = parse(body)?;
+            let said = (asked.ticket.as_deref(), asked.comment.as_ref());
+            let origin = what_for(office, origin(actor, None, address, body), said)?;
+            reply(&signers::renew(office, asked, &origin)?)
+        }
         path::SIGNER_REVOKE => {
             let asked: api::RevokeSigner = parse(body)?;
-            reply(&signers::revoke(office, &asked, origin(actor, asked.key.as_deref(), address, body))?)
+            let said = (asked.ticket.as_deref(), asked.comment.as_ref());
+            let origin = what_for(office, origin(actor, asked.key.as_deref(), address, body), said)?;
+            reply(&signers::revoke(office, &asked, origin)?)
         }
         path::VERIFIER_ADD => reply(&verifiers::register(office, &parse(body)?, actor)?),
         path::VERIFIER_SUSPEND => reply(&verifiers::suspend(office, parse(body)?, actor)?),
@@ -76,23 +86,39 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
         }
         path::CARD_APPLY => {
             let asked: api::ApplyForCard = parse(body)?;
-            let origin = ticketed(origin(actor, asked.key.as_deref(), address, body), asked.ticket.as_ref())?;
+            let said = (asked.ticket.as_deref(), asked.comment.as_ref());
+            let origin = what_for(office, origin(actor, asked.key.as_deref(), address, body), said)?;
             reply(&cards::apply(office, &asked, origin)?)
         }
         path::CARD_HAND_OVER => {
             let asked: api::NamedCard = parse(body)?;
-            reply(&cards::hand_over(office, &asked, origin_of_card(&asked, actor, address, body)?)?)
+            reply(&cards::hand_over(office, &asked, origin_of_card(office, &asked, actor, address, body)?)?)
         }
         path::CARD_SUSPEND => {
             let asked: api::NamedCard = parse(body)?;
-            reply(&cards::turn(office, &asked, Turn::Lost, origin_of_card(&asked, actor, address, body)?)?)
+            reply(&cards::turn(
+                office,
+                &asked,
+                Turn::Lost,
+                origin_of_card(office, &asked, actor, address, body)?,
+            )?)
         }
         path::CARD_FOUND => {
             let asked: api::NamedCard = parse(body)?;
-            reply(&cards::turn(office, &asked, Turn::Found, origin_of_card(&asked, actor, address, body)?)?)
+            reply(&cards::turn(
+                office,
+                &asked,
+                Turn::Found,
+                origin_of_card(office, &asked, actor, address, body)?,
+            )?)
         }
         path::CARD_SHOW => reply(&cards::show(office, &parse(body)?)?),
-        path::MOVEMENTS => reply(&cards::movements(office, &parse(body)?, &actor)?),
+        path::MOVEMENTS => {
+            let asked: api::Movements = parse(body)?;
+            let said = (asked.ticket.as_deref(), asked.comment.as_ref().filter(|_| !asked.dry_run));
+            let origin = what_for(office, Origin::of(actor), said)?;
+            reply(&cards::movements(office, &asked, &origin)?)
+        }
         path::AUTHORITY_LIST
         | path::AUTHORITY_ROLLOVER
         | path::AUTHORITY_ACTIVATE
@@ -113,16 +139,28 @@ pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) 
 /// The keys of authorities.
 fn of_authority(address: &str, body: &[u8], office: &Office, actor: Actor) -> Result<Vec<u8>, Problem> {
     match address {
-        path::AUTHORITY_ROLLOVER => reply(&authorities::roll_over(office, parse(body)?)?),
+        path::AUTHORITY_ROLLOVER => {
+            let asked: api::RollOver = parse(body)?;
+            let said = (asked.ticket.as_deref(), asked.comment.as_ref());
+            let origin = what_for(office, origin(actor, None, address, body), said)?;
+            reply(&authorities::roll_over(office, asked, origin)?)
+        }
         path::AUTHORITY_ACTIVATE => {
-            reply(&authorities::activate(office, parse(body)?, origin(actor, None, address, body))?)
+            let asked: api::NamedAuthority = parse(body)?;
+            let said = (asked.ticket.as_deref(), asked.comment.as_ref());
+            let origin = what_for(office, origin(actor, None, address, body), said)?;
+            reply(&authorities::activate(office, asked, origin)?)
         }
         path::AUTHORITY_RETIRE => {
-            reply(&authorities::retire(office, &parse(body)?, origin(actor, None, address, body))?)
+            let asked: api::NamedKey = parse(body)?;
+            let said = (asked.ticket.as_deref(), asked.comment.as_ref());
+            let origin = what_for(office, origin(actor, None, address, body), said)?;
+            reply(&authorities::retire(office, &asked, origin)?)
         }
         path::COMPROMISED => {
             let asked: api::CompromisedKey = parse(body)?;
-            let origin = origin(actor, asked.key.as_deref(), address, body);
+            let said = (asked.ticket.as_deref(), asked.comment.as_ref());
+            let origin = what_for(office, origin(actor, asked.key.as_deref(), address, body), said)?;
             reply(&authorities::compromised(office, &asked, origin)?)
         }
         _ => reply(&authorities::list(office)),
@@ -146,7 +184,9 @@ fn issue(office: &Office, asked: &api::Issue, body: &[u8], actor: Actor) -> Resu
         subject_key: subject_key(&asked.subject_key)?,
         place: cards::place(asked)?,
     };
-    let issued = office.issue(&application, origin(actor, asked.key.as_deref(), path::ISSUE, body))?;
+    let said = (asked.ticket.as_deref(), asked.comment.as_ref());
+    let origin = what_for(office, origin(actor, asked.key.as_deref(), path::ISSUE, body), said)?;
+    let issued = office.issue(&application, origin)?;
     let first = issued.certificates.first().map(|one| one.issued.clone());
     let card = first.as_ref().and_then(|issued| issued.card).map(|card| card.to_string());
     let holder = first.and_then(|issued| issued.holder).map(|holder| holder.to_string());
@@ -197,7 +237,8 @@ fn change_status(
     actor: Actor,
 ) -> Result<api::Changed, Problem> {
     let asked = Asked { certificate: selector(office, &change.certificate)?, wish };
-    let origin = ticketed(origin(actor, change.key.as_deref(), address, body), change.ticket.as_ref())?;
+    let said = (change.ticket.as_deref(), change.comment.as_ref());
+    let origin = what_for(office, origin(actor, change.key.as_deref(), address, body), said)?;
     let done = office.change(&asked, origin)?;
     Ok(api::Changed {
         authority: done.authority,
@@ -219,6 +260,8 @@ fn status(office: &Office, inquiry: &api::Inquiry) -> Result<api::CertificateSta
     Ok(api::CertificateState {
         actor: said.map(|step| step.actor.clone()).unwrap_or_default(),
         ticket: said.and_then(|step| step.ticket.clone()),
+        comment: said.and_then(|step| step.comment.clone()),
+        comment_fault: said.and_then(|step| step.comment_fault.clone()),
         card: issued.card.map(|card| card.to_string()),
         history_left_out: state.history.left_out,
         authority: state.authority,
@@ -240,13 +283,26 @@ fn status(office: &Office, inquiry: &api::Inquiry) -> Result<api::CertificateSta
 }
 
 fn history_step(step: office::Step) -> api::HistoryStep {
+    let (comment, comment_fault) = comment_said(step.comment);
     api::HistoryStep {
         status: in_words(step.status),
         position: step.position.0,
         recorded_at: step.recorded_at.to_string(),
         actor: step.origin.actor.name().to_owned(),
         ticket: step.origin.ticket.map(|ticket| ticket.text().to_owned()),
+        comment,
+        comment_fault,
         movement: step.behind.map(movement_behind),
+    }
+}
+
+fn comment_said(said: Option<CommentSaid>) -> (Option<api::Comment>, Option<String>) {
+    let fault = |what: &str| Some(format!("{what}: restore store/archive from a backup, or leave it erased"));
+    match said {
+        None => (None, None),
+        Some(CommentSaid::Text(comment)) => (Some(api::Comment(comment.text().to_owned())), None),
+        Some(CommentSaid::Lost) => (None, fault("the archive has lost it")),
+        Some(CommentSaid::Differs) => (None, fault("the archive holds another one than was recorded")),
     }
 }
 
@@ -395,24 +451,43 @@ impl From<OfficeError> for Problem {
 }
 
 /// The request id covers the address and the whole body: another wish under the same key is
-/// another request.
+/// another request. All of it but the comment: the journal keeps the id, and by it a short one could be guessed.
 fn origin(actor: Actor, key: Option<&str>, address: &str, body: &[u8]) -> Origin {
-    let request = key.map(|key| RequestId::new(&actor, key, &[address.as_bytes(), b"\n", body].concat()));
-    Origin { actor, request, ticket: None }
+    let request = key.map(|key| {
+        let asked = [address.as_bytes(), b"\n", &without_comment(body)].concat();
+        RequestId::new(&actor, key, &asked)
+    });
+    Origin { request, ..Origin::of(actor) }
 }
 
-fn ticketed(origin: Origin, ticket: Option<&String>) -> Result<Origin, OfficeError> {
-    let ticket = ticket.map(|text| text.parse()).transpose()?;
-    Ok(Origin { ticket, ..origin })
+fn without_comment(body: &[u8]) -> Vec<u8> {
+    let Ok(mut fields) = serde_json::from_slice::<BTreeMap<String, serde_json::Value>>(body) else {
+        return body.to_vec();
+    };
+    fields.remove("comment");
+    serde_json::to_vec(&fields).unwrap_or_default()
+}
+
+/// What is done under a ticket, and what is said of it: durable when this returns.
+fn what_for(
+    office: &Office,
+    origin: Origin,
+    (ticket, comment): (Option<&str>, Option<&api::Comment>),
+) -> Result<Origin, OfficeError> {
+    let ticket = ticket.map(str::parse).transpose()?;
+    let comment = comment.map(|comment| comment.0.parse()).transpose()?;
+    office.commented(Origin { ticket, ..origin }, comment.as_ref())
 }
 
 fn origin_of_card(
+    office: &Office,
     asked: &api::NamedCard,
     actor: Actor,
     address: &str,
     body: &[u8],
 ) -> Result<Origin, OfficeError> {
-    ticketed(origin(actor, asked.key.as_deref(), address, body), asked.ticket.as_ref())
+    let said = (asked.ticket.as_deref(), asked.comment.as_ref());
+    what_for(office, origin(actor, asked.key.as_deref(), address, body), said)
 }
 
 /// Bare digits are refused with both readings, and whether each was issued.
@@ -474,4 +549,20 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 fn reply(answer: &impl Serialize) -> Result<Vec<u8>, Problem> {
     serde_json::to_vec(answer)
         .map_err(|error| Problem { error: error.to_string(), kind: ProblemKind::Internal })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c_5_the_id_of_a_request_tells_nothing_of_its_comment() {
+        let id = |body: &str| origin(Actor::service(), Some("k"), "/v1/revoke", body.as_bytes()).request;
+        let with = |comment: &str| id(&format!(r#"{{"key": "k", "comment": {comment}, "reason": "x"}}"#));
+        assert_eq!(with("\"a\""), with("\"b\""));
+        assert_eq!(with("null"), id(r#"{"reason": "x", "key": "k"}"#));
+        assert_ne!(with("null"), id(r#"{"reason": "y", "key": "k"}"#));
+        let asked: api::NamedCard = parse(br#"{"card": "c", "comment": "of Hanako"}"#).unwrap();
+        assert!(!format!("{asked:?}").contains("Hanako"));
+    }
 }

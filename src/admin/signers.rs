@@ -20,10 +20,14 @@ pub(super) fn list(office: &Office, asked: &api::ListSigners) -> Result<api::Sig
     Ok(api::Signers { signers: signers.collect(), refused: refused.collect() })
 }
 
-pub(super) fn renew(office: &Office, asked: api::RenewSigners) -> Result<api::RenewedSigners, Problem> {
+pub(super) fn renew(
+    office: &Office,
+    asked: api::RenewSigners,
+    origin: &Origin,
+) -> Result<api::RenewedSigners, Problem> {
     let key = asked.kind.as_deref().map(kind).transpose()?;
     let which = SignersNamed { authority: asked.authority, generation: asked.generation, key };
-    let signers = office.renew_signers_now(&which)?.into_iter().map(renewed);
+    let signers = office.renew_signers_now(&which, origin)?.into_iter().map(renewed);
     Ok(api::RenewedSigners { signers: signers.collect() })
 }
 

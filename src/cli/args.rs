@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::admin::api::Comment;
 use crate::simulate;
 
 /// JPKI-style certificate revocation service with test keys: issues, revokes, and serves OCSP and CRLs.
@@ -186,6 +187,8 @@ pub struct Issue {
     /// Put them on a phone that is set up with this card
     #[arg(long, value_name = "CARD", group = "place", conflicts_with = "batch")]
     pub phone_with: Option<String>,
+    #[command(flatten)]
+    pub grounds: Grounds,
     /// Where to write the certificates; tried before anything is issued
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub out: PathBuf,
@@ -241,12 +244,22 @@ pub struct ListCertificates {
     pub limit: Option<u32>,
 }
 
-/// What a change is made for, and by what its repetition is known.
-#[derive(Debug, Args)]
-pub struct WhatFor {
+/// What something is done for.
+#[derive(Debug, Clone, Args)]
+pub struct Grounds {
     /// Ticket, for the journal: A-Z a-z 0-9 . _ / -, at most 40, and no names of persons
     #[arg(long)]
     pub ticket: Option<String>,
+    /// Comment, for the archive: a line of up to 500 characters; status shows it, no export does
+    #[arg(long)]
+    pub comment: Option<Comment>,
+}
+
+/// What a change is made for, and by what its repetition is known.
+#[derive(Debug, Args)]
+pub struct WhatFor {
+    #[command(flatten)]
+    pub grounds: Grounds,
     /// Idempotency key
     #[arg(long)]
     pub key: Option<String>,
@@ -309,6 +322,8 @@ pub enum MovementsCommand {
         /// Tell what each line would do after those before it, and write nothing
         #[arg(long)]
         dry_run: bool,
+        #[command(flatten)]
+        grounds: Grounds,
     },
 }
 
@@ -484,12 +499,16 @@ pub enum AuthorityCommand {
         /// It issues at once: verifiers may not know its CA certificate yet
         #[arg(long)]
         now: bool,
+        #[command(flatten)]
+        grounds: Grounds,
     },
     /// Let the key that waits issue from now on
     Activate {
         /// sign or auth
         #[arg(long)]
         authority: String,
+        #[command(flatten)]
+        grounds: Grounds,
     },
     /// Have a key make its last CRLs, valid until its CA certificate ends: it signs nothing more, and may be
     /// destroyed
@@ -500,6 +519,8 @@ pub enum AuthorityCommand {
         /// Which of its keys
         #[arg(long)]
         generation: u8,
+        #[command(flatten)]
+        grounds: Grounds,
     },
     /// Revoke all that a compromised key signed, issued or not, for ever; nothing is issued by it again
     Compromised {
@@ -512,9 +533,8 @@ pub enum AuthorityCommand {
         /// Since when it is believed to be in other hands, e.g. 2026-11-22T10:00:00Z
         #[arg(long, value_name = "TIME")]
         invalid_since: Option<String>,
-        /// Idempotency key
-        #[arg(long)]
-        key: Option<String>,
+        #[command(flatten)]
+        what_for: WhatFor,
     },
 }
 
@@ -616,6 +636,8 @@ pub enum Signer {
         /// Only of this kind of key
         #[arg(long, value_parser = SIGNER_KINDS)]
         kind: Option<String>,
+        #[command(flatten)]
+        grounds: Grounds,
     },
     /// Revoke a signer for ever, once another has taken over; no signature of it is given after that
     Revoke(RevokeSigner),
@@ -648,9 +670,8 @@ pub struct RevokeSigner {
     /// Also when no other can be certified: signers of other kinds answer then, or nobody
     #[arg(long)]
     pub without_successor: bool,
-    /// Idempotency key
-    #[arg(long)]
-    pub key: Option<String>,
+    #[command(flatten)]
+    pub what_for: WhatFor,
 }
 
 /// `verifier`.

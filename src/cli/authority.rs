@@ -1,6 +1,6 @@
 //! `authority …`: the keys of authorities.
 
-use super::args::AuthorityCommand;
+use super::args::{AuthorityCommand, Grounds};
 use super::client::Client;
 use super::{DataDir, Failure, print};
 use crate::admin::api::{
@@ -14,28 +14,35 @@ pub(super) fn run(data: &DataDir, command: &AuthorityCommand, json: bool) -> Res
             let all: AuthorityKeys = Client::of(data)?.post(path::AUTHORITY_LIST, &serde_json::json!({}))?;
             print(json, &all, || all.keys.iter().map(in_words).collect::<Vec<_>>().join("\n"))
         }
-        AuthorityCommand::Rollover { authority, issue_from, now } => {
+        AuthorityCommand::Rollover { authority, issue_from, now, grounds } => {
             let (authority, issue_from) = (authority.clone(), issue_from.clone());
-            let asked = RollOver { authority, issue_from, now: *now };
+            let Grounds { ticket, comment } = grounds.clone();
+            let asked = RollOver { authority, issue_from, now: *now, ticket, comment };
             let made: NewKey = Client::of(data)?.post(path::AUTHORITY_ROLLOVER, &asked)?;
             print(json, &made, || new_key(&made))
         }
-        AuthorityCommand::Activate { authority } => {
-            let asked = NamedAuthority { authority: authority.clone() };
+        AuthorityCommand::Activate { authority, grounds } => {
+            let Grounds { ticket, comment } = grounds.clone();
+            let asked = NamedAuthority { authority: authority.clone(), ticket, comment };
             let made: NewKey = Client::of(data)?.post(path::AUTHORITY_ACTIVATE, &asked)?;
             print(json, &made, || new_key(&made))
         }
-        AuthorityCommand::Retire { authority, generation } => {
-            let asked = NamedKey { authority: authority.clone(), generation: *generation };
+        AuthorityCommand::Retire { authority, generation, grounds } => {
+            let Grounds { ticket, comment } = grounds.clone();
+            let (authority, generation) = (authority.clone(), *generation);
+            let asked = NamedKey { authority: authority.clone(), generation, ticket, comment };
             let done: RetiredKey = Client::of(data)?.post(path::AUTHORITY_RETIRE, &asked)?;
-            print(json, &done, || retired(authority, *generation, &done))
+            print(json, &done, || retired(&authority, generation, &done))
         }
-        AuthorityCommand::Compromised { authority, generation, invalid_since, key } => {
+        AuthorityCommand::Compromised { authority, generation, invalid_since, what_for } => {
+            let Grounds { ticket, comment } = what_for.grounds.clone();
             let asked = CompromisedKey {
                 authority: authority.clone(),
                 generation: *generation,
                 invalid_since: invalid_since.clone(),
-                key: key.clone(),
+                ticket,
+                comment,
+                key: what_for.key.clone(),
             };
             let done: Compromised = Client::of(data)?.post(path::COMPROMISED, &asked)?;
             print(json, &done, || compromised(authority, *generation, &done))
@@ -116,8 +123,12 @@ fn compromised(authority: &str, generation: u8, done: &Compromised) -> String {
         |what: &str, until: &String| format!("  ! the key signs no more: {what} until {until} and no longer");
     lines.extend(done.answers_until.iter().map(|at| until("OCSP answers for it", at)));
     lines.extend(done.crls_until.iter().map(|at| until("its CRLs are valid", at)));
-    lines.push(format!("  next: sekisho authority rollover --authority {authority} --now"));
     lines.push(format!("  public notice: {}, signed in .p7s beside it", done.notice));
+    lines.push(match (done.issuing, done.waiting) {
+        (Some(other), _) => format!("  generation {other} issues for {authority}"),
+        (None, Some(_)) => format!("  next: sekisho authority activate --authority {authority}"),
+        (None, None) => format!("  next: sekisho authority rollover --authority {authority} --now"),
+    });
     lines.push("  relying parties must remove its CA certificate from what they trust".to_owned());
     lines.join("\n")
 }

@@ -13,7 +13,7 @@ use data_encoding::HEXLOWER;
 use indicatif::ProgressBar;
 use ring::digest;
 
-use super::args::Issue;
+use super::args::{Grounds, Issue};
 use super::client::Client;
 use super::issue::{tell, write};
 use super::out::try_rejected;
@@ -70,6 +70,9 @@ impl Batch<'_> {
             }
         };
         request.key = Some(format!("{} line {number}", self.key));
+        let Grounds { ticket, comment } = self.asked.grounds.clone();
+        request.ticket = request.ticket.or(ticket);
+        request.comment = request.comment.or(comment);
         match self.service.ask(path::ISSUE, &request)? {
             Ok(issued) => self.tell(&issued),
             Err(problem)

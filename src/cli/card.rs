@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::args::{CardCommand, WhatFor};
+use super::args::{CardCommand, Grounds, WhatFor};
 use super::client::Client;
 use super::{DataDir, Failure, print};
 use crate::admin::api::{
@@ -18,7 +18,8 @@ pub(super) fn run(data: &DataDir, command: &CardCommand, json: bool) -> Result<(
                 holder: holder.clone(),
                 municipality: municipality.clone(),
                 expires: expires.clone(),
-                ticket: what_for.ticket.clone(),
+                ticket: what_for.grounds.ticket.clone(),
+                comment: what_for.grounds.comment.clone(),
                 key: what_for.key.clone(),
             };
             let done: CardChange = Client::of(data)?.post(path::CARD_APPLY, &asked)?;
@@ -37,7 +38,7 @@ pub(super) fn run(data: &DataDir, command: &CardCommand, json: bool) -> Result<(
             print(json, &done, || turned(&done, "found"))
         }
         CardCommand::Show { card } => {
-            let asked = NamedCard { card: card.clone(), ticket: None, key: None };
+            let asked = NamedCard { card: card.clone(), ticket: None, comment: None, key: None };
             let state: CardState = Client::of(data)?.post(path::CARD_SHOW, &asked)?;
             print(json, &state, || in_words(&state))
         }
@@ -45,7 +46,8 @@ pub(super) fn run(data: &DataDir, command: &CardCommand, json: bool) -> Result<(
 }
 
 fn named(card: &str, what_for: &WhatFor) -> NamedCard {
-    NamedCard { card: card.to_owned(), ticket: what_for.ticket.clone(), key: what_for.key.clone() }
+    let Grounds { ticket, comment } = what_for.grounds.clone();
+    NamedCard { card: card.to_owned(), ticket, comment, key: what_for.key.clone() }
 }
 
 pub(super) fn reconcile(data: &DataDir, json: bool) -> Result<(), Failure> {

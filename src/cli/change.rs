@@ -1,6 +1,6 @@
 //! `revoke`, `hold`, `release`.
 
-use super::args::{Certificate, Hold, Release, Revoke, WhatFor};
+use super::args::{Certificate, Grounds, Hold, Release, Revoke, WhatFor};
 use super::client::Client;
 use super::named::selector;
 use super::{DataDir, Failure, print};
@@ -28,9 +28,9 @@ pub(super) fn release(data: &DataDir, asked: &Release, json: bool) -> Result<(),
 }
 
 fn change(data: &DataDir, certificate: &Certificate, what_for: &WhatFor) -> Result<Change, Failure> {
-    let (certificate, WhatFor { ticket, key }) = (selector(data, certificate)?, what_for);
-    let (ticket, key) = (ticket.clone(), key.clone());
-    Ok(Change { certificate, reason: None, invalid_since: None, ticket, key })
+    let (certificate, WhatFor { grounds, key }) = (selector(data, certificate)?, what_for);
+    let (Grounds { ticket, comment }, key) = (grounds.clone(), key.clone());
+    Ok(Change { certificate, reason: None, invalid_since: None, ticket, comment, key })
 }
 
 fn submit(data: &DataDir, path: &str, change: &Change, json: bool) -> Result<(), Failure> {

@@ -101,7 +101,7 @@ fn register(
         let request = RequestId::new(&actor, &format!("demo-{number}"), &number.to_be_bytes());
         (
             population.application(&population.adult(*number), Place::New, &PAIR),
-            Origin { actor, request: Some(request), ticket: None },
+            Origin { request: Some(request), ..Origin::of(actor) },
         )
     });
     let pairs = office.issue_all(&asked.collect::<Vec<_>>());

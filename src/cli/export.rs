@@ -30,6 +30,9 @@ struct Line<'a> {
     actor: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     ticket: Option<&'a str>,
+    /// SHA-256 of its comment and of the random octets before it; what it says stays in the archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment_sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<Certificate>,
     /// Position of the report that it comes from.
@@ -127,6 +130,7 @@ fn lines(
             event: entry.event.name(),
             actor: entry.origin.actor.name(),
             ticket: entry.origin.ticket.as_ref().map(|ticket| ticket.text()),
+            comment_sha256: entry.origin.comment.map(|comment| HEXLOWER.encode(&comment.sha256)),
             certificate: certificate(&entry.event, names),
             cause: entry.event.cause().map(|cause| cause.0),
             frame: first,

@@ -59,6 +59,8 @@ fn request(asked: &Issue) -> Result<api::Issue, Failure> {
         card: asked.card.clone(),
         renew: asked.renew.clone(),
         phone_with: asked.phone_with.clone(),
+        ticket: asked.grounds.ticket.clone(),
+        comment: asked.grounds.comment.clone(),
         key: asked.key.clone(),
     })
 }

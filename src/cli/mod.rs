@@ -183,7 +183,7 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
         Command::Reconcile => card::reconcile(&data, json),
         Command::Rules => card::rules(json),
         Command::Check(check) => check::run(&data, check, json),
-        Command::Load(load) => load::run(load, json),
+        Command::Load(load) => load::run(&data, load, json),
         Command::TestMaterial { directory } => crate::issue::test_material::write(directory)
             .map_err(|error| Failure::internal(error.to_string())),
     }

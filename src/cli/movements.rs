@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::args::MovementsCommand;
+use super::args::{Grounds, MovementsCommand};
 use super::client::Client;
 use super::out::try_rejected;
 use super::{DataDir, Failure, print};
@@ -64,6 +64,7 @@ struct Told<'a> {
 struct Import<'a> {
     service: Client,
     dry_run: bool,
+    grounds: Grounds,
     json: bool,
     progress: ProgressBar,
     rejected_path: &'a Path,
@@ -73,7 +74,7 @@ struct Import<'a> {
 }
 
 pub(super) fn run(data: &DataDir, command: &MovementsCommand, json: bool) -> Result<(), Failure> {
-    let MovementsCommand::Import { file, dry_run } = command;
+    let MovementsCommand::Import { file, dry_run, grounds } = command;
     let is_stdin = file.as_os_str() == "-";
     let name = if is_stdin { "movements".to_owned() } else { file.display().to_string() };
     let unreadable = |error: io::Error| Failure::wrong_use(format!("{name}: {error}"));
@@ -92,6 +93,7 @@ pub(super) fn run(data: &DataDir, command: &MovementsCommand, json: bool) -> Res
     let mut import = Import {
         service: Client::of(data)?,
         dry_run: *dry_run,
+        grounds: grounds.clone(),
         json,
         progress,
         rejected_path: &rejected_path,
@@ -152,7 +154,8 @@ impl Import<'_> {
         let movements: Vec<Movement> = parsed.iter().filter_map(|one| one.as_ref().ok().cloned()).collect();
         let mut effects = Vec::new().into_iter();
         if !movements.is_empty() {
-            let asked = Movements { movements, dry_run: self.dry_run };
+            let Grounds { ticket, comment } = self.grounds.clone();
+            let asked = Movements { movements, dry_run: self.dry_run, ticket, comment };
             let answer: api::Effects = self.service.post(path::MOVEMENTS, &asked)?;
             effects = answer.effects.into_iter();
         }

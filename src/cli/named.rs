@@ -34,6 +34,20 @@ fn bare_serial(data: &DataDir, authority: &str, text: &str, bare: &BareSerial) -
     }
 }
 
+/// The same of a serial under a CA certificate: the service that runs on `data` knows, where that is one of
+/// its own.
+pub(super) fn bare_serial_under(data: &DataDir, issuer: &Path, text: &str, bare: &BareSerial) -> Failure {
+    let inquiry = certificate_of(issuer)
+        .map(|certificate| Inquiry { certificate: Selector::Certificate { certificate }, at: None });
+    let known = inquiry.and_then(|inquiry| {
+        Client::of(data).and_then(|mut service| service.post::<CertificateState>(path::STATUS, &inquiry))
+    });
+    match known {
+        Ok(of_issuer) => bare_serial(data, &of_issuer.authority, text, bare),
+        Err(_) => Failure::wrong_use(bare.to_string()),
+    }
+}
+
 /// The certificate that a file is meant to name, as PEM.
 pub(super) fn certificate_of(path: &Path) -> Result<String, Failure> {
     Ok(pem::encode(&pem::Pem::new("CERTIFICATE", certificate_in(path)?)))

@@ -1,6 +1,6 @@
 //! `signer list`, `signer renew`, `signer revoke`.
 
-use super::args::{RevokeSigner, Signer};
+use super::args::{Grounds, RevokeSigner, Signer};
 use super::client::Client;
 use super::{DataDir, Failure, print};
 use crate::admin::api::{
@@ -14,9 +14,10 @@ pub(super) fn run(data: &DataDir, signer: &Signer, json: bool) -> Result<(), Fai
             let signers: Signers = Client::of(data)?.post(path::SIGNER_LIST, &ListSigners { all: *all })?;
             print(json, &signers, || in_words(&signers))
         }
-        Signer::Renew { authority, generation, kind } => {
+        Signer::Renew { authority, generation, kind, grounds } => {
             let (authority, kind) = (authority.clone(), kind.clone());
-            let asked = RenewSigners { authority, generation: *generation, kind };
+            let Grounds { ticket, comment } = grounds.clone();
+            let asked = RenewSigners { authority, generation: *generation, kind, ticket, comment };
             let done: RenewedSigners = Client::of(data)?.post(path::SIGNER_RENEW, &asked)?;
             print(json, &done, || {
                 let lines: Vec<String> = done.signers.iter().map(renewed).collect();
@@ -29,7 +30,9 @@ pub(super) fn run(data: &DataDir, signer: &Signer, json: bool) -> Result<(), Fai
                 reason: asked.reason.clone(),
                 invalid_since: asked.invalid_since.clone(),
                 without_successor: asked.without_successor,
-                key: asked.key.clone(),
+                ticket: asked.what_for.grounds.ticket.clone(),
+                comment: asked.what_for.grounds.comment.clone(),
+                key: asked.what_for.key.clone(),
             };
             let done: RevokedSigner = Client::of(data)?.post(path::SIGNER_REVOKE, &body)?;
             print(json, &done, || revoked(&done))

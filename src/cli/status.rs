@@ -43,6 +43,8 @@ fn in_words(state: &CertificateState) -> String {
     line("says entry", Some(&format!("{} of {}", state.position, state.recorded_at)));
     line("asked by", Some(&state.actor));
     line("ticket", state.ticket.as_ref());
+    line("comment", state.comment.as_ref().map(|comment| &comment.0));
+    line("comment", state.comment_fault.as_ref());
     line("by event", state.movement.as_ref().map(event).as_ref());
     let crl = state.crl_set.clone().unwrap_or_else(|| "not cut since".to_owned());
     line("CRL set", Some(&crl));
@@ -77,6 +79,8 @@ fn step(step: &HistoryStep) -> String {
     let HistoryStep { position, recorded_at, actor, .. } = step;
     let mut text = format!("entry {position} of {recorded_at}, by {actor}");
     text.extend(step.ticket.iter().map(|ticket| format!(", ticket {ticket}")));
+    text.extend(step.comment.iter().map(|comment| format!(", comment: {}", comment.0)));
+    text.extend(step.comment_fault.iter().map(|fault| format!(", comment: {fault}")));
     text.extend(step.movement.iter().map(|by| format!(", {}", by.event)));
     text
 }

@@ -27,7 +27,7 @@ pub fn may_issue(
     kinds: &[CertificateKind],
     now: UnixTime,
 ) -> Result<(), Refusal> {
-    alive(holder, now)?;
+    alive(holder)?;
     let card = one.card.applied.card;
     match (occasion, one.card.status.state) {
         (_, state @ (CarrierState::Suspended | CarrierState::Withheld | CarrierState::Abolished))
@@ -82,7 +82,7 @@ pub fn may_live(residence: &Residence, holder: &Holder) -> Result<(), Refusal> {
 /// # Errors
 /// [`Refusal`].
 pub fn may_set_up_phone(with: &Carried, holder: &Holder, now: UnixTime) -> Result<UnixTime, Refusal> {
-    alive(holder, now)?;
+    alive(holder)?;
     let Card { applied, status, .. } = &with.card;
     let (card, kind) = (applied.card, CertificateKind::CardSign);
     if status.state != CarrierState::InUse {

@@ -7,6 +7,12 @@
 //! - a hold ends in revocation, but for the kinds whose hold may be lifted: of those, the report
 //!   that is last in effect counts, not the one that arrived last;
 //! - a report that changes nothing is recorded all the same, so that its repetition is known.
+//!
+//! Nothing is recorded before its time, so a time on record that lies ahead of now is one of a clock that went
+//! back since: it says nothing of the order. What bears it was recorded before this report, and counts as
+//! earlier; but no report of the feed takes back a loss by that.
+
+use std::time::Duration;
 
 use super::status::{Revoke, hold, release, revoke};
 use crate::der::UnixTime;
@@ -84,12 +90,12 @@ impl Report<'_> {
                 let change = self.change(record, &one.card.status, lift_allowed, now)?;
                 events.extend(change.map(|change| change.caused_by(position)));
             }
-            let became = self.carrier_status(one);
+            let became = self.carrier_status(one, now);
             if became != one.card.status {
                 events.push(Event::CardChanged(one.card.applied.card, became));
             }
         }
-        let stands = self.holder_status(&holder.status);
+        let stands = self.holder_status(&holder.status, now);
         if stands != holder.status {
             events.push(Event::HolderChanged(holder.id, stands));
         }
@@ -145,8 +151,25 @@ impl Report<'_> {
     }
 
     /// Issued before the event took effect.
-    fn is_meant(&self, record: &Record) -> bool {
-        self.at_once || record.issued.not_before < self.effective_at
+    fn is_meant(&self, record: &Record, now: UnixTime) -> bool {
+        self.is_after(record.issued.not_before, now)
+    }
+
+    /// It takes effect after what is dated so on record.
+    fn is_after(&self, on_record: UnixTime, now: UnixTime) -> bool {
+        self.at_once || on_record < self.effective_at || on_record > now
+    }
+
+    /// Found again after the loss that is reported.
+    fn is_found_since(&self, carrier: &CardStatus, now: UnixTime) -> bool {
+        carrier.released_at.is_some_and(|found| self.effective_at < found && found <= now)
+    }
+
+    /// Lost before the find that is reported. Whether a loss dated ahead came before a find of the feed is not
+    /// known: it stays lost until somebody says at the counter that it was found.
+    fn is_lost_before(&self, carrier: &CardStatus, now: UnixTime) -> bool {
+        let is_before = |lost| lost < self.effective_at || (self.at_once && lost > now);
+        carrier.suspended_at.is_none_or(is_before)
     }
 
     /// What becomes of one certificate.
@@ -158,7 +181,7 @@ impl Report<'_> {
         now: UnixTime,
     ) -> Result<Option<Event>, Refusal> {
         let kind = record.issued.kind;
-        if self.kind.is_some_and(|named| named != kind) || !self.is_meant(record) {
+        if self.kind.is_some_and(|named| named != kind) || !self.is_meant(record, now) {
             return Ok(None);
         }
         let changed = match self.rule.action(kind) {
@@ -168,11 +191,11 @@ impl Report<'_> {
                 revoke(record, Revoke { reason: Some(reason), invalidity_date }, now)
             }
             // Found and lost in the same second is lost, whichever was reported first.
-            Action::Hold if lift_allowed(kind) && carrier.released_at > Some(self.effective_at) => Ok(None),
+            Action::Hold if lift_allowed(kind) && self.is_found_since(carrier, now) => Ok(None),
             Action::Hold => hold(record, Some(self.effective_at), now),
             Action::Release => {
                 let is_held = matches!(record.status(), CertStatus::Revoked(held) if held.is_hold());
-                if is_held && carrier.suspended_at < Some(self.effective_at) {
+                if is_held && self.is_lost_before(carrier, now) {
                     release(record, lift_allowed, now)
                 } else {
                     Ok(None)
@@ -187,24 +210,21 @@ impl Report<'_> {
 
     /// What becomes of a card or phone. It ends only with all of its certificates: one that got
     /// another after the event took effect was not meant.
-    fn carrier_status(&self, one: &Carried) -> CardStatus {
+    fn carrier_status(&self, one: &Carried, now: UnixTime) -> CardStatus {
         let (card, mut status) = (&one.card, one.card.status);
         let Some(became) = self.rule.carrier else { return status };
         let stays = |kind: &CertificateKind| self.rule.action(*kind) == Action::Stays;
         let meant = if one.records.is_empty() {
-            self.at_once || card.recorded_at < self.effective_at
+            self.is_after(card.recorded_at, now)
         } else {
-            one.records.iter().all(|record| self.is_meant(record))
+            one.records.iter().all(|record| self.is_meant(record, now))
         };
         if !meant || card.applied.carrier.kinds().iter().all(stays) {
             return status;
         }
-        let effective = Some(self.effective_at);
         match became {
-            CarrierState::Suspended | CarrierState::Withheld => {
-                status.suspended_at = status.suspended_at.max(effective);
-            }
-            CarrierState::InUse => status.released_at = status.released_at.max(effective),
+            CarrierState::Suspended | CarrierState::Withheld => self.lose(&mut status, now),
+            CarrierState::InUse => self.find(&mut status, now),
             CarrierState::Abolished => status.state = CarrierState::Abolished,
             CarrierState::Applied | CarrierState::Issued => {}
         }
@@ -220,10 +240,45 @@ impl Report<'_> {
         status
     }
 
-    fn holder_status(&self, was: &HolderStatus) -> HolderStatus {
+    /// The times of a loss, of this moment or gone by.
+    fn lose(&self, status: &mut CardStatus, now: UnixTime) {
+        let (now, effective) = (Some(now), Some(self.effective_at));
+        let is_over = |on_record: Option<UnixTime>| self.at_once && on_record > now;
+        status.suspended_at =
+            if is_over(status.suspended_at) { effective } else { status.suspended_at.max(effective) };
+        if status.released_at > now {
+            status.released_at = effective;
+        }
+    }
+
+    /// The times of a find. One said at once comes after every loss on record.
+    fn find(&self, status: &mut CardStatus, now: UnixTime) {
+        let (now, effective) = (Some(now), Some(self.effective_at));
+        if !self.at_once {
+            status.released_at = status.released_at.max(effective);
+            return;
+        }
+        status.released_at = effective;
+        if status.suspended_at > now {
+            status.suspended_at = Some(self.just_before());
+        }
+    }
+
+    /// What is dated ahead of now and came before this report, dated so that it does.
+    fn just_before(&self) -> UnixTime {
+        self.effective_at.minus(Duration::from_secs(1))
+    }
+
+    fn holder_status(&self, was: &HolderStatus, now: UnixTime) -> HolderStatus {
         let mut status = *was;
         if self.rule.concerns != Concerns::Holder {
             return status;
+        }
+        let moves = self.municipality.is_some() || self.rule.moves_overseas;
+        for on_record in [&mut status.moved_at, &mut status.overseas_since] {
+            if moves && *on_record > Some(now) {
+                *on_record = Some(self.just_before());
+            }
         }
         if let Some(municipality) = self.municipality
             && status.moved_at < Some(self.effective_at)

@@ -84,9 +84,9 @@ pub fn of_holder(holder: &Holder, carried: &[Carried], now: UnixTime) -> Vec<Dis
     if in_use > 1 {
         found.push(Disagreement::TwoCards(holder.id, in_use));
     }
-    if let Some(ended) = holder.status.ended_at {
+    if holder.status.ended_at.is_some() {
         // One issued after, before the end was reported, is for a person to judge.
-        let outlives = carried.iter().filter(|one| !is_at_its_end(one, now) && ended <= now);
+        let outlives = carried.iter().filter(|one| !is_at_its_end(one, now));
         found.extend(outlives.map(|one| Disagreement::Outlives(holder.id, one.card.applied.card)));
     }
     found

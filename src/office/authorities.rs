@@ -16,7 +16,7 @@ use crate::pki::{AuthorityId, CertStatus, CertificateKind, Generation, HashAlgor
 use crate::profile::{Authority, KeyType, Profile};
 use crate::record::{CertificateRef, Event, Issued, Origin, Refusal};
 use crate::signer::{Key, SimDevice};
-use crate::store::{Records, Store};
+use crate::store::{Facts, Records, Store};
 
 /// A key of an authority that may still sign.
 #[derive(Debug)]
@@ -93,36 +93,24 @@ pub struct NoIssuingKey {
 pub(super) type LiveGenerations = BTreeMap<AuthorityId, Vec<Arc<LiveGeneration>>>;
 
 impl Office {
-    /// Gives an authority its next key. Certificates issued from now on are signed with it; the
-    /// keys before it go on signing CRLs and OCSP answers until their CA certificates expire.
-    ///
-    /// # Errors
-    /// When keys or entries cannot be written.
-    pub fn new_generation(&self, authority: AuthorityId) -> Result<Generation, OfficeError> {
-        self.next_generation(authority, None)
-    }
-
-    /// The same of a key that issues from that time on, or at once.
+    /// Gives an authority its next key, which issues from that time on, or at once. The keys before it go on
+    /// signing CRLs and OCSP signers until their CA certificates expire.
     pub(super) fn next_generation(
         &self,
         authority: AuthorityId,
         issue_from: Option<UnixTime>,
+        origin: Origin,
     ) -> Result<Generation, OfficeError> {
         self.believed_clock()?;
         let keeping = self.keeping.lock();
         let facts = self.store.facts();
-        let ours =
-            facts.issuers.iter().map(|record| &record.issued).filter(|issued| {
-                issued.kind == CertificateKind::Ca && issued.certificate.authority == authority
-            });
-        let last = ours.map(|issued| issued.certificate.generation).max();
-        let next = last.map_or(Some(Generation::FIRST), Generation::next);
-        let name = self.authority_name(authority);
-        let generation = next.ok_or_else(|| OfficeError::NoGeneration(name.clone()))?;
+        let generation = next_number(&facts, authority)
+            .ok_or_else(|| OfficeError::GenerationsSpent(self.authority_name(authority)))?;
         let known = self.profile.authority(authority);
-        let known = known.ok_or(OfficeError::NoGeneration(name))?;
+        let known = known.ok_or_else(|| self.no_authority(&self.authority_name(authority)))?;
         let now = self.clock.now();
-        open_generation(&self.data, &self.store, &self.profile, known, (generation, issue_from), now)?;
+        let which = (generation, issue_from);
+        open_generation(&self.data, &self.store, &self.profile, known, which, now, origin)?;
         self.load_authorities(now)?;
         drop(keeping);
         // The key is on record: what fails now is told where it fails, and tried again every minute.
@@ -161,9 +149,7 @@ impl Office {
         let facts = self.store.facts();
         let mut issued = facts.issuers.iter().map(|record| &record.issued);
         let found = issued.find(|issued| {
-            let certificate = issued.certificate;
-            issued.kind == CertificateKind::Ca
-                && (certificate.authority, certificate.generation.number()) == (authority, generation)
+            issued.is_of_key_of(authority) && issued.certificate.generation.number() == generation
         });
         let Some(issued) = found else { return Ok(None) };
         let certificate = archived_certificate(&self.store, issued)?;
@@ -221,9 +207,7 @@ impl Office {
         let is_unusable =
             |generation| live.iter().any(|live| live.issuer.generation == generation && live.key.is_err());
         let from = |generation| facts.issuing_from.get(&(authority, generation)).copied();
-        let keys = facts.issuers.iter().filter(|record| {
-            record.issued.kind == CertificateKind::Ca && record.issued.certificate.authority == authority
-        });
+        let keys = facts.issuers.iter().filter(|record| record.issued.is_of_key_of(authority));
         let idle = keys.filter_map(|record| {
             let generation = record.issued.certificate.generation;
             let why = match record.status() {
@@ -259,9 +243,7 @@ impl Office {
         let facts = self.store.facts();
         let ca = facts.issuers.iter().find(|record| {
             let ca = record.issued.certificate;
-            record.issued.kind == CertificateKind::Ca
-                && (ca.authority, ca.generation) == (authority, generation)
-                && ca.serial != serial
+            record.issued.is_of_key_of(authority) && ca.generation == generation && ca.serial != serial
         });
         ca.map_or(CertStatus::Good, |ca| ca.status_at_time(at))
     }
@@ -314,6 +296,14 @@ impl fmt::Display for NoIssuingKey {
     }
 }
 
+/// The number of an authority's next key; none when all are spent.
+fn next_number(facts: &Facts, authority: AuthorityId) -> Option<Generation> {
+    let issued = facts.issuers.iter().map(|record| &record.issued);
+    let ours = issued.filter(|issued| issued.is_of_key_of(authority));
+    let last = ours.map(|issued| issued.certificate.generation).max();
+    last.map_or(Some(Generation::FIRST), Generation::next)
+}
+
 /// Opens an authority that the journal does not know yet.
 pub(super) fn open_authority(store: &Store, authority: &Authority) -> Result<(), OfficeError> {
     if store.facts().authorities.contains_key(&authority.id) {
@@ -333,6 +323,7 @@ pub(super) fn open_generation(
     authority: &Authority,
     (generation, issue_from): (Generation, Option<UnixTime>),
     now: UnixTime,
+    origin: Origin,
 ) -> Result<(), OfficeError> {
     let authority_id = authority.id;
     let pkcs8 = issue::generate_key(KeyType::Rsa2048)?;
@@ -370,7 +361,7 @@ pub(super) fn open_generation(
         let waits = issue_from.map(|from| Event::IssuingFrom { authority: authority_id, generation, from });
         Ok(std::iter::once(Event::Issued(issued.clone())).chain(waits).collect())
     });
-    store.submit_wait(Origin::service(), decide)?;
+    store.submit_wait(origin, decide)?;
     Ok(())
 }
 
@@ -409,9 +400,7 @@ pub(super) fn load(
 ) -> Result<LiveGenerations, OfficeError> {
     let mut live = LiveGenerations::new();
     let facts = store.facts();
-    for issued in
-        facts.issuers.iter().map(|record| &record.issued).filter(|issued| issued.kind == CertificateKind::Ca)
-    {
+    for issued in facts.issuers.iter().map(|record| &record.issued).filter(|issued| issued.is_of_key()) {
         let CertificateRef { authority, generation, .. } = issued.certificate;
         if issued.not_after <= now {
             continue;
@@ -492,5 +481,46 @@ fn check_organization(profile: &Profile, authority: AuthorityId, issuer: &Issuer
             issued: issuer.name.to_string(),
         }),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::SerialNumber;
+    use crate::record::{ArchivePlace, Position, Record};
+
+    fn key(authority: u8, generation: u8) -> Record {
+        let certificate = CertificateRef {
+            authority: AuthorityId(authority),
+            generation: Generation::new(generation).unwrap(),
+            serial: SerialNumber::try_from(1).unwrap(),
+        };
+        let issued = Issued {
+            certificate,
+            kind: CertificateKind::Ca,
+            partition: None,
+            not_before: UnixTime::default(),
+            not_after: UnixTime::default(),
+            archive: ArchivePlace(0),
+            sha256: [0; 32],
+            holder: None,
+            card: None,
+            twin: None,
+        };
+        Record { position: Position(1), recorded_at: UnixTime::default(), issued, changes: Vec::new() }
+    }
+
+    #[test]
+    fn p_5_an_authority_whose_numbers_are_spent_is_told_so() {
+        let mut facts = Facts::default();
+        let next = |facts: &Facts| next_number(facts, AuthorityId(1)).map(Generation::number);
+        assert_eq!(next(&facts), Some(1));
+        facts.issuers.extend([key(1, 1), key(2, 7), key(1, 62)]);
+        assert_eq!(next(&facts), Some(63));
+        facts.issuers.push(key(1, 63));
+        assert_eq!(next(&facts), None);
+        let told = OfficeError::GenerationsSpent("sign".to_owned()).to_string();
+        assert!(!told.contains("expired"), "{told}");
     }
 }

@@ -40,15 +40,6 @@ pub struct Asked {
     pub wish: Wish,
 }
 
-/// What is to be decided, and by which rule.
-#[derive(Debug, Clone, Copy)]
-enum Order {
-    /// About a resident's certificate.
-    Resident(Wish),
-    /// A CA key's or OCSP signer's certificate is revoked.
-    Issuer(lifecycle::Revoke),
-}
-
 /// What a wish came to: durable, and seen by every answer from now on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
@@ -68,33 +59,24 @@ pub struct Changed {
     pub repeated: bool,
 }
 
-impl Order {
-    fn decision(self, named: Named, liftable: Vec<CertificateKind>) -> Decide {
-        Box::new(move |records, now| {
-            let record = named.record(records.find(named.authority, &named.serial)?)?;
-            if let Self::Resident(wish) = &self {
-                wish.not_apart(&record)?;
-            }
-            let event = match self {
-                Self::Resident(Wish::Revoke(revoke)) => lifecycle::revoke(&record, revoke, now),
-                Self::Resident(Wish::Hold { invalidity_date }) => {
-                    lifecycle::hold(&record, invalidity_date, now)
-                }
-                Self::Resident(Wish::Release) => {
-                    lifecycle::release(&record, |kind| liftable.contains(&kind), now)
-                }
-                Self::Issuer(revoke) => lifecycle::revoke_issuer(&record, revoke, now),
-            }?;
-            Ok(Vec::from_iter(event))
-        })
-    }
-}
-
 impl Wish {
     /// A wish to revoke on this ground.
     #[must_use]
     pub const fn revoke(reason: Option<RevocationReason>, invalidity_date: Option<UnixTime>) -> Self {
         Self::Revoke(lifecycle::Revoke { reason, invalidity_date })
+    }
+
+    fn decision(self, named: Named, liftable: Vec<CertificateKind>) -> Decide {
+        Box::new(move |records, now| {
+            let record = named.record(records.find(named.authority, &named.serial)?)?;
+            self.not_apart(&record)?;
+            let event = match self {
+                Self::Revoke(revoke) => lifecycle::revoke(&record, revoke, now),
+                Self::Hold { invalidity_date } => lifecycle::hold(&record, invalidity_date, now),
+                Self::Release => lifecycle::release(&record, |kind| liftable.contains(&kind), now),
+            }?;
+            Ok(Vec::from_iter(event))
+        })
     }
 
     /// A card's certificates are held and released with the card. One may be revoked by itself: its holder
@@ -116,27 +98,8 @@ impl Office {
     /// A rule stands against it, the certificate is no resident's or none of ours, or the store is
     /// not taking changes.
     pub fn change(&self, asked: &Asked, origin: Origin) -> Result<Changed, OfficeError> {
-        self.change_status(&self.find(&asked.certificate)?, Order::Resident(asked.wish), origin)
-    }
-
-    /// Revokes the certificate of a CA key or an OCSP signer, as [`Self::change`] does a resident's.
-    /// The caller sees to what ends with it.
-    ///
-    /// # Errors
-    /// As [`Self::change`]; a resident's certificate is refused.
-    pub fn revoke_issuer(
-        &self,
-        certificate: CertificateRef,
-        revoke: lifecycle::Revoke,
-        origin: Origin,
-    ) -> Result<Changed, OfficeError> {
-        let CertificateRef { authority, generation, serial } = certificate;
-        let named = Named { authority, serial, generation: Some(generation) };
-        self.change_status(&named, Order::Issuer(revoke), origin)
-    }
-
-    fn change_status(&self, named: &Named, order: Order, origin: Origin) -> Result<Changed, OfficeError> {
-        self.when_due(|| self.try_change(named, order, origin.clone()))
+        let named = self.find(&asked.certificate)?;
+        self.when_due(|| self.try_change(&named, asked.wish, origin.clone()))
     }
 
     /// Tries again what may be done within a second.
@@ -152,8 +115,8 @@ impl Office {
         attempt()
     }
 
-    fn try_change(&self, named: &Named, order: Order, origin: Origin) -> Result<Changed, OfficeError> {
-        match self.store.submit_wait(origin, order.decision(*named, self.liftable())) {
+    fn try_change(&self, named: &Named, wish: Wish, origin: Origin) -> Result<Changed, OfficeError> {
+        match self.store.submit_wait(origin, wish.decision(*named, self.liftable())) {
             Err(SubmitError::Refused(refusal @ Refusal::NotIssued { .. })) => {
                 // Unless it was, and the records have lost it.
                 self.confirm_absent(named.authority, &named.serial)?;

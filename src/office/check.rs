@@ -10,6 +10,7 @@ use super::authorities::sha256;
 use super::before::vouched_catalogue;
 use super::catalogues::{CATALOGUE, kept_sets, read_catalogue};
 use super::checkpoint::Checkpoint;
+use super::comments::differs;
 use super::data::DataDir;
 use super::examiner::Testimony;
 use super::fence::fenced;
@@ -72,6 +73,7 @@ impl Condition {
             let has_head = |position, head| Ok(heads(&[(position, head)].into())?.is_empty());
             findings.extend(checkpoint.contradicts(&report.facts, report.position, has_head)?);
         }
+        findings.extend(report.comments_differing.iter().map(|position| differs(*position)));
         findings.extend(report.unseen.iter().map(ToString::to_string));
         if report.recorded_at > Clock::system().now() {
             let ahead = report.recorded_at;
@@ -104,6 +106,7 @@ impl Office {
         let (certificates, differing) = self.compare_now()?;
         findings.extend(differing);
         findings.extend(self.examine_sets()?);
+        findings.extend(self.examine_comments()?);
         let examined = self.examine_journal()?;
         findings.extend(examined.contradictions);
         findings.extend(examined.findings);

@@ -10,13 +10,16 @@ use crate::crl::CrlKind;
 use crate::der::UnixTime;
 use crate::pki::{AuthorityId, CertStatus, CertificateKind, Generation, SerialNumber};
 use crate::record::{CertificateRef, Compromise, Event, Origin, Position, Refusal, StatusChange};
-use crate::store::{Decide, Facts, Records, StoreError};
+use crate::store::{Decide, Facts, Records};
 
 /// Certificates whose revocation is written by one decision.
 pub const TOGETHER: NonZeroUsize = match NonZeroUsize::new(10_000) {
     Some(together) => together,
     None => NonZeroUsize::MIN,
 };
+
+/// Records that are looked at before the others have their turn: some milliseconds.
+const LOOKED_AT: usize = 4096;
 
 /// What the compromise of a key came to. It is durable, and every answer knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +39,19 @@ pub struct Compromised {
     pub answers_until: Option<UnixTime>,
     /// Until when the CRLs that are there are valid; none when others follow them.
     pub crls_until: Option<UnixTime>,
+    /// Which key issues for the authority.
+    pub next: NextKey,
+}
+
+/// Which key of an authority issues once one of them is compromised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextKey {
+    /// This one, now.
+    Issues(Generation),
+    /// None does yet; this one waits for its time.
+    Waits(Generation),
+    /// None does, and none waits.
+    None,
 }
 
 impl Office {
@@ -112,6 +128,15 @@ impl Office {
             written: said.written.is_some(),
             answers_until: lost.and_then(|live| self.answers_until(live)),
             crls_until: lost.and_then(|_| self.crls_until(authority, generation)),
+            next: self.next_key(authority),
+        }
+    }
+
+    fn next_key(&self, authority: AuthorityId) -> NextKey {
+        match (self.signing_generation(authority), self.waiting_key(authority)) {
+            (Ok(live), _) => NextKey::Issues(live.issuer.generation),
+            (Err(_), Some((generation, _))) => NextKey::Waits(generation),
+            (Err(_), None) => NextKey::None,
         }
     }
 
@@ -233,37 +258,31 @@ struct Writing<'a> {
 }
 
 impl Writing<'_> {
-    /// Writes those that are missing; false when it was told to stop.
+    /// Writes those that are missing; false when it was told to stop. The records are read a piece at a time
+    /// and let go of before anything is submitted: whoever exchanges them waits for nobody.
     fn write(
         &mut self,
         together: NonZeroUsize,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<bool, OfficeError> {
-        let store = self.office.store.clone();
         let (key, said) = ((self.authority, self.generation), self.said);
-        let (mut part, mut failed, mut stopped) = (Vec::new(), None, false);
-        let reading = store.reading(store.head().0);
-        let passed = reading.each_unwritten(key, &said, &mut |serial| {
-            part.push(serial);
-            if part.len() < together.get() {
-                return Ok(());
+        let (mut after, mut part) = (None, Vec::new());
+        loop {
+            let reading = self.office.store.reading(said.position);
+            let (missing, last) = reading.unwritten(key, &said, after.as_ref(), LOOKED_AT)?;
+            part.extend(missing);
+            while part.len() >= together.get() || (last.is_none() && !part.is_empty()) {
+                if !go_on() {
+                    return Ok(false);
+                }
+                let rest = part.split_off(part.len().min(together.get()));
+                self.decide(std::mem::replace(&mut part, rest))?;
             }
-            if !go_on() {
-                stopped = true;
-                return Err(StoreError::Closed);
-            }
-            self.decide(std::mem::take(&mut part)).map_err(|error| {
-                failed = Some(error);
-                StoreError::Closed
-            })
-        });
-        match (failed, passed) {
-            (Some(error), _) => Err(error),
-            (None, _) if stopped => Ok(false),
-            (None, Err(error)) => Err(error.into()),
-            (None, Ok(())) if part.is_empty() => Ok(true),
-            (None, Ok(())) if !go_on() => Ok(false),
-            (None, Ok(())) => self.decide(part).map(|()| true),
+            after = match last {
+                None => return Ok(true),
+                Some(_) if !go_on() => return Ok(false),
+                last => last,
+            };
         }
     }
 

@@ -16,9 +16,9 @@ use crate::store::{Decide, Records, StoreError};
 /// An application for a card. `is_known`: the holder had one before.
 #[must_use]
 pub fn apply_for_card(applied: CardApplied, is_known: bool) -> Decide {
-    Box::new(move |records, now| {
+    Box::new(move |records, _| {
         match records.find_holder(applied.holder)? {
-            Some(holder) => lifecycle::alive(&holder, now)?,
+            Some(holder) => lifecycle::alive(&holder)?,
             None if is_known => return Err(Refusal::NoHolder(applied.holder)),
             None => {}
         }

@@ -84,6 +84,14 @@ pub enum OfficeError {
     /// No ticket.
     #[error(transparent)]
     Ticket(#[from] crate::record::TicketError),
+    /// No comment.
+    #[error(transparent)]
+    Comment(#[from] crate::record::CommentError),
+    /// The archive does not take a comment.
+    #[error(
+        "the comment cannot be kept, and nothing was changed: {0}; or give the command without a comment"
+    )]
+    CommentNotKept(StoreError),
     /// A report about nobody, or about two.
     #[error("name a card or a holder, and not both")]
     Subject,
@@ -227,6 +235,9 @@ pub enum OfficeError {
         /// Why, and what to do.
         fault: super::KeyFault,
     },
+    /// An authority has had as many keys as can be told apart.
+    #[error("authority {0} has had all the keys that can be numbered: it gets no other")]
+    GenerationsSpent(String),
     /// An authority has no key that may still sign.
     #[error("authority {0} has no key that may still sign: its CA certificates have expired")]
     NoGeneration(String),
@@ -285,7 +296,7 @@ pub enum OfficeError {
     #[error("there is no CRL set {0} here: look at `sekisho crl list`; sets are kept for crl.keep_days")]
     NoSet(String),
     /// The journal or the archive lacks something, and trying again changes nothing.
-    #[error("{0}; restore it from a backup or a follower")]
+    #[error("{0}; restore it from a backup")]
     Lacks(String),
     /// What stands in the archive or catalogue is not what was put there.
     #[error("{0}")]
@@ -359,6 +370,7 @@ impl OfficeError {
             | Self::KeyWaits(..)
             | Self::NoKeyWaits(_)
             | Self::NotRetired(..)
+            | Self::GenerationsSpent(_)
             | Self::Gate(_)
             | Self::HeldBack { .. }
             | Self::NotHeldBack(_)
@@ -378,6 +390,7 @@ impl OfficeError {
             | Self::NoRule(_)
             | Self::Id(_)
             | Self::Ticket(_)
+            | Self::Comment(_)
             | Self::NotYet { .. }
             | Self::Serial(_)
             | Self::SerialText(_)
@@ -408,6 +421,7 @@ impl OfficeError {
             Self::Submit(_)
             | Self::Clock(_)
             | Self::NoSuccessor { .. }
+            | Self::CommentNotKept(_)
             | Self::Revoking(..)
             | Self::Store(StoreError::Rebuilding(_) | StoreError::Closed | StoreError::Archive(_)) => {
                 Blame::Moment

@@ -15,7 +15,7 @@ use super::catalogues::{CATALOGUE, CATALOGUE_SIGNATURE, SETS, kept_sets};
 use super::data::DataDir;
 use super::{Office, OfficeError};
 use crate::crl::{CrlNumber, signer_of_catalogue};
-use crate::pki::{CertificateKind, Issuer};
+use crate::pki::Issuer;
 use crate::record::{Epoch, Position};
 use crate::store::{Disk, Facts, Head, StoreError};
 
@@ -229,7 +229,7 @@ impl Office {
         let facts = self.store.facts();
         let issued = facts.issuers.iter().map(|record| &record.issued);
         let mut issuers = Vec::new();
-        for issued in issued.filter(|issued| issued.kind == CertificateKind::Ca) {
+        for issued in issued.filter(|issued| issued.is_of_key()) {
             let certificate = issued.certificate;
             match self.issuer_of(certificate.authority, certificate.generation.number()) {
                 Ok(issuer) => issuers.extend(issuer),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Office, OfficeError};
 use crate::der::UnixTime;
-use crate::pki::{AuthorityId, CertStatus, CertificateKind, Generation, SerialNumber};
+use crate::pki::{AuthorityId, CertStatus, Generation, SerialNumber};
 use crate::record::{CertificateRef, Compromise, Event, Origin, Position, Record, Refusal};
 use crate::store::Facts;
 
@@ -71,7 +71,7 @@ impl Office {
     #[must_use]
     pub fn keys(&self) -> Vec<KeyState> {
         let facts = self.store.facts();
-        let of = |id: AuthorityId| facts.issuers.iter().filter(move |record| is_key(record, id));
+        let of = |id: AuthorityId| facts.issuers.iter().filter(move |record| record.issued.is_of_key_of(id));
         let all = self.profile.authorities.iter().flat_map(|authority| of(authority.id));
         all.map(|record| self.key_state(&facts, record)).collect()
     }
@@ -116,6 +116,7 @@ impl Office {
         &self,
         authority: AuthorityId,
         issue_from: Option<UnixTime>,
+        origin: Origin,
     ) -> Result<RolledOver, OfficeError> {
         self.believed_clock()?;
         let now = self.clock.now();
@@ -123,7 +124,8 @@ impl Office {
             return Err(OfficeError::KeyWaits(self.authority_name(authority), waiting.number(), from));
         }
         let issues_from = issue_from.unwrap_or_else(|| now.plus(WAIT)).max(now);
-        let generation = self.next_generation(authority, Some(issues_from).filter(|from| *from > now))?;
+        let waits_until = Some(issues_from).filter(|from| *from > now);
+        let generation = self.next_generation(authority, waits_until, origin)?;
         let published = self.publish(&[authority], false);
         if let Err(error) = &published {
             tracing::warn!(%error, "the CRLs of a new key are not out yet");
@@ -170,8 +172,4 @@ impl Office {
         });
         waiting.max_by_key(|(generation, _)| *generation)
     }
-}
-
-fn is_key(record: &Record, authority: AuthorityId) -> bool {
-    record.issued.kind == CertificateKind::Ca && record.issued.certificate.authority == authority
 }

@@ -1,6 +1,6 @@
 //! Who changed a certificate's status, when, and what for.
 
-use super::{Behind, Office, OfficeError};
+use super::{Behind, CommentSaid, Office, OfficeError};
 use crate::der::UnixTime;
 use crate::pki::CertStatus;
 use crate::record::{Origin, Position, Record};
@@ -29,6 +29,8 @@ pub struct Step {
     pub status: CertStatus,
     /// Who asked for it, and under which ticket.
     pub origin: Origin,
+    /// What was said of it.
+    pub comment: Option<CommentSaid>,
     /// The report it came from, when it came from one.
     pub behind: Option<Behind>,
 }
@@ -60,6 +62,7 @@ impl Office {
         let entry = self.store.entry(position)?;
         let missing = || OfficeError::Damaged(format!("entry {position} is not in the journal: check it"));
         let origin = entry.ok_or_else(missing)?.entry.origin;
-        Ok(Step { position, recorded_at, status, origin, behind })
+        let comment = origin.comment.as_ref().map(|said| self.comment(said)).transpose()?;
+        Ok(Step { position, recorded_at, status, origin, comment, behind })
     }
 }

@@ -218,7 +218,7 @@ impl Office {
         let granted = self.grant(application)?;
         let partitions = granted.planned.iter().map(|one| (one.authority, granted.residence.municipality));
         self.open_partitions(&partitions.collect())?;
-        let numbered = |one: &Planned| self.unsigned(&granted, one, self.next_serial(one.authority)?);
+        let numbered = |one: &Planned| self.unsigned(&granted, one, self.store.next_serial(one.authority)?);
         let unsigned = granted.planned.iter().map(numbered).collect::<Result<_, _>>()?;
         Ok(Order { granted, unsigned })
     }

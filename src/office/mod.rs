@@ -15,6 +15,7 @@ mod change;
 mod check;
 mod checkpoint;
 mod clock;
+mod comments;
 mod comparison;
 mod compromise;
 pub mod data;
@@ -74,8 +75,9 @@ pub use change::{Asked, Changed, Wish};
 pub use check::Condition;
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKey, CheckpointWatcher, SignedCheckpoint};
 pub use clock::{ClockRelease, ClockState};
+pub use comments::CommentSaid;
 pub use comparison::{Compared, DifferingCertificate, compare};
-pub use compromise::{Compromised, TOGETHER};
+pub use compromise::{Compromised, NextKey, TOGETHER};
 use data::DataDir;
 use documents::Served;
 pub use documents::{
@@ -336,9 +338,12 @@ impl Office {
     /// # Errors
     /// [`OfficeError::UnknownAuthority`], naming those there are.
     pub fn authority(&self, name: &str) -> Result<AuthorityId, OfficeError> {
-        self.profile.authority_named(name).map(|authority| authority.id).ok_or_else(|| {
-            let names: Vec<&str> = self.profile.authorities.iter().map(|known| known.name.as_str()).collect();
-            OfficeError::UnknownAuthority(name.to_owned(), names.join(" or "))
-        })
+        let known = self.profile.authority_named(name).map(|authority| authority.id);
+        known.ok_or_else(|| self.no_authority(name))
+    }
+
+    fn no_authority(&self, name: &str) -> OfficeError {
+        let names: Vec<&str> = self.profile.authorities.iter().map(|known| known.name.as_str()).collect();
+        OfficeError::UnknownAuthority(name.to_owned(), names.join(" or "))
     }
 }

@@ -73,6 +73,12 @@ impl Office {
     /// nothing behind, and may be right later.
     #[must_use]
     pub fn report(&self, all: &[Reported], actor: &Actor) -> Vec<Result<Effect, OfficeError>> {
+        self.report_for(all, &Origin::of(actor.clone()))
+    }
+
+    /// The same under a ticket and with a comment: those of `origin`, of each report.
+    #[must_use]
+    pub fn report_for(&self, all: &[Reported], origin: &Origin) -> Vec<Result<Effect, OfficeError>> {
         let mut effects: Vec<Option<Result<Effect, OfficeError>>> = all.iter().map(|_| None).collect();
         let mut left: Vec<usize> = (0..all.len()).collect();
         for tries in 1..=TRIES {
@@ -85,13 +91,13 @@ impl Office {
                         let (told, at) = (told.clone(), *at);
                         let done = Box::new(move |outcome| drop(told.send((at, outcome))));
                         let decide = reaching(Arc::clone(&reached), at, decide);
-                        self.store.submit(reported.origin(actor), decide, done);
+                        self.store.submit(reported.origin(origin), decide, done);
                     }
                     Err(error) => put(&mut effects, *at, Err(error)),
                 }
             }
             drop(told);
-            self.look_ahead(all, &left, actor, &reached);
+            self.look_ahead(all, &left, origin, &reached);
             let mut earliest = None;
             left.clear();
             for (at, outcome) in outcomes {
@@ -113,11 +119,11 @@ impl Office {
 
     /// While those at the front are decided, looks at what those at the end are about, until both meet:
     /// of a million people nothing is in memory, and looking at it takes longer than deciding.
-    fn look_ahead(&self, all: &[Reported], left: &[usize], actor: &Actor, reached: &AtomicUsize) {
+    fn look_ahead(&self, all: &[Reported], left: &[usize], origin: &Origin, reached: &AtomicUsize) {
         let behind = left.iter().rev().take_while(|at| **at > reached.load(Ordering::Relaxed));
         for reported in behind.filter_map(|at| all.get(*at)) {
             if let Ok(decide) = self.decision(reported) {
-                self.store.look_ahead(&reported.origin(actor), &decide);
+                self.store.look_ahead(&reported.origin(origin), &decide);
             }
         }
     }
@@ -152,9 +158,10 @@ impl Reported {
         Box::new(move |records, now| reported.decide(&Book::Records(records), &rule, &liftable, now))
     }
 
-    /// The request it is: by its id alone, and by what it says but for when it was reported.
+    /// The request it is: by its id alone, and by what it says but for when it was reported. Who hands it in, and
+    /// what for, is what `asked` says.
     #[must_use]
-    pub fn origin(&self, actor: &Actor) -> Origin {
+    pub fn origin(&self, asked: &Origin) -> Origin {
         // Remembered for longer than this program is: the words are those of the feed.
         let said = [
             self.event.clone(),
@@ -168,7 +175,7 @@ impl Reported {
         ];
         let feed = Actor::new(FEED).unwrap_or_else(|_| Actor::service());
         let request = RequestId::new(&feed, &self.event_id, said.join("\n").as_bytes());
-        Origin { actor: actor.clone(), request: Some(request), ticket: None }
+        Origin { request: Some(request), ..asked.clone() }
     }
 
     pub(super) fn decide(

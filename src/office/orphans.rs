@@ -3,6 +3,7 @@
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::archived::Archived;
+use super::comments::is_comment;
 use super::inquiry::Selector;
 use super::{Office, OfficeError};
 
@@ -10,7 +11,8 @@ impl Office {
     /// Sees to it that the serials of certificates in the archive that no entry names are not given again:
     /// they were signed, and a crash came before their entry; or their entry was lost.
     pub(super) fn pass_orphans(&self, orphans: &[Vec<u8>]) -> Result<(), OfficeError> {
-        for orphan in orphans {
+        let certificates: Vec<_> = orphans.iter().filter(|orphan| !is_comment(orphan)).collect();
+        for orphan in &certificates {
             let damaged = || {
                 OfficeError::Lacks("a record behind the archive's last named one cannot be read".to_owned())
             };
@@ -22,9 +24,9 @@ impl Office {
                 self.store.pass_serial(named.authority, serial);
             }
         }
-        if !orphans.is_empty() {
+        if !certificates.is_empty() {
             tracing::info!(
-                orphans = orphans.len(),
+                orphans = certificates.len(),
                 "certificates were signed whose entries were never written: their serials are passed over"
             );
         }

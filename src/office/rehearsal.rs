@@ -6,7 +6,7 @@ use super::decisions::{Book, unreadable};
 use super::movements::{changed, effect};
 use super::{Effect, Office, OfficeError, Reported};
 use crate::pki::{AuthorityId, SerialNumber};
-use crate::record::{Actor, Card, CardId, Entry, Holder, HolderId, Numbered, Position, Record, Refusal};
+use crate::record::{Card, CardId, Entry, Holder, HolderId, Numbered, Origin, Position, Record, Refusal};
 use crate::store::SubmitError;
 
 /// The cards, people and records as they would be: those that reports would have changed, over
@@ -38,7 +38,7 @@ impl<'a> Rehearsal<'a> {
     pub(super) fn report(&mut self, reported: &Reported) -> Result<Effect, OfficeError> {
         let office = self.office;
         let rule = office.rule(reported)?;
-        let origin = reported.origin(&Actor::service());
+        let origin = reported.origin(&Origin::service());
         if let Some(request) = &origin.request {
             match self.seen.get(&request.key) {
                 Some((digest, _)) if *digest != request.digest => return Err(SubmitError::KeyReused.into()),

@@ -80,6 +80,7 @@ impl Office {
         live: &LiveGeneration,
         kind: SignerKey,
         now: UnixTime,
+        origin: &Origin,
     ) -> Result<Held, OfficeError> {
         self.believed_clock()?;
         let issuer = &live.issuer;
@@ -88,7 +89,7 @@ impl Office {
         let key_id = key.key_id();
         let lifetime = DAY * self.config.ocsp.signer_validity_days;
         let validity = OcspSigner::validity(issuer, now, lifetime)?;
-        let serial = self.next_serial(issuer.authority)?;
+        let serial = self.store.next_serial(issuer.authority)?;
         let tbs = OcspSigner {
             profile: &self.profile,
             issuer,
@@ -106,7 +107,7 @@ impl Office {
             held(certificate.clone(), key, live, now).map_err(|error| OfficeError::Signer { path, error })?;
         self.data.write_key(&key_id, &pkcs8)?;
         let name = CertificateRef { authority: issuer.authority, generation: issuer.generation, serial };
-        if let Err(error) = self.record_signer(name, &made) {
+        if let Err(error) = self.record_signer(name, &made, origin.clone()) {
             // Tried again every minute: keys that nothing names would pile up.
             drop(self.data.remove_key(&key_id));
             return Err(error);
@@ -118,7 +119,12 @@ impl Office {
         Ok(made)
     }
 
-    fn record_signer(&self, certificate: CertificateRef, made: &Held) -> Result<(), OfficeError> {
+    fn record_signer(
+        &self,
+        certificate: CertificateRef,
+        made: &Held,
+        origin: Origin,
+    ) -> Result<(), OfficeError> {
         let der = &made.signer.certificate;
         let archived = Archived { certificate: der.clone(), holder: None };
         let issued = Issued {
@@ -133,7 +139,7 @@ impl Office {
             card: None,
             twin: None,
         };
-        record_issued(&self.store, vec![issued], Origin::service())?;
+        record_issued(&self.store, vec![issued], origin)?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::authorities::archived_certificate;
 use super::{Office, OfficeError};
 use crate::issue::KeyTaken;
-use crate::pki::{AuthorityId, CertStatus, CertificateKind, Generation, Issuer, SerialNumber};
+use crate::pki::{AuthorityId, CertStatus, Generation, Issuer, SerialNumber};
 use crate::record::Record;
 
 impl Office {
@@ -30,7 +30,7 @@ impl Office {
     pub(super) fn keys_taken(&self) -> Result<Vec<KeyTaken>, OfficeError> {
         let mut taken = Vec::new();
         for record in &self.store.facts().issuers {
-            let is_authority = record.issued.kind == CertificateKind::Ca;
+            let is_authority = record.issued.is_of_key();
             if !is_authority && record.status() == CertStatus::Good {
                 continue;
             }
@@ -52,19 +52,6 @@ impl Office {
             }
         }
         Ok(taken)
-    }
-
-    /// The next serial of an authority's counter that no signer issued elsewhere bears.
-    pub(super) fn next_serial(&self, authority: AuthorityId) -> Result<SerialNumber, OfficeError> {
-        loop {
-            let serial = self.store.next_serial(authority)?;
-            let given = self.signers.given.load();
-            let is_given =
-                given.iter().any(|given| (given.authority, given.held.serial) == (authority, serial));
-            if !is_given && self.issuer_record(authority, &serial).is_none() {
-                return Ok(serial);
-            }
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::config::SignerKey;
 use crate::der::UnixTime;
 use crate::ocsp::Signer;
 use crate::pki::{Generation, SerialNumber};
+use crate::record::Origin;
 
 /// Which signers are meant; all of them when nothing is told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,7 +45,11 @@ impl Office {
     ///
     /// # Errors
     /// Nothing of the kind is configured, or the first that could not be made; the others are in use.
-    pub fn renew_signers_now(&self, which: &SignersNamed) -> Result<Vec<Renewed>, OfficeError> {
+    pub fn renew_signers_now(
+        &self,
+        which: &SignersNamed,
+        origin: &Origin,
+    ) -> Result<Vec<Renewed>, OfficeError> {
         self.believed_clock()?;
         let authority = which.authority.as_deref().map(|name| self.authority(name)).transpose()?;
         let keeping = self.keeping.lock();
@@ -67,7 +72,7 @@ impl Office {
         let mut failed = None;
         for (live, key) in &places {
             if self.given_signer(live, algorithm(*key), now).is_none()
-                && let Err(error) = self.make_signer(live, *key, now)
+                && let Err(error) = self.make_signer(live, *key, now, origin)
             {
                 failed.get_or_insert(error);
             }

@@ -25,7 +25,7 @@ use crate::pki::{
     AuthorityId, CertStatus, CertificateKind, Generation, PublicKey, SerialNumber, SignatureAlgorithm,
 };
 use crate::record::{ArchivePlace, CertificateRef, Event, Issued, Origin, Position, Record, Refusal};
-use crate::store::{Decide, Outcome, SubmitError};
+use crate::store::{Decide, Outcome};
 
 /// Longest wait for those who had looked up the old signer: they need microseconds.
 const LEAVE_MAX: Duration = Duration::from_secs(10);
@@ -33,9 +33,6 @@ const LEAVE_MAX: Duration = Duration::from_secs(10);
 /// A signer named by its key generation alone is not revoked so soon after the one before it: the
 /// command would have been meant for that one, and was repeated.
 const REPEATED: Duration = Duration::from_secs(10 * 60);
-
-/// A signer that changed within the second is waited for.
-const TRIES: usize = 4;
 
 /// How a signer is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -306,16 +303,7 @@ impl Office {
             let archived = Archived { certificate: target.der.clone(), holder: None };
             issued.archive = self.store.archive_append_wait(archived.to_der())?;
         }
-        for _ in 1..TRIES {
-            match self.store.submit_wait(origin.clone(), decision(issued.clone(), revoke)) {
-                Err(SubmitError::Refused(Refusal::NotBefore(earliest))) => {
-                    let wait = earliest.since(self.clock.now()).max(Duration::from_millis(10));
-                    std::thread::sleep(wait.min(Duration::from_secs(2)));
-                }
-                outcome => return Ok(outcome?),
-            }
-        }
-        Ok(self.store.submit_wait(origin, decision(issued, revoke))?)
+        self.when_due(|| Ok(self.store.submit_wait(origin.clone(), decision(issued.clone(), revoke))?))
     }
 
     /// Lets nobody sign with the key of `target` any more, and waits until nobody does.
@@ -376,7 +364,8 @@ impl Office {
     }
 }
 
-/// Revokes the signer of this certificate; one that was issued elsewhere goes on record with it.
+/// Revokes the signer of this certificate; one that was issued elsewhere goes on record with it. Its serial is
+/// none of the counter's: such a one is not taken.
 fn decision(issued: Issued, revoke: Revoke) -> Decide {
     Box::new(move |records, now| {
         let CertificateRef { authority, serial, .. } = issued.certificate;
@@ -386,25 +375,14 @@ fn decision(issued: Issued, revoke: Revoke) -> Decide {
             }
             Some(record) => Err(Refusal::IssuedBefore(record.issued.certificate)),
             None => {
-                let mut events =
-                    Vec::from_iter(reservation(records.facts().reserved.get(&authority), &issued));
-                let position = records.next_position().plus(events.len());
+                let position = records.next_position();
                 let record =
                     Record { position, recorded_at: now, issued: issued.clone(), changes: Vec::new() };
                 let revoked = lifecycle::revoke_issuer(&record, revoke, now)?;
-                events.push(Event::Issued(issued.clone()));
-                events.extend(revoked);
-                Ok(events)
+                Ok(std::iter::once(Event::Issued(issued.clone())).chain(revoked).collect())
             }
         }
     })
-}
-
-/// What is on record lies within what is reserved: also a serial that is not of the counter.
-fn reservation(reserved: Option<&u64>, issued: &Issued) -> Option<Event> {
-    let CertificateRef { authority, serial, .. } = issued.certificate;
-    let up_to = serial.to_u64().filter(|serial| *serial > reserved.copied().unwrap_or(0))?;
-    Some(Event::SerialsReserved { authority, up_to })
 }
 
 fn is_change(outcome: &Outcome) -> bool {

@@ -14,7 +14,7 @@ use crate::config::SignerKey;
 use crate::der::UnixTime;
 use crate::ocsp::{Replaced, Signer, SigningIdentity};
 use crate::pki::{Generation, SerialNumber, SignatureAlgorithm};
-use crate::record::CertificateRef;
+use crate::record::{CertificateRef, Origin};
 
 /// Before a signer of `signers/` ends, one made here takes over: five looks of the schedule, so
 /// that a few may be late.
@@ -242,7 +242,7 @@ impl Office {
         // On the last day of a given one, its successor stands by.
         let (made, error) = match made {
             Some(held) if !is_due(&held, live, now) => (Some(held), None),
-            old => match self.make_signer(live, key, now) {
+            old => match self.make_signer(live, key, now, &Origin::service()) {
                 Ok(new) => (Some(new), None),
                 Err(error) => (old, Some(error)),
             },

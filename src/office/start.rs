@@ -25,6 +25,7 @@ use crate::issue::OcspUrl;
 use crate::ocsp::{self, Access, Responder};
 use crate::pki::Generation;
 use crate::profile::Profile;
+use crate::record::Origin;
 use crate::signer::{Limits, Pool, SimDevice};
 use crate::status::StatusIndex;
 use crate::store::{Clock, Disk, NotReady, Opened, Options, RowsKind, Store};
@@ -105,7 +106,15 @@ pub fn init_on(
         open_authority(&store, authority)?;
         let facts = store.facts();
         if !facts.issuers.iter().any(|record| record.issued.certificate.authority == authority.id) {
-            open_generation(data, &store, &profile, authority, (Generation::FIRST, None), clock.now())?;
+            open_generation(
+                data,
+                &store,
+                &profile,
+                authority,
+                (Generation::FIRST, None),
+                clock.now(),
+                Origin::service(),
+            )?;
         }
     }
     let live = authorities::load(data, &store, &profile, clock.now(), machine.device.as_ref())?;

@@ -5,10 +5,11 @@
 //! | length of the rest | 2 | |
 //! | event | 1 | see [`event_tag`] |
 //! | recorded_at | 8 | |
-//! | flags | 1 | bit 0: a request id follows; bit 1: a ticket |
+//! | flags | 1 | bit 0: a request id follows; bit 1: a ticket; bit 2: where a comment stands |
 //! | actor | 1 + n | length, UTF-8 |
 //! | request key, digest | 16 + 16 | with flag bit 0 |
 //! | ticket | 1 + n | with flag bit 1: length, characters |
+//! | comment | 8 + 32 | with flag bit 2: archive place, SHA-256 |
 //! | event fields | rest | in the order of their declaration |
 //!
 //! | field type | octets |
@@ -47,8 +48,8 @@ use write::{
 };
 
 use super::{
-    Actor, ArchivePlace, CertificateRef, Change, Entry, Epoch, Event, HolderStatus, Issued, Origin, Position,
-    Record, RequestId, StatusChange, Ticket,
+    Actor, ArchivePlace, CertificateRef, Change, CommentRef, Entry, Epoch, Event, HolderStatus, Issued,
+    Origin, Position, Record, RequestId, StatusChange, Ticket,
 };
 use crate::der::UnixTime;
 use crate::pki::{
@@ -85,6 +86,8 @@ pub enum CodecError {
 const REQUEST: u8 = 1;
 /// Flag: a ticket follows.
 const TICKET: u8 = 2;
+/// Flag: the place and digest of a comment follow.
+const COMMENT: u8 = 4;
 
 /// First octet of an event.
 mod event_tag {
@@ -133,9 +136,13 @@ impl Entry {
         let mut body = Vec::new();
         body.push(self.event.tag());
         put_time(&mut body, self.recorded_at);
-        let Origin { actor, request, ticket } = &self.origin;
-        let flags = request.as_ref().map_or(0, |_| REQUEST) | ticket.as_ref().map_or(0, |_| TICKET);
-        body.push(flags);
+        let Origin { actor, request, ticket, comment } = &self.origin;
+        let flag = |is_there, flag| if is_there { flag } else { 0 };
+        body.push(
+            flag(request.is_some(), REQUEST)
+                | flag(ticket.is_some(), TICKET)
+                | flag(comment.is_some(), COMMENT),
+        );
         put_text(&mut body, "actor's name", actor.name())?;
         if let Some(request) = request {
             body.extend(request.key);
@@ -143,6 +150,9 @@ impl Entry {
         }
         if let Some(ticket) = ticket {
             put_text(&mut body, "ticket", ticket.text())?;
+        }
+        if let Some(comment) = comment {
+            body.extend(comment.archive.0.to_be_bytes().iter().chain(&comment.sha256));
         }
         self.event.write(&mut body)?;
         put_octets(out, "entry", &body, ENTRY_OCTETS_MAX - 2)
@@ -160,15 +170,16 @@ impl Entry {
         let recorded_at = body.time()?;
         let flags = body.one()?;
         let actor = Actor::new(body.text()?).map_err(|_| CodecError::Range)?;
-        if flags & !(REQUEST | TICKET) != 0 {
+        if flags & !(REQUEST | TICKET | COMMENT) != 0 {
             return Err(CodecError::Unknown(flags));
         }
         let request = (flags & REQUEST != 0).then(|| body.request()).transpose()?;
         let ticket = (flags & TICKET != 0).then(|| body.ticket()).transpose()?;
+        let comment = (flags & COMMENT != 0).then(|| body.comment()).transpose()?;
         let event = Event::read(tag, &mut body)?;
         body.finish()?;
         *octets = outer.0;
-        Ok(Self { recorded_at, origin: Origin { actor, request, ticket }, event })
+        Ok(Self { recorded_at, origin: Origin { actor, request, ticket, comment }, event })
     }
 }
 
@@ -482,6 +493,10 @@ impl<'a> Octets<'a> {
         self.text()?.parse().map_err(|_| CodecError::Range)
     }
 
+    fn comment(&mut self) -> Result<CommentRef, CodecError> {
+        Ok(CommentRef { archive: ArchivePlace(self.number()?), sha256: self.array()? })
+    }
+
     fn octets(&mut self) -> Result<&'a [u8], CodecError> {
         let len = usize::from(u16::from_be_bytes(self.array()?));
         self.take(len)
@@ -786,10 +801,14 @@ mod tests {
         fn entries_come_back_from_their_octets_and_from_nothing_less(
             event in event(), at in time(), request in any::<Option<([u8; 16], [u8; 16])>>(),
             ticket in prop::option::of("[A-Za-z0-9._/-]{1,40}"), cut in any::<prop::sample::Index>(),
+            comment in any::<Option<(u64, [u8; 32])>>(),
         ) {
             let request = request.map(|(key, digest)| RequestId { key, digest });
             let ticket = ticket.map(|text| text.parse().unwrap());
-            let entry = Entry { recorded_at: at, origin: Origin { actor: Actor::service(), request, ticket }, event };
+            let comment =
+                comment.map(|(place, sha256)| CommentRef { archive: ArchivePlace(place), sha256 });
+            let origin = Origin { actor: Actor::service(), request, ticket, comment };
+            let entry = Entry { recorded_at: at, origin, event };
             let mut octets = Vec::new();
             entry.write(&mut octets).unwrap();
             let mut rest = &octets[..];

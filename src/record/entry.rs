@@ -204,6 +204,20 @@ pub struct Issued {
     pub twin: Option<(AuthorityId, SerialNumber)>,
 }
 
+impl Issued {
+    /// True for the CA certificate of a key.
+    #[must_use]
+    pub fn is_of_key(&self) -> bool {
+        self.kind == CertificateKind::Ca
+    }
+
+    /// True for the CA certificate of one of an authority's keys.
+    #[must_use]
+    pub fn is_of_key_of(&self, authority: AuthorityId) -> bool {
+        self.is_of_key() && self.certificate.authority == authority
+    }
+}
+
 /// What a certificate's status became.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusChange<T> {

@@ -105,6 +105,16 @@ fn number(text: &str, prefix: &str) -> Result<u128, IdError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ArchivePlace(pub u64);
 
+/// Where the comment on an entry stands, and what it was: the journal names no person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CommentRef {
+    /// Where it is in the archive.
+    pub archive: ArchivePlace,
+    /// SHA-256 of what was archived. That begins with random octets, so that nobody who has the digest finds a
+    /// short comment by trying.
+    pub sha256: [u8; 32],
+}
+
 /// Who asked for a change: `uid:1000` over the admin socket, `sekisho` for the service itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Actor(String);
@@ -203,7 +213,7 @@ impl RequestId {
     }
 }
 
-/// Who asked for an entry, under which idempotency key, and for what.
+/// Who asked for an entry, under which idempotency key, and what for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// Who.
@@ -212,13 +222,15 @@ pub struct Origin {
     pub request: Option<RequestId>,
     /// The ticket, when one was given.
     pub ticket: Option<Ticket>,
+    /// Where the comment stands, when one was given.
+    pub comment: Option<CommentRef>,
 }
 
 impl Origin {
-    /// Somebody, without key and ticket.
+    /// Somebody, without key, ticket and comment.
     #[must_use]
     pub const fn of(actor: Actor) -> Self {
-        Self { actor, request: None, ticket: None }
+        Self { actor, request: None, ticket: None, comment: None }
     }
 
     /// The service itself, without a key.

@@ -8,6 +8,7 @@
 mod card;
 mod certified;
 mod codec;
+mod comment;
 mod compromise;
 mod entry;
 mod ids;
@@ -21,11 +22,12 @@ pub use certified::{CertifiedKey, KeyDigest};
 pub use codec::{
     CERTIFICATE_OCTETS_MAX, CodecError, ENTRY_OCTETS_MAX, TABLE_OCTETS_MAX, TEXT_OCTETS_MAX, Unit, WriteError,
 };
+pub use comment::{Comment, CommentError};
 pub use compromise::{Compromise, Compromises};
 pub use entry::{Entry, Event, Issued, Numbered, StatusChange};
 pub use ids::{
-    Actor, ActorError, ArchivePlace, CardId, CertificateRef, Epoch, HolderId, IdError, Origin, Position,
-    RequestId, Ticket, TicketError,
+    Actor, ActorError, ArchivePlace, CardId, CertificateRef, CommentRef, Epoch, HolderId, IdError, Origin,
+    Position, RequestId, Ticket, TicketError,
 };
 pub use record::{Change, Record};
 pub use refusal::Refusal;

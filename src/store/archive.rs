@@ -1,4 +1,4 @@
-//! The archive: what was issued, with what links a holder to a person.
+//! The archive: what was issued, with what links a holder to a person, and comments, which may name one.
 //!
 //! Frames in `archive/`, whose `first` counts the octets of all frames before. The payload begins with
 //! where the journal ended, durably, when the frame was written (40 octets; frames of version 1 have none),
@@ -18,8 +18,8 @@
 //! | octets | length | the caller's; opaque here |
 //!
 //! An [`ArchivePlace`] is the number of octets before the record in the whole archive, headers
-//! of frames included, so one read finds it. Certificates are appended before their entry: a
-//! record that no entry names is an orphan and its serial is spent; an entry whose record is
+//! of frames included, so one read finds it. Certificates and comments are appended before their entry: a
+//! record that no entry names is an orphan, and the serial of a certificate is spent; an entry whose record is
 //! missing is a fault that stops issuing.
 
 use std::path::Path;
@@ -62,7 +62,7 @@ pub(super) type Records<'a> = Vec<(ArchivePlace, &'a [u8])>;
 
 /// Where the journal ended when a frame was written, if it says so, and its records by their places.
 pub(super) fn parts<'a>(frame: &Frame<'a>) -> Result<(Option<Beside>, Records<'a>), &'static str> {
-    const SHORT: &str = "an archived certificate is cut short";
+    const SHORT: &str = "an archived record is cut short";
     let mut rest = Octets(frame.payload);
     let beside = if frame.version < 2 {
         None
@@ -80,7 +80,7 @@ pub(super) fn parts<'a>(frame: &Frame<'a>) -> Result<(Option<Beside>, Records<'a
         };
         let (octets, checksum) = record().ok_or(SHORT)?;
         if crc32fast::hash(octets) != checksum {
-            return Err("an archived certificate does not match its checksum");
+            return Err("an archived record does not match its checksum");
         }
         records.push((place, octets));
     }
@@ -126,9 +126,8 @@ impl ArchiveReader {
         file.read_at(&mut header, at)?;
         let mut fields = Octets(&header);
         let len = fields.u32().and_then(|len| usize::try_from(len).ok()).unwrap_or(usize::MAX);
-        let damage = || {
-            self.segments.damage(&path, at, "an archived certificate does not match its checksum", place.0)
-        };
+        let damage =
+            || self.segments.damage(&path, at, "an archived record does not match its checksum", place.0);
         if len > ARCHIVE_RECORD_OCTETS_MAX {
             return Err(damage().into());
         }
@@ -178,7 +177,7 @@ impl ArchiveReader {
         self.end.store(end.next, Ordering::Release);
         if end.next < named {
             let (path, at) = end.last.unwrap_or_else(|| (self.segments.path(0), 0));
-            let what = "it ends before a certificate that the journal names";
+            let what = "it ends before a record that the journal names";
             return Err(self.segments.damage(&path, at, what, end.next).into());
         }
         let tail = Tail::resume(self.segments.clone(), &end, segment_octets)?;
@@ -233,7 +232,10 @@ impl ArchiveWriter {
             return Err(StoreError::Archive(fault.unwrap_or_else(|| "not open".to_owned())));
         };
         if let Some(large) = records.iter().find(|record| record.len() > ARCHIVE_RECORD_OCTETS_MAX) {
-            return Err(StoreError::Archive(format!("{} octets are no certificate", large.len())));
+            return Err(StoreError::Archive(format!(
+                "{} octets are no certificate and no comment",
+                large.len()
+            )));
         }
         let tip = self.shared.tip();
         let beside = Beside { epoch: tip.facts.epoch, position: tip.position, head: tip.head };

@@ -90,7 +90,7 @@ impl Life {
             let request = key.then(|| RequestId::new(&Actor::service(), &number.to_string(), b""));
             if !events.is_empty() || key {
                 let events = if events.is_empty() { vec![Event::RequestSeen] } else { events };
-                life.decisions.push((Origin { actor: Actor::service(), request, ticket: None }, events));
+                life.decisions.push((Origin { request, ..Origin::service() }, events));
             }
         }
         life.decisions

@@ -21,7 +21,7 @@ use super::segments::{Segments, Torn, WalkError};
 use super::snapshot::{self, Marker, Snapshot, find_marker};
 use super::tip::Tip;
 use crate::der::UnixTime;
-use crate::pki::CertificateKind;
+use crate::pki::HashAlgorithm;
 use crate::record::{ArchivePlace, Breach, Epoch, Event, Issued, Numbered, Position};
 
 /// What a check found, all of it right.
@@ -43,10 +43,14 @@ pub struct CheckReport {
     pub issued: u64,
     /// Changes of status.
     pub changes: u64,
-    /// Certificates in the archive.
+    /// Certificates and comments in the archive.
     pub archived: u64,
-    /// Of those, the ones no entry names: signed and never handed out.
+    /// Of those, the ones no entry names: signed and never handed out, or said of what was refused.
     pub orphans: u64,
+    /// Comments in the archive that entries name.
+    pub comments: u64,
+    /// Entries whose comment is another than they say.
+    pub comments_differing: Vec<Position>,
     /// Snapshots that agree with the journal.
     pub snapshots: u64,
     /// True when the marker of a clean stop agrees with the journal.
@@ -186,13 +190,13 @@ fn check_all(disk: &Disk, dir: &Path, folds: &[Fold], with_records: bool) -> Res
         }
         marker => marker.is_some(),
     };
-    let Walk { tip, issued, changes, mut places, agreeing, mut records, .. } = walk;
+    let Walk { tip, issued, changes, mut places, comments, agreeing, mut records, .. } = walk;
     records.write(&tip.held())?;
     if with_records {
         folds.iter().for_each(|fold| (fold.rebuilt)(&records.reading()));
     }
-    let Archived { certificates: archived, authorities, beside } =
-        check_archive(disk, dir, &mut places, &tip.facts)?;
+    let Archived { records: archived, authorities, beside, comments_differing } =
+        check_archive(disk, dir, &mut places, &comments, &tip.facts)?;
     ending::judge_archive(&journal, &end, dir, tip.facts.epoch, &beside)?;
     let report = CheckReport {
         journal_id: tip.facts.journal_id,
@@ -205,6 +209,8 @@ fn check_all(disk: &Disk, dir: &Path, folds: &[Fold], with_records: bool) -> Res
         changes,
         archived,
         orphans: archived - offset(places.len()),
+        comments: offset(comments.len()),
+        comments_differing,
         snapshots: offset(agreeing.len()),
         clean_stop,
         breaches: std::mem::take(&mut records.breaches),
@@ -244,6 +250,8 @@ struct Walk<'a> {
     changes: u64,
     /// Places in the archive that entries name.
     places: Vec<u64>,
+    /// Of those, the ones of comments: what each was, and the first entry that it is on.
+    comments: BTreeMap<ArchivePlace, ([u8; 32], Position)>,
     snapshots: Vec<Snapshot>,
     /// Of those, the ones that agree.
     agreeing: Vec<Position>,
@@ -260,6 +268,7 @@ impl<'a> Walk<'a> {
             issued: 0,
             changes: 0,
             places: Vec::new(),
+            comments: BTreeMap::new(),
             snapshots,
             agreeing: Vec::new(),
             folds,
@@ -272,6 +281,10 @@ impl<'a> Walk<'a> {
     fn take(&mut self, frame: &Frame<'_>) -> Result<(), &'static str> {
         let entries = self.tip.fold_frame(frame)?;
         for numbered in &entries {
+            if let Some(comment) = numbered.entry.origin.comment {
+                self.places.push(comment.archive.0);
+                self.comments.entry(comment.archive).or_insert((comment.sha256, numbered.position));
+            }
             match &numbered.entry.event {
                 Event::Issued(certificate) => {
                     self.issued += 1;
@@ -318,24 +331,26 @@ impl<'a> Walk<'a> {
 /// What an archive holds.
 #[derive(Default)]
 struct Archived {
-    certificates: u64,
+    records: u64,
     authorities: Vec<(Issued, Vec<u8>)>,
     /// What its frames say of the journal.
     beside: Vec<Beside>,
+    comments_differing: Vec<Position>,
 }
 
-/// Reads every archived certificate; all `named` places must be among them. Sorts them, and
-/// leaves each once. Keeps those of the CAs in `facts`.
+/// Reads everything archived; all `named` places must be among it. Sorts them, and leaves each once. Keeps
+/// the certificates of the CAs in `facts`, and holds the comments against their entries.
 fn check_archive(
     disk: &Disk,
     dir: &Path,
     named: &mut Vec<u64>,
+    comments: &BTreeMap<ArchivePlace, ([u8; 32], Position)>,
     facts: &Facts,
 ) -> Result<Archived, CheckError> {
     named.sort_unstable();
     named.dedup();
     let issued = facts.issuers.iter().map(|record| &record.issued);
-    let authorities = issued.filter(|issued| issued.kind == CertificateKind::Ca);
+    let authorities = issued.filter(|issued| issued.is_of_key());
     let authorities: BTreeMap<ArchivePlace, &Issued> =
         authorities.map(|issued| (issued.archive, issued)).collect();
     let segments = Segments { disk: disk.clone(), dir: dir.join("archive"), magic: Magic::Archive };
@@ -345,12 +360,17 @@ fn check_archive(
         let (said, records) = parts(frame)?;
         found.beside.extend(said);
         for (ArchivePlace(place), octets) in records {
-            found.certificates += 1;
+            found.records += 1;
+            if let Some((sha256, position)) = comments.get(&ArchivePlace(place))
+                && HashAlgorithm::Sha256.digest(octets) != sha256
+            {
+                found.comments_differing.push(*position);
+            }
             if let Some(issued) = authorities.get(&ArchivePlace(place)) {
                 found.authorities.push(((*issued).clone(), octets.to_vec()));
             }
             if wanted.peek().is_some_and(|wanted| *wanted < place) {
-                return Err("an entry names a place where no certificate begins");
+                return Err("an entry names a place where nothing begins");
             }
             wanted.next_if_eq(&place);
         }
@@ -358,7 +378,7 @@ fn check_archive(
     })?;
     if wanted.next().is_some() {
         let (path, place) = end.last.unwrap_or_else(|| (segments.path(0), 0));
-        let what = "it ends before a certificate that the journal names";
+        let what = "it ends before a record that the journal names";
         return Err(segments.damage(&path, place, what, end.next).into());
     }
     Ok(found)

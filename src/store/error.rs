@@ -31,7 +31,7 @@ impl DiskFault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{} is damaged at octet {offset}: {what}; {} before it is intact and nothing was changed: \
-     keep a copy, then restore from a backup or a follower", .file.display(), what_is_intact(*.intact)
+     keep a copy, then restore from a backup", .file.display(), what_is_intact(*.intact)
 )]
 pub struct Damage {
     /// The file.
@@ -86,7 +86,7 @@ pub enum OpenError {
     },
     /// There is no journal, and none is to be begun.
     #[error(
-        "there is no journal in {}: restore it from a backup or a follower; `sekisho init` makes a new one, in \
+        "there is no journal in {}: restore it from a backup; `sekisho init` makes a new one, in \
          another directory", .0.display()
     )]
     NoJournal(PathBuf),
@@ -128,7 +128,7 @@ pub enum StoreError {
     #[error(transparent)]
     Unwritable(#[from] WriteError),
     /// The journal holds an entry that nothing can be made of.
-    #[error("{0}: the journal is damaged; keep a copy, then restore from a backup or a follower")]
+    #[error("{0}: the journal is damaged; keep a copy, then restore from a backup")]
     Unfounded(#[from] FoldError),
     /// The projection is not there yet.
     #[error("the projection is being rebuilt, entry {} of {}: try again later", .0.position, .0.total)]
@@ -137,7 +137,7 @@ pub enum StoreError {
     #[error("the journal has no entry {0}")]
     NoSuchEntry(Position),
     /// The archive has nothing there.
-    #[error("the archive has no certificate at {0:?}")]
+    #[error("the archive has nothing at {0:?}")]
     NoSuchPlace(ArchivePlace),
     /// The archive takes nothing more.
     #[error("the archive failed ({0}): nothing is issued until it is repaired and the service restarted")]

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use super::octets::{Octets, put_counted};
 use crate::der::UnixTime;
-use crate::pki::{AuthorityId, CertificateKind, Generation, Partition};
+use crate::pki::{AuthorityId, Generation, Partition};
 use crate::record::{
     Absent, Compromise, Compromises, Epoch, Event, FoldError, Issued, Numbered, Position, Record,
     TEXT_OCTETS_MAX, WriteError,
@@ -295,11 +295,8 @@ impl Facts {
     }
 
     fn has_key(&self, authority: AuthorityId, generation: Generation) -> bool {
-        self.issuers.iter().map(|record| &record.issued).any(|issued| {
-            let certificate = &issued.certificate;
-            issued.kind == CertificateKind::Ca
-                && (certificate.authority, certificate.generation) == (authority, generation)
-        })
+        let mut issued = self.issuers.iter().map(|record| &record.issued);
+        issued.any(|issued| issued.is_of_key_of(authority) && issued.certificate.generation == generation)
     }
 
     /// A key is retired; the first time counts.
@@ -696,7 +693,7 @@ fn put_count(out: &mut Vec<u8>, field: &'static str, count: usize) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pki::HashAlgorithm;
+    use crate::pki::{CertificateKind, HashAlgorithm};
     use crate::record::{Entry, Origin};
 
     fn sha256(octets: &[u8]) -> [u8; 32] {

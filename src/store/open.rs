@@ -402,12 +402,10 @@ fn check_named(
     let damage = |what| Err(journal.damage_at(end, what));
     let known = known.filter(|(epoch, _)| *epoch >= tip.facts.epoch);
     if known.is_some_and(|(epoch, _)| epoch > tip.facts.epoch) {
-        return damage(
-            "a CRL or a follower names a later epoch: this is the journal of before an end was accepted",
-        );
+        return damage("a CRL names a later epoch: this is the journal of before an end was accepted");
     }
     if end.next <= named.max(known.map(|(_, position)| position).unwrap_or_default()).0 {
-        return damage("it ends before an entry that a snapshot, a marker, a CRL or a follower names");
+        return damage("it ends before an entry that a snapshot, a marker or a CRL names");
     }
     let Some(marker) = marker else { return Ok(()) };
     if marker.position.0 + 1 == end.next && marker.head != end.head {

@@ -55,8 +55,8 @@ pub struct Options {
     pub archive_segment_octets: u64,
     /// Entries between snapshots.
     pub snapshot_entries: u64,
-    /// An entry that somebody outside has seen, and in which epoch: the highest CRL number published, what a
-    /// follower holds. A journal of that epoch that ends before it is damaged, not torn; one of an
+    /// An entry that somebody outside has seen, and in which epoch: the highest CRL number published. A
+    /// journal of that epoch that ends before it is damaged, not torn; one of an
     /// earlier epoch is an old copy.
     pub known: Option<(Epoch, Position)>,
     /// Why this store is not the one that goes on, when it is not: nothing can be submitted then.

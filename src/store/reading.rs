@@ -5,7 +5,7 @@ use super::kept::{self, Kept};
 use super::rows::Rows;
 use super::shared::Shared;
 use crate::pki::{AuthorityId, Generation, SerialNumber};
-use crate::record::{Compromise, Compromises, Position, Record};
+use crate::record::{CertificateRef, Compromise, Compromises, Position, Record};
 
 /// All records as they are after the entry at [`Self::position`], or later: those in use, or some that
 /// were made anew and are not in use yet.
@@ -75,36 +75,35 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Passes the serial of every certificate that the compromise of its key revokes and that has no entry
-    /// of its own that says so. Blocks as [`Self::each`] does.
+    /// Looks at so many certificates of an authority after a serial, in the order of serials: those that the
+    /// compromise of their key revokes and that have no entry of their own that says so. The last one that was
+    /// looked at comes with them, none when that was the end. Blocks as [`Self::each`] does, and keeps nothing
+    /// open.
     ///
     /// # Errors
-    /// As [`Self::each`], or what `each` says.
-    pub fn each_unwritten(
+    /// As [`Self::each`].
+    pub fn unwritten(
         &self,
         (authority, generation): (AuthorityId, Generation),
         compromise: &Compromise,
-        each: &mut dyn FnMut(SerialNumber) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let mut passed = Ok(());
-        let mut look = |serial, mut record: Record| {
-            let known = record.changes.len();
-            record.compromise(compromise);
-            if passed.is_ok()
-                && record.issued.certificate.generation == generation
-                && record.changes.len() > known
-            {
-                passed = each(serial);
+        after: Option<&SerialNumber>,
+        most: usize,
+    ) -> Result<(Vec<SerialNumber>, Option<SerialNumber>), StoreError> {
+        let records = match self.source {
+            Source::Rows(rows, _) => kept::records_after(rows, authority, after, most)?,
+            Source::InUse(shared) => {
+                kept::records_after(&*shared.projection.rows_at(self.position)?, authority, after, most)?
             }
         };
-        match self.source {
-            Source::Rows(rows, _) => kept::each_record(rows, authority, &mut look, &mut |_| Ok(()))?,
-            Source::InUse(shared) => {
-                let rows = shared.projection.rows_at(self.position)?;
-                kept::each_record(&rows, authority, &mut look, &mut |_| Ok(()))?;
-            }
-        }
-        passed
+        let last = records.last().map(|record| record.issued.certificate.serial);
+        let last = last.filter(|_| records.len() == most);
+        let missing = records.into_iter().filter_map(|mut record| {
+            let known = record.changes.len();
+            record.compromise(compromise);
+            let CertificateRef { generation: of, serial, .. } = record.issued.certificate;
+            (of == generation && record.changes.len() > known).then_some(serial)
+        });
+        Ok((missing.collect(), last))
     }
 
     /// True when nothing changes in it meanwhile: what seems to differ need not be looked at again.

@@ -87,8 +87,15 @@ impl Tip {
         if !entry.may_follow(self.recorded_at) {
             return Err(NotFolded::Misplaced("an entry is dated before the one it follows"));
         }
+        let issued = match &entry.event {
+            Event::Issued(issued) => Some(issued.archive),
+            _ => None,
+        };
+        let comment = entry.origin.comment.map(|comment| comment.archive);
+        for place in issued.into_iter().chain(comment) {
+            self.archived = self.archived.max(place.0.saturating_add(1));
+        }
         match &entry.event {
-            Event::Issued(issued) => self.archived = self.archived.max(issued.archive.0.saturating_add(1)),
             Event::Revoked(_) | Event::Released(_) | Event::GenerationCompromised { .. } => {
                 self.changed = *position;
             }

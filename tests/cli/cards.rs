@@ -9,15 +9,18 @@ use crate::service::{Ran, Service};
 use crate::{issue, serial};
 
 /// A card with a pair, handed over.
-struct Desk {
-    service: Service,
-    card: String,
-    pair: Vec<Value>,
+pub struct Desk {
+    pub service: Service,
+    pub card: String,
+    pub pair: Vec<Value>,
 }
 
 impl Desk {
-    fn new() -> Self {
-        let service = Service::demo(100);
+    pub fn new() -> Self {
+        Self::of(Service::demo(100))
+    }
+
+    pub fn of(service: Service) -> Self {
         let out = service.data.join("out").display().to_string();
         let issued = service.sekisho(&issue(&["--test-key", "--json", "--out", &out])).json();
         let card = issued["card"].as_str().unwrap().to_owned();
@@ -27,7 +30,7 @@ impl Desk {
         Self { service, card, pair }
     }
 
-    fn card(&self, what: &str, more: &[&str]) -> Ran {
+    pub fn card(&self, what: &str, more: &[&str]) -> Ran {
         self.service.sekisho(&[&["card", what, &self.card, "--json"][..], more].concat())
     }
 
@@ -36,12 +39,12 @@ impl Desk {
         self.service.data.join("out").join(name).display().to_string()
     }
 
-    fn certificate(&self, what: &str, at: usize, more: &[&str]) -> Ran {
+    pub fn certificate(&self, what: &str, at: usize, more: &[&str]) -> Ran {
         self.service.sekisho(&[&[what, "--cert", &self.file(at)][..], more].concat())
     }
 
     /// What `status --json` prints, whatever its exit code.
-    fn status(&self, at: usize) -> Value {
+    pub fn status(&self, at: usize) -> Value {
         serde_json::from_str(&self.certificate("status", at, &["--json"]).stdout).unwrap()
     }
 }

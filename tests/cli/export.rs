@@ -107,6 +107,7 @@ fn c_5_exported_lines_name_nobody() {
             "event",
             "actor",
             "ticket",
+            "comment_sha256",
             "certificate",
             "cause",
             "frame",

@@ -61,6 +61,24 @@ fn b_2_bare_digits_change_nothing_and_are_told_by_both_readings() {
 }
 
 #[test]
+fn p_5_load_tells_which_of_both_readings_was_issued() {
+    let service = Service::demo(100);
+    let (ca, url) = (service.ca("sign"), service.url());
+    let load = |issuer: &str, serials: &str| {
+        service.sekisho(&["load", "--target", &url, "--issuer", issuer, "--serials", serials])
+    };
+    for text in ["1031", "0x1,1031", "0x1, 1031", "1031-0x500", "0x1-1031"] {
+        load(&ca, text).refused(2, &["0x1031 (never issued by sign)", "dec:1031 (0x407, issued by sign)"]);
+    }
+    load(&service.ca("auth"), "405").refused(2, &["0x405 (issued by auth)"]);
+    // Of another's CA it cannot be known.
+    let elsewhere = Service::demo(100);
+    let ran = load(&elsewhere.ca("sign"), "1031");
+    ran.refused(2, &["0x1031 or dec:1031 (0x407)"]);
+    assert!(!ran.stderr.contains("issued"), "{}", ran.stderr);
+}
+
+#[test]
 fn b_2_the_admin_socket_refuses_bare_digits_too() {
     let service = Service::demo(100);
     for path in COMMANDS.map(|command| format!("/v1/{command}")) {

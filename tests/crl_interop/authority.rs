@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sekisho::lifecycle::Revoke;
 use sekisho::pki::{AuthorityId, CertificateKind, Generation, RevocationReason, SerialNumber};
-use sekisho::record::{CertificateRef, Origin};
+use sekisho::record::CertificateRef;
 
 use crate::java::{JARS, java};
 use crate::openssl::verify;
@@ -16,13 +16,13 @@ use crate::world::{KIYOSE, World};
 fn openssl_java_and_bouncycastle_decide_on_ca_certificates_by_either_crl() {
     let world = World::new();
     let resident = world.issue(CertificateKind::CardSign, KIYOSE);
-    world.office.new_generation(AuthorityId(1)).unwrap();
+    crate::issuers::new_generation(&world.office, AuthorityId(1));
     let before = world.publish(true);
     let [old, new] = GENERATIONS.map(|generation| world.ca("sign", generation));
     let serial = SerialNumber::try_from(1_u64).unwrap();
     let certificate = CertificateRef { authority: AuthorityId(1), generation: Generation::FIRST, serial };
     let revoke = Revoke { reason: Some(RevocationReason::Superseded), invalidity_date: None };
-    assert!(world.office.revoke_issuer(certificate, revoke, Origin::service()).unwrap().changed);
+    assert!(crate::issuers::revoke(&world.office, certificate, revoke).unwrap());
     let after = world.publish(true);
     let mut orders = Vec::new();
     for (set, of_old) in [(&before, "good"), (&after, "revoked superseded")] {

@@ -333,7 +333,12 @@ impl World {
             let answers = Arc::clone(&answers);
             let asked = &self.asked[*request];
             Submission {
-                origin: Origin { actor: Actor::service(), request: Some(asked.key), ticket: None },
+                origin: Origin {
+                    actor: Actor::service(),
+                    request: Some(asked.key),
+                    ticket: None,
+                    comment: None,
+                },
                 decide: asked.what.decide(),
                 done: Box::new(move |answer| drop(answers.lock().unwrap().insert(place, answer))),
             }

@@ -242,6 +242,40 @@ fn b_3_3_single_revocations_go_on_after_a_kill_and_no_crl_comes_out_between() {
     assert_eq!(TOGETHER.get(), 10_000);
 }
 
+/// Records are put in the place of others while the single revocations are written: between two decisions nobody
+/// reads them.
+#[test]
+fn p_4_the_records_are_let_go_of_before_each_decision_and_a_stop_ends_the_reading() {
+    let world = World::new();
+    let all: Vec<SerialNumber> = (0..5).map(|_| issue(&world, CertificateKind::CardSign).unwrap()).collect();
+    world.pass(60);
+    compromise(&world);
+    let one = NonZeroUsize::new(1).unwrap();
+    for (stop_at, written) in [(0, 0), (1, 1), (2, 2)] {
+        let mut asked = 0;
+        let some = world.office().write_compromises_by(one, &mut || {
+            world.office().remake_folds().unwrap();
+            asked += 1;
+            asked <= stop_at
+        });
+        assert_eq!((some.unwrap(), asked), (written, stop_at + 1));
+    }
+    assert_eq!(world.office().write_compromises().unwrap(), 5 + 1 - 3, "each once");
+    for serial in all {
+        assert_eq!(world.ocsp(SIGN, serial), COMPROMISED);
+    }
+    world.office().compare_folds().unwrap();
+}
+
+#[test]
+fn p_5_the_next_key_of_an_authority_that_is_not_there_is_refused_by_its_name() {
+    let world = World::new();
+    let nobody = sekisho::pki::AuthorityId(9);
+    let refused = world.office().roll_over(nobody, Some(world.now()), Origin::service()).unwrap_err();
+    let told = refused.to_string();
+    assert!(told.contains("there is no authority 9: use sign or auth"), "{told}");
+}
+
 #[test]
 fn b_3_4_a_year_behind_it_every_serial_is_revoked_and_the_key_signed_nothing_else() {
     let world = World::new();
@@ -302,7 +336,7 @@ fn b_3_5_the_next_key_waits_until_it_is_known_or_issues_at_once() {
     let world = World::new();
     let office = world.office();
     office.publish(&[SIGN, AUTH], true).unwrap();
-    let made = office.roll_over(SIGN, None).unwrap();
+    let made = office.roll_over(SIGN, None, Origin::service()).unwrap();
     assert_eq!((made.generation, made.not_published), (second(), None));
     assert_eq!(made.issues_from, world.now().plus(WAIT));
     let catalogue = office.served_catalogue().unwrap().unwrap();
@@ -320,7 +354,7 @@ fn b_3_5_the_next_key_waits_until_it_is_known_or_issues_at_once() {
         issued.certificates[0].issued.certificate.generation.number()
     };
     assert_eq!(generation(&world), 1);
-    let refused = office.roll_over(SIGN, Some(world.now())).unwrap_err();
+    let refused = office.roll_over(SIGN, Some(world.now()), Origin::service()).unwrap_err();
     assert!(refused.to_string().contains("sekisho authority activate"), "{refused}");
     world.pass(30 * DAY - 1);
     assert_eq!(generation(&world), 1, "not a second early");
@@ -328,14 +362,14 @@ fn b_3_5_the_next_key_waits_until_it_is_known_or_issues_at_once() {
     assert_eq!(generation(&world), 2);
     assert_eq!((state(1), state(2)), (KeyUse::Signs, KeyUse::Issues));
     assert!(matches!(office.activate(SIGN, Origin::service()), Err(OfficeError::NoKeyWaits(_))));
-    let third = office.roll_over(SIGN, None).unwrap();
+    let third = office.roll_over(SIGN, None, Origin::service()).unwrap();
     assert_eq!(office.activate(SIGN, Origin::service()).unwrap().0, third.generation);
     assert_eq!(generation(&world), 3);
     // After a compromise nobody waits.
     office.compromise(SIGN, third.generation, None, Origin::service()).unwrap();
     office.write_compromises().unwrap();
     assert_eq!(generation(&world), 2, "the one before is sound");
-    assert_eq!(office.roll_over(SIGN, Some(world.now())).unwrap().generation.number(), 4);
+    assert_eq!(office.roll_over(SIGN, Some(world.now()), Origin::service()).unwrap().generation.number(), 4);
     assert_eq!(generation(&world), 4);
     office.compare_folds().unwrap();
 }
@@ -412,7 +446,7 @@ fn b_5_2_a_lost_key_that_a_newer_one_followed_takes_nothing_from_the_newer() {
     let mut world = World::new();
     let old = issue(&world, CertificateKind::CardSign).unwrap();
     Keeper::new(Arc::clone(world.office())).look();
-    world.office().roll_over(SIGN, Some(world.now())).unwrap();
+    world.office().roll_over(SIGN, Some(world.now()), Origin::service()).unwrap();
     lose_key(&mut world, "sign", None);
     let office = world.office();
     office.settle().unwrap();

@@ -108,7 +108,7 @@ fn b_3_8_the_notice_of_a_compromise_is_signed_by_the_notice_key_and_by_the_succe
     }
     // With a successor, by that too; and it is named.
     world.office().write_compromises().unwrap();
-    world.office().roll_over(SIGN, Some(world.now())).unwrap();
+    world.office().roll_over(SIGN, Some(world.now()), Origin::service()).unwrap();
     let (json, signature) = (get(NOTICE).unwrap(), get(SIGNATURE).unwrap());
     let by_successor = get(BY_SUCCESSOR).unwrap();
     let next = get("/ca/sign/2.pem").unwrap();

@@ -21,7 +21,7 @@ use sekisho::pki::{
     AuthorityId, Carrier, CarrierState, CertStatus, CertificateKind, Generation, Partition, SerialNumber,
 };
 use sekisho::profile::{ORGANIZATION, Profile};
-use sekisho::record::{Actor, ArchivePlace, CardApplied, CardId, CertificateRef, HolderId, Issued, Origin};
+use sekisho::record::{ArchivePlace, CardApplied, CardId, CertificateRef, HolderId, Issued, Origin};
 use sekisho::store::{
     Clock, Committer, Decide, Disk, Options, Outcome, RowsKind, SimDisk, Submission, SubmitError,
 };
@@ -480,7 +480,7 @@ impl World {
         let liftable =
             CertificateKind::ALL.into_iter().filter(|kind| self.profile.lift_allowed(*kind)).collect();
         let decide = reported.decision(rule, liftable);
-        self.commit(reported.origin(&Actor::service()), decide)
+        self.commit(reported.origin(&Origin::service()), decide)
     }
 
     /// The same again is known, and its first outcome is told, also across restarts.

@@ -105,7 +105,7 @@ fn b_3_6_a_retired_key_makes_its_last_crls_and_signs_nothing_more() {
     Keeper::new(Arc::clone(world.office())).look();
     world.pass(60);
     compromised(&world);
-    world.office().roll_over(SIGN, Some(world.now())).unwrap();
+    world.office().roll_over(SIGN, Some(world.now()), Origin::service()).unwrap();
     world.pass(60);
     let (own, journal) = (ca(&world), entries(&world).len());
     let done = retire(&world, FIRST).unwrap();
@@ -246,7 +246,7 @@ fn b_3_6_an_authority_whose_only_key_is_retired_serves_its_last_crls_and_the_oth
     let refused = world.office().publish(&[SIGN], false).unwrap_err().to_string();
     assert!(refused.contains("generation 1, is retired"), "{refused}");
     // The next key follows as ever.
-    world.office().roll_over(SIGN, Some(world.now())).unwrap();
+    world.office().roll_over(SIGN, Some(world.now()), Origin::service()).unwrap();
     issue(&world).unwrap();
     assert_eq!(served(&world, 1), last);
     assert!(!served(&world, 2).is_empty());
@@ -266,7 +266,7 @@ fn b_3_7_a_key_in_use_is_not_retired_and_one_that_is_not_is_when_all_of_it_has_l
     let third = Generation::new(3).unwrap();
     assert!(matches!(retire(&world, third), Err(OfficeError::NoSuchKey(..))));
     assert_eq!(why(&world, FIRST), NotRetired::Issues);
-    let from = office.roll_over(SIGN, None).unwrap().issues_from;
+    let from = office.roll_over(SIGN, None, Origin::service()).unwrap().issues_from;
     assert_eq!((why(&world, FIRST), why(&world, second())), (NotRetired::Issues, NotRetired::Waits(from)));
     office.activate(SIGN, Origin::service()).unwrap();
     world.pass(1);

@@ -14,6 +14,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -31,6 +32,8 @@ pub struct Service {
     /// What it printed before it was ready.
     pub lines: Vec<String>,
     child: Option<Child>,
+    /// Reads what it logs until it ends.
+    log: Option<JoinHandle<String>>,
     home: Option<tempfile::TempDir>,
 }
 
@@ -48,12 +51,24 @@ impl Service {
         service
     }
 
+    /// A fresh demo that logs all there is to be logged.
+    pub fn demo_traced(residents: u32) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let mut service = Self::start_logging(&home.path().join("data"), residents, &[], Some("trace"));
+        service.home = Some(home);
+        service
+    }
+
     /// A demo on `data`, fresh or not.
     pub fn start(data: &Path, residents: u32) -> Self {
         Self::start_with(data, residents, &[])
     }
 
     fn start_with(data: &Path, residents: u32, more: &[&str]) -> Self {
+        Self::start_logging(data, residents, more, None)
+    }
+
+    fn start_logging(data: &Path, residents: u32, more: &[&str], level: Option<&str>) -> Self {
         let manifest = data.with_extension("manifest.json");
         drop(fs::remove_file(&manifest));
         let mut child = Command::new(SEKISHO)
@@ -63,6 +78,7 @@ impl Service {
             .arg(data)
             .arg("--manifest")
             .arg(&manifest)
+            .envs(level.map(|level| ("SEKISHO_LOG", level)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -96,7 +112,7 @@ impl Service {
             }
         }
         let manifest = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
-        Self { data: data.to_owned(), manifest, lines, child: Some(child), home: None }
+        Self { data: data.to_owned(), manifest, lines, child: Some(child), log: Some(errors), home: None }
     }
 
     pub fn url(&self) -> String {
@@ -123,6 +139,12 @@ impl Service {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// The same; all that it logged.
+    pub fn stop_and_log(&mut self) -> String {
+        self.stop();
+        self.log.take().unwrap().join().unwrap()
     }
 
     /// Starts again on the same directory, after a stop or kill.

@@ -14,8 +14,13 @@ use crate::service::run;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The last serial given here: far above what an authority's counter comes to.
+/// The last serial given here, of 16 octets: an authority's counter never comes to it.
 static SERIALS: AtomicU64 = AtomicU64::new(0x0123_4567);
+
+/// A serial of 16 octets that ends so.
+pub fn long_serial(end: u64) -> SerialNumber {
+    SerialNumber::from_magnitude(&[[0x4e; 8], end.to_be_bytes()].concat()).unwrap()
+}
 
 /// An extension: its name, whether it is critical, its value.
 pub type Extension = (Oid, bool, Vec<u8>);
@@ -85,7 +90,7 @@ impl Wanted {
     pub fn right(ca: &Issuer, key: &KeyFile, now: UnixTime) -> Self {
         let serial = SERIALS.fetch_add(1, Ordering::Relaxed);
         Self {
-            serial: SerialNumber::try_from(serial).unwrap(),
+            serial: long_serial(serial),
             issuer: ca.name.clone(),
             subject: Name::new(&[Attribute::new(oid::COMMON_NAME, "OCSP signer of the house")]),
             not_before: now.minus(DAY),

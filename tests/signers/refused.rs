@@ -233,7 +233,7 @@ fn b_6_keys_and_serials_that_are_somebody_elses_are_refused_each_by_its_name() {
     let resident = |home: &Home| resident(home.office());
     let (good, revoked) = (resident(&home), resident(&home));
     revoke(home.office(), &revoked);
-    home.office().new_generation(AuthorityId(1)).unwrap();
+    crate::issuers::new_generation(home.office(), AuthorityId(1));
     let (first, ca) = (crate::home::issuer(home.office(), 1, 1), crate::home::issuer(home.office(), 1, 2));
     let auth = crate::home::issuer(home.office(), 2, 1);
     let ca_key = key_of(&data, &ca);
@@ -272,6 +272,13 @@ fn b_6_keys_and_serials_that_are_somebody_elses_are_refused_each_by_its_name() {
             Box::new(serial(crate::home::serial(reserved))),
             "the authority gives by itself",
         ),
+        (
+            "next-block",
+            &key384,
+            Box::new(serial(crate::home::serial(reserved + 3))),
+            "the authority gives by itself",
+        ),
+        ("last", &key384, Box::new(serial(crate::home::serial(u64::MAX))), "random serial of 16 octets"),
         (
             "unknown",
             &key384,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Comment;
+
 /// The keys that the authorities have or had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorityKeys {
@@ -50,6 +52,12 @@ pub struct AuthorityKey {
 pub struct NamedAuthority {
     /// Its name.
     pub authority: String,
+    /// Ticket, recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// Comment, archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Comment>,
 }
 
 /// Give an authority its next key.
@@ -64,6 +72,12 @@ pub struct RollOver {
     /// It issues at once.
     #[serde(default)]
     pub now: bool,
+    /// Ticket, recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// Comment, archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Comment>,
 }
 
 /// A new key, or one that issues now.
@@ -91,6 +105,12 @@ pub struct CompromisedKey {
     /// Since when it is believed to be in other hands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invalid_since: Option<String>,
+    /// Ticket, recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// Comment, archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Comment>,
     /// Idempotency key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -118,6 +138,12 @@ pub struct Compromised {
     pub crls_until: Option<String>,
     /// Where the public notice is.
     pub notice: String,
+    /// The key that issues for the authority; none when none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuing: Option<u8>,
+    /// Where none issues: the key that waits for its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<u8>,
 }
 
 /// Names a key of an authority.
@@ -128,6 +154,12 @@ pub struct NamedKey {
     pub authority: String,
     /// Which of its keys.
     pub generation: u8,
+    /// The ticket that it is done for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// Words about it, for the archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Comment>,
 }
 
 /// A key made its last CRLs, and signs nothing more: durable.

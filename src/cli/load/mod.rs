@@ -25,15 +25,15 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{mpsc, watch};
 
 use super::args::Load;
-use super::{Failure, print};
+use super::{DataDir, Failure, print};
 use drive::Plan;
 use questions::Questions;
 use report::Report;
 use tally::{Outcome, Tally, Trouble};
 use wire::Target;
 
-pub(super) fn run(asked: &Load, json: bool) -> Result<(), Failure> {
-    let questions = Arc::new(Questions::from_arguments(asked)?);
+pub(super) fn run(data: &DataDir, asked: &Load, json: bool) -> Result<(), Failure> {
+    let questions = Arc::new(Questions::from_arguments(data, asked)?);
     let url = asked.target.as_ref().or(questions.ocsp_url.as_ref());
     let url = url.ok_or_else(|| Failure::wrong_use("say where to ask: --target URL"))?;
     let target = Arc::new(Target::from_url(url)?);

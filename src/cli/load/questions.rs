@@ -7,11 +7,13 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::super::Failure;
 use super::super::args::{Hash, Load};
-use super::super::named::{certificate_in, pem_of};
+use super::super::named::{bare_serial_under, certificate_in, pem_of};
+use super::super::{DataDir, Failure};
 use crate::der::{DerError, Reader, Writer, tag};
-use crate::pki::{AuthorityId, Generation, HashAlgorithm, Issuer, SerialNumber, SerialTextError, oid};
+use crate::pki::{
+    AuthorityId, BareSerial, Generation, HashAlgorithm, Issuer, SerialNumber, SerialTextError, oid,
+};
 
 /// Octets of a nonce (RFC 9654 §2.1: 32 unless there is a reason).
 pub(super) const NONCE_LEN: usize = 32;
@@ -64,14 +66,18 @@ impl Questions {
     ///
     /// # Errors
     /// Wrong use: a file that is missing or not what it should be, no serial to ask about.
-    pub(super) fn from_arguments(asked: &Load) -> Result<Self, Failure> {
+    pub(super) fn from_arguments(data: &DataDir, asked: &Load) -> Result<Self, Failure> {
         let hash = match asked.hash {
             Hash::Sha1 => HashAlgorithm::Sha1,
             Hash::Sha256 => HashAlgorithm::Sha256,
         };
         let questions = match (&asked.requests, &asked.issuer) {
             (Some(manifest), _) => Self::of_manifest(manifest, hash)?,
-            (None, Some(issuer)) => Self::of_issuer(issuer, &asked.serials, &asked.cert, hash)?,
+            (None, Some(issuer)) => {
+                let read =
+                    |text: &str| serial(text, &|bare| bare_serial_under(data, issuer, text.trim(), bare));
+                Self::of_issuer(issuer, &asked.serials, &asked.cert, hash, &read)?
+            }
             (None, None) => return Err(Failure::wrong_use("name what to ask: --requests or --issuer")),
         };
         if questions.total == 0 {
@@ -96,7 +102,7 @@ impl Questions {
                 let path = path.display();
                 Failure::wrong_use(format!("{path}: no authority {authority} of generation {generation}"))
             })?;
-            serials.push(serial(&one.serial)?);
+            serials.push(serial(&one.serial, &|bare| Failure::wrong_use(bare.to_string()))?);
         }
         let groups = listed
             .into_iter()
@@ -110,14 +116,15 @@ impl Questions {
         serials: &[String],
         certificates: &[std::path::PathBuf],
         hash: HashAlgorithm,
+        read: &dyn Fn(&str) -> Result<SerialNumber, Failure>,
     ) -> Result<Self, Failure> {
         let mut single = Vec::new();
         let mut groups = Vec::new();
         for text in serials {
             match text.split_once('-') {
-                None => single.push(serial(text)?),
+                None => single.push(read(text)?),
                 Some((from, to)) => {
-                    let serials = Serials::Range(counted(from)?..=counted(to)?);
+                    let serials = Serials::Range(counted(from, read)?..=counted(to, read)?);
                     if serials.len() == 0 {
                         return Err(Failure::wrong_use(format!("{text}: the first serial comes first")));
                     }
@@ -254,19 +261,19 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
     serde_json::from_slice(&octets).map_err(|error| wrong(format!("not a manifest: {error}")))
 }
 
-fn serial(text: &str) -> Result<SerialNumber, Failure> {
+fn serial(text: &str, bare: &dyn Fn(&BareSerial) -> Failure) -> Result<SerialNumber, Failure> {
     text.trim().parse().map_err(|error| match error {
         // It names the digits itself.
-        SerialTextError::Bare(bare) => Failure::wrong_use(bare.to_string()),
+        SerialTextError::Bare(digits) => bare(&digits),
         error => Failure::wrong_use(format!("{text}: {error}")),
     })
 }
 
 /// An end of a range: such serials come from a counter and fit 64 bits.
-fn counted(text: &str) -> Result<u64, Failure> {
+fn counted(text: &str, read: &dyn Fn(&str) -> Result<SerialNumber, Failure>) -> Result<u64, Failure> {
     let too_long =
         || Failure::wrong_use(format!("{text}: a range goes up to 64 bits; name longer ones singly"));
-    serial(text)?.to_u64().ok_or_else(too_long)
+    read(text)?.to_u64().ok_or_else(too_long)
 }
 
 fn der_of(path: &Path) -> Result<Vec<u8>, Failure> {
