@@ -121,7 +121,9 @@ fn two_equal_lines_are_two_residents() {
     assert_eq!(counter.certificates(), before + 4);
     // Another batch, be it of the same lines, is other residents.
     let other = counter.run(&lines, &["--key", "another day"]);
-    assert!(pairs(&other).iter().flatten().all(|one| !issued.iter().flatten().any(|known| known == one)));
+    let other = pairs(&other);
+    assert_eq!(other.iter().flatten().count(), 4);
+    assert!(other.iter().flatten().all(|one| !issued.iter().flatten().any(|known| known == one)));
     assert_eq!(counter.certificates(), before + 8);
 }
 

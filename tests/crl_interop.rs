@@ -35,5 +35,7 @@ mod service;
 mod stage;
 #[path = "support/turns.rs"]
 mod turns;
+#[path = "support/openssl.rs"]
+mod verify;
 #[path = "crl_interop/world.rs"]
 mod world;

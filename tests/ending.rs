@@ -20,6 +20,8 @@ use service::{SEKISHO, Service};
 mod copies;
 #[path = "ending/edits.rs"]
 mod edits;
+#[path = "ending/office.rs"]
+mod office;
 #[path = "ending/rewritten.rs"]
 mod rewritten;
 mod service;

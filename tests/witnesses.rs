@@ -583,7 +583,9 @@ fn b_3_6_both_folds_see_the_compromise_of_a_key() {
     agreed(&world);
     world.restart_as_after_a_kill();
     agreed(&world);
-    for serial in world.serials.iter().filter(|serial| !world.ended.contains(serial)) {
+    let lived = || world.serials.iter().filter(|serial| !world.ended.contains(serial));
+    assert_eq!(lived().count(), 3);
+    for serial in lived() {
         let cause = (said.recorded_at, RevocationReason::CaCompromise);
         assert_eq!(revocation(world.status(*serial)), cause);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use zeroize::Zeroizing;
 
@@ -113,11 +113,23 @@ impl Office {
         open_generation(&self.data, &self.store, &self.profile, known, which, now, origin)?;
         self.load_authorities(now)?;
         drop(keeping);
+        self.serve_ca_certificates();
         // The key is on record: what fails now is told where it fails, and tried again every minute.
         if let Err(error) = self.renew_signers() {
             tracing::error!(%error, "an OCSP signer could not be renewed after a roll-over");
         }
         Ok(generation)
+    }
+
+    /// A new CA certificate is there to download whether or not a CRL set comes out by its key: verifiers are
+    /// to have it before they meet what that key signs.
+    fn serve_ca_certificates(&self) {
+        // No set is announced meanwhile: what was read before it would hide it.
+        let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = self.serve_files() {
+            tracing::error!(%error, "a new CA certificate is not there to download before the next CRL set");
+        }
+        drop(publishing);
     }
 
     /// Takes up every key that may still sign at `now`.

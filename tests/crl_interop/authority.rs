@@ -7,9 +7,9 @@ use sekisho::pki::{AuthorityId, CertificateKind, Generation, RevocationReason, S
 use sekisho::record::CertificateRef;
 
 use crate::java::{JARS, java};
-use crate::openssl::verify;
 use crate::orders::{Asked, Order};
 use crate::stage::{GENERATIONS, Life, Verdict};
+use crate::verify::verify;
 use crate::world::{KIYOSE, World};
 
 #[test]

@@ -2,26 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
-use std::sync::Arc;
 
-use sekisho::config::Config;
 use sekisho::office::data::DataDir;
-use sekisho::office::{self, Application, Office, OfficeError, Place, Spelling, SubjectKeySource};
-use sekisho::pki::{AuthorityId, CertificateKind, Partition};
+use sekisho::office::{self, Office, OfficeError};
 use sekisho::record::Origin;
-use sekisho::store::{Clock, NotReady, SubmitError};
+use sekisho::store::{NotReady, SubmitError};
 
+use super::office::{SIGN, application, copy, start};
 use super::service::{Service, sekisho, shell};
 use super::{PERSON, refused};
-
-const SIGN: AuthorityId = AuthorityId(1);
-
-/// As an operator copies a directory whose service has stopped.
-fn copy(from: &Path, to: &Path) {
-    let copied = shell(&format!("cp -a {} {}", from.display(), to.display()));
-    assert_eq!(copied.code, Some(0), "{}", copied.stderr);
-}
 
 /// What nobody accepted issues nothing, and says no `good`; it is told by every door.
 #[test]
@@ -100,25 +89,6 @@ fn a_5_a_copy_says_only_what_is_revoked_until_it_is_accepted() {
     assert_eq!(state["findings"].as_array().unwrap().len(), 0, "{state}");
 }
 
-fn start(data: &DataDir) -> Arc<Office> {
-    let config = Config::read(&data.config()).unwrap();
-    Office::start(data.clone(), config, Clock::system(), "http://127.0.0.1:8080".to_owned()).unwrap().0
-}
-
-fn application() -> Application {
-    Application {
-        name: "関所 花子".to_owned(),
-        birth: "1982-02-17".to_owned(),
-        sex: "female".to_owned(),
-        address: "東京都清瀬市".to_owned(),
-        spelling: Spelling::default(),
-        municipality: Partition(13221),
-        kinds: vec![CertificateKind::CardSign, CertificateKind::CardAuth],
-        subject_key: SubjectKeySource::TestKey,
-        place: Place::New,
-    }
-}
-
 /// Issues so many pairs; the serials, by authority.
 fn issue(office: &Office, pairs: usize) -> BTreeSet<(u8, u64)> {
     let mut serials = BTreeSet::new();
@@ -140,14 +110,14 @@ fn a_5_two_copies_accepted_apart_give_no_number_twice() {
     let home = tempfile::tempdir().unwrap();
     let data = DataDir::new(&home.path().join("data"));
     office::init(&data, "SEKISHO-TEST").unwrap();
-    let office = start(&data);
+    let office = start(&data).unwrap();
     let before = issue(&office, 250);
     office.publish(&[SIGN], true).unwrap();
     office.stop().unwrap();
     drop(office);
     let copies = ["one", "other"].map(|name| DataDir::new(&home.path().join(name)));
     copies.iter().for_each(|to| copy(data.path(), to.path()));
-    let fenced = start(&copies[0]);
+    let fenced = start(&copies[0]).unwrap();
     let failed = fenced.issue(&application(), Origin::service()).map(drop);
     let is_fenced = matches!(&failed, Err(OfficeError::Submit(SubmitError::NotReady(NotReady::Fenced(_)))));
     assert!(is_fenced, "{failed:?}");
@@ -158,7 +128,7 @@ fn a_5_two_copies_accepted_apart_give_no_number_twice() {
     let mut numbers = BTreeSet::new();
     for (at, copy) in copies.iter().enumerate() {
         office::accept_copy(copy, "a drill", None).unwrap();
-        let office = start(copy);
+        let office = start(copy).unwrap();
         let issued = issue(&office, 5_000);
         assert!(issued.len() >= 10_000);
         for one in issued {
@@ -169,7 +139,7 @@ fn a_5_two_copies_accepted_apart_give_no_number_twice() {
         office.stop().unwrap();
         drop(fs::remove_dir_all(copy.path()));
     }
-    let office = start(&data);
+    let office = start(&data).unwrap();
     for one in issue(&office, 500) {
         assert!(all.insert(one), "the original: {one:?} was given twice");
     }

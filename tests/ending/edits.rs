@@ -6,25 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use sekisho::config::Config;
 use sekisho::office::data::DataDir;
-use sekisho::office::{
-    self, Application, Asked, Blame, Condition, Office, Place, Selector, Spelling, SubjectKeySource, Wish,
-};
-use sekisho::pki::{AuthorityId, CertStatus, CertificateKind, Partition, RevocationReason, SerialNumber};
+use sekisho::office::{self, Asked, Blame, Condition, Office, Selector, Wish};
+use sekisho::pki::{AuthorityId, CertStatus, RevocationReason, SerialNumber};
 use sekisho::record::Origin;
-use sekisho::store::Clock;
 
-use super::service::shell;
+use super::office::{AUTH, SIGN, application, copy, start};
 use dice::Dice;
 
 #[path = "../support/dice.rs"]
 mod dice;
-
-const SIGN: AuthorityId = AuthorityId(1);
-const AUTH: AuthorityId = AuthorityId(2);
 
 /// A directory, the state that it had some changes earlier, and what is true of it.
 struct Template {
@@ -42,29 +34,8 @@ enum Came {
     Nothing,
 }
 
-fn start(data: &DataDir) -> Result<Arc<Office>, office::OfficeError> {
-    let config = Config::read(&data.config())?;
-    Office::start(data.clone(), config, Clock::system(), "http://127.0.0.1:8080".to_owned()).map(|(it, _)| it)
-}
-
-fn copy(from: &Path, to: &Path) {
-    let copied = shell(&format!("cp -a {} {}", from.display(), to.display()));
-    assert_eq!(copied.code, Some(0), "{}", copied.stderr);
-}
-
 fn issue(office: &Office, pairs: usize) -> Vec<(AuthorityId, SerialNumber)> {
-    let application = Application {
-        name: "関所 花子".to_owned(),
-        birth: "1982-02-17".to_owned(),
-        sex: "female".to_owned(),
-        address: "東京都清瀬市".to_owned(),
-        spelling: Spelling::default(),
-        municipality: Partition(13221),
-        kinds: vec![CertificateKind::CardSign, CertificateKind::CardAuth],
-        subject_key: SubjectKeySource::TestKey,
-        place: Place::New,
-    };
-    let asked: Vec<_> = (0..pairs).map(|_| (application.clone(), Origin::service())).collect();
+    let asked: Vec<_> = (0..pairs).map(|_| (application(), Origin::service())).collect();
     let issued = office.issue_all(&asked).into_iter().flat_map(|pair| pair.unwrap().certificates);
     issued.map(|one| (one.issued.certificate.authority, one.issued.certificate.serial)).collect()
 }

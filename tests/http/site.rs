@@ -5,11 +5,12 @@
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use sekisho::http::{Documents, Options, Readiness, Server, Site};
+use sekisho::signer::{Lane, Pool};
 use sekisho::store::Clock;
 
 use crate::client::{self, Response};
@@ -68,6 +69,18 @@ impl Deref for Served {
     fn deref(&self) -> &World {
         &self.world
     }
+}
+
+/// Keeps the pool's only thread busy until something is dropped.
+pub fn hold(pool: &Pool) -> mpsc::Sender<()> {
+    let (release, released) = mpsc::channel::<()>();
+    let (began, begun) = mpsc::channel();
+    pool.place(Lane::Miss).unwrap().submit(Box::new(move || {
+        began.send(()).unwrap();
+        let _ = released.recv();
+    }));
+    begun.recv().unwrap();
+    release
 }
 
 pub fn options() -> Options {

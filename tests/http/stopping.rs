@@ -8,9 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::{CertificateDer, ServerName};
-use sekisho::http::{Options, tls};
+use sekisho::http::{Options, Patience, tls};
 
-use crate::client::{Client, get, post};
+use crate::client::{Client, DEADLINE, get, post, with_method, within};
 use crate::responder::{SignsWith, World};
 use crate::site::{Served, contains, options};
 
@@ -35,12 +35,10 @@ fn every_request_accepted_before_stopping_is_answered() {
                 }
             });
         }
-        while answered.load(Ordering::Relaxed) < 1000 {
-            thread::sleep(Duration::from_millis(5));
-        }
+        within("answers", || answered.load(Ordering::Relaxed) >= 1000);
         let began = Instant::now();
-        served.server.stop(Duration::from_secs(10));
-        assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+        served.server.stop(2 * DEADLINE);
+        assert!(began.elapsed() < DEADLINE, "{:?}", began.elapsed());
     });
     assert!(TcpStream::connect(address).is_err(), "still listening");
 }
@@ -52,18 +50,21 @@ fn stopping_closes_idle_connections_and_cuts_slow_ones_at_the_deadline() {
     idle.send(get("/healthz"));
     idle.response();
     let began = Instant::now();
-    served.server.stop(Duration::from_secs(10));
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
-    assert!(idle.is_closed_within(Duration::from_secs(1)));
+    served.server.stop(2 * DEADLINE);
+    assert!(began.elapsed() < DEADLINE, "{:?}", began.elapsed());
+    assert!(idle.is_closed());
 
-    let served = Served::start();
+    // Patient enough that it is the stop that cuts.
+    let patience = Patience { body: 2 * DEADLINE, ..Patience::default() };
+    let served = Served::with(World::new(SignsWith::P256, 10), Options { patience, ..options() });
     let mut slow = Client::connect(served.address());
-    slow.send("POST / HTTP/1.1\r\nContent-Type: application/ocsp-request\r\nContent-Length: 9\r\n\r\n");
-    thread::sleep(Duration::from_millis(100));
+    let fields = [("Content-Type", "application/ocsp-request"), ("Content-Length", "9")];
+    slow.send(with_method("POST", "/", &[&fields[..], &[("Expect", "100-continue")]].concat()));
+    assert_eq!(slow.response().status, 100, "its request is under way");
     let began = Instant::now();
     served.server.stop(Duration::from_secs(1));
-    assert!((900..5000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
-    assert!(slow.is_closed_within(Duration::from_secs(1)));
+    assert!((Duration::from_millis(900)..DEADLINE).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert!(slow.is_closed());
 }
 
 #[test]

@@ -1,5 +1,4 @@
 import java.io.IOException;
-import java.math.BigInteger;
 import java.net.HttpURLConnection;
 import java.net.URI;
 import java.net.URLEncoder;
@@ -7,8 +6,21 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.security.Security;
+import java.security.cert.CertPathValidator;
+import java.security.cert.CertPathValidatorException;
+import java.security.cert.CertificateFactory;
+import java.security.cert.PKIXParameters;
+import java.security.cert.PKIXRevocationChecker;
+import java.security.cert.PKIXRevocationChecker.Option;
+import java.security.cert.TrustAnchor;
+import java.security.cert.X509Certificate;
 import java.util.Base64;
 import java.util.Date;
+import java.util.EnumSet;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
 import org.bouncycastle.asn1.DEROctetString;
 import org.bouncycastle.asn1.nist.NISTObjectIdentifiers;
 import org.bouncycastle.asn1.ocsp.OCSPObjectIdentifiers;
@@ -20,6 +32,7 @@ import org.bouncycastle.asn1.x509.Extension;
 import org.bouncycastle.asn1.x509.Extensions;
 import org.bouncycastle.asn1.x509.KeyPurposeId;
 import org.bouncycastle.cert.X509CertificateHolder;
+import org.bouncycastle.cert.jcajce.JcaX509CertificateConverter;
 import org.bouncycastle.cert.ocsp.BasicOCSPResp;
 import org.bouncycastle.cert.ocsp.CertificateID;
 import org.bouncycastle.cert.ocsp.CertificateStatus;
@@ -28,6 +41,7 @@ import org.bouncycastle.cert.ocsp.OCSPResp;
 import org.bouncycastle.cert.ocsp.RevokedStatus;
 import org.bouncycastle.cert.ocsp.SingleResp;
 import org.bouncycastle.cert.ocsp.UnknownStatus;
+import org.bouncycastle.jce.provider.BouncyCastleProvider;
 import org.bouncycastle.openssl.PEMParser;
 import org.bouncycastle.operator.ContentVerifierProvider;
 import org.bouncycastle.operator.DigestCalculatorProvider;
@@ -39,22 +53,38 @@ final class BouncyCastle {
     private static final AlgorithmIdentifier SHA1 = new AlgorithmIdentifier(OIWObjectIdentifiers.idSHA1);
     private static final AlgorithmIdentifier SHA256 = new AlgorithmIdentifier(NISTObjectIdentifiers.id_sha256);
 
+    private static int paths = 0;
+
     private final DigestCalculatorProvider digests = new JcaDigestCalculatorProviderBuilder().build();
     private final X509CertificateHolder issuer;
     private final CertificateID id;
 
     /** A question or an answer about one certificate. */
-    private BouncyCastle(AlgorithmIdentifier hash, String certificate, String issuer) throws Exception {
-        this.issuer = certificate(issuer);
-        BigInteger serial = certificate(certificate).getSerialNumber();
-        this.id = new CertificateID(digests.get(hash), this.issuer, serial);
+    private BouncyCastle(AlgorithmIdentifier hash, String certificate, String issuers) throws Exception {
+        X509CertificateHolder asked = certificate(certificate);
+        this.issuer = issuer(asked, issuers.split(","));
+        this.id = new CertificateID(digests.get(hash), this.issuer, asked.getSerialNumber());
+    }
+
+    /** The first of them whose key signed it: several keys of a CA have one name. */
+    private static X509CertificateHolder issuer(X509CertificateHolder asked, String[] files) throws Exception {
+        for (String file : files) {
+            X509CertificateHolder issuer = certificate(file);
+            if (issuer.getSubject().equals(asked.getIssuer()) && asked.isSignatureValid(key(issuer))) {
+                return issuer;
+            }
+        }
+        throw new IllegalArgumentException("none of them issued it");
     }
 
     public static void main(String[] arguments) throws Exception {
         for (String line : Files.readAllLines(Path.of(arguments[0]))) {
             String[] order = line.split("\t");
-            boolean ask = order[0].equals("ask");
-            System.out.println(ask ? ask(order) : read(order));
+            System.out.println(switch (order[0]) {
+                case "ask" -> ask(order);
+                case "path" -> path(order);
+                default -> read(order);
+            });
         }
     }
 
@@ -75,6 +105,39 @@ final class BouncyCastle {
     private static String read(String[] order) throws Exception {
         byte[] answer = Files.readAllBytes(Path.of(order[1]));
         return new BouncyCastle(SHA1, order[2], order[3]).status(answer, null);
+    }
+
+    /** What the provider's own validation of the path says: it asks, and verifies, by itself. */
+    private static String path(String[] order) throws Exception {
+        Security.addProvider(new BouncyCastleProvider());
+        Set<TrustAnchor> trusted = new LinkedHashSet<>();
+        for (String file : order[3].split(",")) {
+            trusted.add(new TrustAnchor(x509(file), null));
+        }
+        var parameters = new PKIXParameters(trusted);
+        // The policies of residents' certificates are critical and carry a CPS qualifier.
+        parameters.setPolicyQualifiersRejected(false);
+        var validator = CertPathValidator.getInstance("PKIX", "BC");
+        var checker = (PKIXRevocationChecker) validator.getRevocationChecker();
+        checker.setOptions(EnumSet.of(Option.ONLY_END_ENTITY, Option.NO_FALLBACK));
+        // It keeps answers by their responder's address, of which nobody sends the fragment.
+        checker.setOcspResponder(URI.create(order[1] + "#" + paths++));
+        parameters.addCertPathChecker(checker);
+        var certificates = CertificateFactory.getInstance("X.509", "BC");
+        try {
+            validator.validate(certificates.generateCertPath(List.of(x509(order[2]))), parameters);
+            return "good";
+        } catch (CertPathValidatorException error) {
+            String said = String.valueOf(error.getMessage());
+            if (!said.startsWith("certificate revoked, ")) {
+                return "refused: " + error;
+            }
+            return said.contains("certificateHold") ? "hold" : "revoked";
+        }
+    }
+
+    private static X509Certificate x509(String file) throws Exception {
+        return new JcaX509CertificateConverter().setProvider("BC").getCertificate(certificate(file));
     }
 
     /** The status in an answer that may be believed: RFC 6960 section 3.2. */

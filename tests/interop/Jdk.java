@@ -18,6 +18,7 @@ import java.security.cert.TrustAnchor;
 import java.security.cert.X509Certificate;
 import java.util.Arrays;
 import java.util.EnumSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -56,7 +57,7 @@ final class Jdk {
         if (order[1].equals("POST")) {
             checker.setOcspExtensions(List.of(new Ballast()));
         }
-        return validate(certificate(order[5]), certificate(order[6]));
+        return validate(certificate(order[5]), order[6].split(","));
     }
 
     private String read(String[] order) throws Exception {
@@ -64,11 +65,16 @@ final class Jdk {
         X509Certificate certificate = certificate(order[2]);
         checker.setOcspResponder(NOBODY);
         checker.setOcspResponses(Map.of(certificate, Files.readAllBytes(Path.of(order[1]))));
-        return validate(certificate, certificate(order[3]));
+        return validate(certificate, order[3].split(","));
     }
 
-    private String validate(X509Certificate certificate, X509Certificate issuer) throws Exception {
-        PKIXParameters parameters = new PKIXParameters(Set.of(new TrustAnchor(issuer, null)));
+    private String validate(X509Certificate certificate, String[] issuers) throws Exception {
+        // They are copied into a set without order: which is tried first is not ours to choose.
+        Set<TrustAnchor> trusted = new LinkedHashSet<>();
+        for (String issuer : issuers) {
+            trusted.add(new TrustAnchor(certificate(issuer), null));
+        }
+        PKIXParameters parameters = new PKIXParameters(trusted);
         // The policies of residents' certificates are critical and carry a CPS qualifier.
         parameters.setPolicyQualifiersRejected(false);
         parameters.addCertPathChecker(checker);

@@ -3,9 +3,13 @@
 //! It reads them from a file, one a line, fields separated by tabs, and prints a word for each:
 //!
 //! ```text
-//! ask   GET|POST  SHA-1|SHA-256  nonce|none  url  certificate  issuer
-//! read  answer    certificate    issuer
+//! ask   GET|POST  SHA-1|SHA-256  nonce|none  url  certificate  issuers
+//! read  answer    certificate    issuers
+//! path  url       certificate    issuers
 //! ```
+//!
+//! Issuers are files with commas between them: keys of one CA have one name. By `path`, BouncyCastle's own
+//! validation of a path asks, and decides.
 
 use std::fs;
 use std::path::Path;
@@ -28,8 +32,7 @@ fn java_asks_everything_it_knows_and_refuses_forgeries() {
 
 #[test]
 fn bouncycastle_asks_everything_it_knows_and_refuses_forgeries() {
-    let jars = ["bcprov", "bcpkix", "bcutil"].map(|jar| format!("/usr/share/java/{jar}.jar"));
-    examine(Client::BouncyCastle, |orders| java("BouncyCastle.java", &jars.join(":"), orders));
+    examine(Client::BouncyCastle, |orders| java("BouncyCastle.java", JARS, orders));
 }
 
 #[test]
@@ -66,6 +69,8 @@ fn pkilint_remarks_only_what_the_matrix_gives_a_reason_for() {
         assert_eq!(word, Client::PkiLint.word(Status::Good), "{question:?}");
     }
 }
+
+pub const JARS: &str = "/usr/share/java/bcprov.jar:/usr/share/java/bcpkix.jar:/usr/share/java/bcutil.jar";
 
 fn java(program: &str, class_path: &str, orders: &[Order]) -> Vec<String> {
     let home = tempfile::tempdir().unwrap();

@@ -16,7 +16,7 @@ use sekisho::store::Clock;
 use crate::client::{ask, get, post};
 use crate::files::{Extension, KeyFile, Wanted, clear, ed25519, issuer, key, key_of, p384, put};
 use crate::home::{ALL, Home, init, verified};
-use crate::service::{SEKISHO, Service, run, signal};
+use crate::service::{DEADLINE, SEKISHO, Service, run, signal};
 use crate::world::{Ask, extension};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -405,7 +405,7 @@ fn a_reload_takes_over_right_signers_and_changes_nothing_for_wrong_ones() {
     signal("HUP", service.pid());
     let began = Instant::now();
     while prefers(&oid::ED25519) != given25519 {
-        assert!(began.elapsed() < Duration::from_secs(20), "the signal was not heard");
+        assert!(began.elapsed() < DEADLINE, "the signal was not heard");
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_ne!(given384, made384);

@@ -1,7 +1,7 @@
 //! One signature answers all who ask the same meanwhile.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Barrier, mpsc};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -10,10 +10,10 @@ use sekisho::http::Options;
 use sekisho::ocsp::Respond;
 use sekisho::signer::{Lane, Limits, Pool};
 
-use crate::client::{Client, get, post};
+use crate::client::{Client, DEADLINE, get, post, within};
 use crate::exposition::Metrics;
 use crate::responder::{SignsWith, World, base64, now};
-use crate::site::{Served, TRY_LATER, contains, options};
+use crate::site::{Served, TRY_LATER, contains, hold, options};
 
 const BOTH: [SignsWith; 2] = [SignsWith::P256, SignsWith::Rsa2048];
 
@@ -105,9 +105,7 @@ fn who_asks_after_a_revocation_gets_it_though_a_signature_was_under_way() {
     let request = served.request(7, None);
     let mut before = Client::connect(served.address());
     before.send(post("/", &request));
-    while metrics(&served).value("sekisho_ocsp_flights") < 1.0 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    within("it is under way", || metrics(&served).value("sekisho_ocsp_flights") >= 1.0);
     served.revoke(7);
     let mut after = Client::connect(served.address());
     after.send(post("/", &request));
@@ -115,18 +113,6 @@ fn who_asks_after_a_revocation_gets_it_though_a_signature_was_under_way() {
     let is_revoked = |octets: &[u8]| octets.windows(4).any(|four| four[0] == 0xa1 && four[2..] == [0x18, 15]);
     assert!(is_revoked(&after.response().body));
     assert!(is_revoked(&before.response().body), "one answer for all who waited");
-}
-
-/// Keeps the pool's only thread busy until something is dropped.
-fn hold(pool: &Pool) -> mpsc::Sender<()> {
-    let (release, released) = mpsc::channel::<()>();
-    let (began, begun) = mpsc::channel();
-    pool.place(Lane::Miss).unwrap().submit(Box::new(move || {
-        began.send(()).unwrap();
-        let _ = released.recv();
-    }));
-    begun.recv().unwrap();
-    release
 }
 
 #[test]
@@ -155,9 +141,7 @@ fn a_pool_that_stops_sends_those_who_wait_away() {
     let release = hold(&pool);
     let mut waiting = Client::connect(served.address());
     waiting.send(post("/", &served.request(1, None)));
-    while metrics(&served).value("sekisho_ocsp_flights") < 1.0 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    within("it is under way", || metrics(&served).value("sekisho_ocsp_flights") >= 1.0);
     std::thread::scope(|scope| {
         scope.spawn(|| pool.stop());
         assert_eq!(waiting.response().body, TRY_LATER);
@@ -187,7 +171,7 @@ fn a_signature_that_grows_old_is_followed_by_another_in_the_background() {
                 assert!(contains(&answer, &served.cert_id(SERIAL)));
                 break;
             }
-            assert!(began.elapsed() < Duration::from_secs(10), "no successor");
+            assert!(began.elapsed() < DEADLINE, "no successor");
         }
         let metrics = metrics(&served);
         assert_eq!(metrics.value("sekisho_signatures_total{by=\"pool\"}"), 1.0);

@@ -4,7 +4,19 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Nothing takes so long on the slowest machine that tests run on: who waits this long fails.
+pub const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Waits for an event.
+pub fn within(what: &str, has_come: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !has_come() {
+        assert!(began.elapsed() < DEADLINE, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
 
 pub struct Client {
     stream: TcpStream,
@@ -30,8 +42,7 @@ impl Response {
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
-        // Long enough for a busy machine; a test that waits this long fails.
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream, buffer: Vec::new() }
     }
@@ -47,6 +58,11 @@ impl Client {
 
     pub fn finish_sending(&mut self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Waits for the first octets of a response, and leaves them unread.
+    pub fn wait_for_octets(&mut self) {
+        self.fill().expect("a response begins");
     }
 
     /// The next response to a request that was not HEAD.
@@ -81,15 +97,13 @@ impl Client {
         Some(response)
     }
 
-    /// Whether the server ends the connection within `patience`, having sent nothing more.
-    pub fn is_closed_within(&mut self, patience: Duration) -> bool {
-        self.stream.set_read_timeout(Some(patience)).unwrap();
+    /// Whether the server ends the connection in time, having sent nothing more.
+    pub fn is_closed(&mut self) -> bool {
         let closed = match self.stream.read(&mut [0; 64]) {
             Ok(0) => true,
             Ok(_) => panic!("unexpected octets"),
             Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
         };
-        self.stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         closed && self.buffer.is_empty()
     }
 

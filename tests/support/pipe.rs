@@ -6,7 +6,8 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
-use std::time::Duration;
+
+use crate::client::DEADLINE;
 
 pub struct Pipe {
     stream: TcpStream,
@@ -29,8 +30,7 @@ const CHUNK: usize = 64 * 1024;
 impl Pipe {
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
-        // Long enough for a busy machine; a test that waits this long fails.
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream, buffer: Vec::new(), unread: 0..0 }
     }

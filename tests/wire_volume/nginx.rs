@@ -1,7 +1,7 @@
 //! Behind nginx with the configuration that is shipped: what it hands on, and what it keeps.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,7 +13,7 @@ use crate::answer::{GOOD, Look, REVOKED};
 use crate::client::{get, post, with_method};
 use crate::pipe::Pipe;
 use crate::responder::{SignsWith, World, base64};
-use crate::service::signal;
+use crate::service::{DEADLINE, signal};
 use crate::site::{Served, options};
 use crate::spellings::spellings;
 
@@ -28,9 +28,15 @@ struct Nginx {
 }
 
 impl Nginx {
+    /// nginx cannot say which port it was given: it gets one that was free a moment ago, and another if that
+    /// was taken meanwhile.
     fn before(served: &Served) -> Self {
+        (0..10).find_map(|_| Self::on_a_free_port(served)).expect("nginx found no free port")
+    }
+
+    /// None when somebody else was faster.
+    fn on_a_free_port(served: &Served) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
-        // nginx cannot say which port it was given: one that was free a moment ago.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let path = directory.path();
         fs::write(path.join("sekisho.conf"), shipped(path, address, served.address())).unwrap();
@@ -52,18 +58,23 @@ impl Nginx {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().unwrap_or_else(|error| panic!("nginx: {error}; tests/run installs it"));
         let mut nginx = Self { child, directory, address };
-        nginx.wait_until_it_listens();
-        nginx
+        nginx.comes_to_listen().then_some(nginx)
     }
 
-    fn wait_until_it_listens(&mut self) {
+    /// It writes its process id when it listens.
+    fn comes_to_listen(&mut self) -> bool {
+        let file = |name: &str| fs::read_to_string(self.directory.path().join(name)).unwrap_or_default();
         let began = Instant::now();
-        while TcpStream::connect(self.address).is_err() {
-            let ended = self.child.try_wait().unwrap();
-            let log = || fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default();
-            assert!(ended.is_none() && began.elapsed() < Duration::from_secs(20), "{ended:?} {}", log());
+        while !file("nginx.pid").ends_with('\n') {
+            let log = file("error.log");
+            if let Some(ended) = self.child.try_wait().unwrap() {
+                assert!(log.contains("Address already in use"), "{ended} {log}");
+                return false;
+            }
+            assert!(began.elapsed() < DEADLINE, "{log}");
             thread::sleep(Duration::from_millis(20));
         }
+        true
     }
 
     /// How often its log says this of the cache.
@@ -76,7 +87,9 @@ impl Nginx {
 impl Drop for Nginx {
     fn drop(&mut self) {
         // The master ends its workers; killed, it would leave them.
-        signal("TERM", self.child.id());
+        if self.child.try_wait().unwrap().is_none() {
+            signal("TERM", self.child.id());
+        }
         drop(self.child.wait());
     }
 }

@@ -22,6 +22,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ring::rand::{SecureRandom, SystemRandom};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::args::Load;
@@ -103,6 +105,8 @@ const OVERLOADED: [u16; 2] = [429, 503];
 fn in_threads(asked: &Load, plan: Plan, length: Duration) -> Result<(Tally, Duration), Failure> {
     let (stop, told) = watch::channel(false);
     let (sender, tallies) = mpsc::unbounded_channel();
+    // Before the first question: who sees one may break off, and is to get the report.
+    let ends = Ends::listen()?;
     let start = Instant::now();
     let threads = u16::from(asked.threads);
     let mut running = Vec::new();
@@ -126,39 +130,56 @@ fn in_threads(asked: &Load, plan: Plan, length: Duration) -> Result<(Tally, Dura
         running.push(thread.map_err(|error| Failure::internal(format!("no thread: {error}")))?);
     }
     drop(sender);
-    let tally = collected(running, tallies, &stop)?;
+    let tally = ends.collect(running, tallies, &stop)?;
     // Answers that came after the end were waited for, not asked for.
     Ok((tally, start.elapsed().min(length)))
 }
 
-/// The counts of all threads; Ctrl-C makes them stop.
-fn collected(
-    running: Vec<JoinHandle<()>>,
-    mut tallies: mpsc::UnboundedReceiver<Result<Tally, Failure>>,
-    stop: &watch::Sender<bool>,
-) -> Result<Tally, Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let failed = |error: std::io::Error| Failure::internal(error.to_string());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let total = runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut total = Tally::new()?;
-        loop {
-            tokio::select! {
-                tally = tallies.recv() => match tally {
-                    Some(tally) => total.add(&tally?)?,
-                    None => return Ok::<_, Failure>(total),
-                },
-                _ = interrupt.recv() => drop(stop.send(true)),
-                _ = terminate.recv() => drop(stop.send(true)),
-            }
-        }
-    })?;
-    for thread in running {
-        thread.join().map_err(|_| Failure::internal("a thread of the generator ended in a panic"))?;
+/// The signals that end a run early: Ctrl-C, and that of a supervisor.
+struct Ends {
+    runtime: Runtime,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Ends {
+    /// Takes them from now on.
+    fn listen() -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| Failure::internal(error.to_string());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let inside = runtime.enter();
+        let interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        drop(inside);
+        Ok(Self { runtime, interrupt, terminate })
     }
-    Ok(total)
+
+    /// The counts of all threads, which either signal makes stop.
+    fn collect(
+        self,
+        running: Vec<JoinHandle<()>>,
+        mut tallies: mpsc::UnboundedReceiver<Result<Tally, Failure>>,
+        stop: &watch::Sender<bool>,
+    ) -> Result<Tally, Failure> {
+        let Self { runtime, mut interrupt, mut terminate } = self;
+        let total = runtime.block_on(async {
+            let mut total = Tally::new()?;
+            loop {
+                tokio::select! {
+                    tally = tallies.recv() => match tally {
+                        Some(tally) => total.add(&tally?)?,
+                        None => return Ok::<_, Failure>(total),
+                    },
+                    _ = interrupt.recv() => drop(stop.send(true)),
+                    _ = terminate.recv() => drop(stop.send(true)),
+                }
+            }
+        })?;
+        for thread in running {
+            thread.join().map_err(|_| Failure::internal("a thread of the generator ended in a panic"))?;
+        }
+        Ok(total)
+    }
 }
 
 /// A wrong answer is a no, and so is no answer at all.
