@@ -15,9 +15,13 @@
     reason = "a failed step must stop the test"
 )]
 
+#[path = "kill/asker.rs"]
+mod asker;
 #[path = "kill/power_cut.rs"]
 mod power_cut;
 mod service;
+#[path = "kill/under_way.rs"]
+mod under_way;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};

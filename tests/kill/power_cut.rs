@@ -259,11 +259,11 @@ impl LoopDisk {
         let image = std::fs::File::create(home.path().join("image")).unwrap();
         image.set_len(IMAGE).unwrap();
         let mut disk = Self { home, mounted, boots: 0 };
-        disk.tool("mkfs.ext4", &["-q", "-F", disk.image().to_str().unwrap()])?;
+        tool("mkfs.ext4", &["-q", "-F", disk.image().to_str().unwrap()])?;
         disk.mount()?;
         let boot_id = disk.boot_id();
-        disk.tool("unshare", &["--mount", "sh", "-c", BOOTED, boot_id.to_str().unwrap(), "true"])?;
-        disk.tool("python3", &["-c", "import fcntl"])?;
+        tool("unshare", &["--mount", "sh", "-c", BOOTED, boot_id.to_str().unwrap(), "true"])?;
+        tool("python3", &["-c", "import fcntl"])?;
         Ok(disk)
     }
 
@@ -277,7 +277,7 @@ impl LoopDisk {
         std::fs::write(self.boot_id(), boot_id).unwrap();
         let (image, mounted) = (self.image(), self.mounted.to_str().unwrap());
         // The loop device goes with the mount.
-        self.tool("mount", &["-t", "ext4", "-o", "loop", image.to_str().unwrap(), mounted])
+        tool("mount", &["-t", "ext4", "-o", "loop", image.to_str().unwrap(), mounted])
     }
 
     fn boot_id(&self) -> PathBuf {
@@ -291,24 +291,24 @@ impl LoopDisk {
         Service::serve_by(command, data, |_| {})
     }
 
-    #[allow(clippy::unused_self, reason = "its tools")]
-    fn tool(&self, program: &str, arguments: &[&str]) -> Result<(), String> {
-        let ran = Command::new(program).args(arguments).stdin(Stdio::null()).output();
-        let ran = ran.map_err(|error| format!("{program}: {error}; install e2fsprogs and mount"))?;
-        let text = String::from_utf8_lossy(&ran.stderr).trim().replace('\n', "; ");
-        ran.status.success().then_some(()).ok_or_else(|| format!("{program} failed: {text}"))
-    }
-
     /// The power is back: what was not on the disk is gone.
     fn comes_back(&mut self) {
         let mounted = self.mounted.to_str().unwrap();
-        self.tool("umount", &[mounted]).unwrap();
+        tool("umount", &[mounted]).unwrap();
         // The killed process may hold it a moment longer, and mounted so soon it would still be cut off.
         let image = self.image();
         wait_for(|| run("losetup", &["--associated", image.to_str().unwrap()]).stdout.is_empty());
         self.mount().unwrap();
         std::fs::write(self.mounted.join("power"), "on").unwrap();
     }
+}
+
+/// Runs a program of the system; or why it cannot be done.
+fn tool(program: &str, arguments: &[&str]) -> Result<(), String> {
+    let ran = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    let ran = ran.map_err(|error| format!("{program}: {error}; install e2fsprogs, mount and util-linux"))?;
+    let text = String::from_utf8_lossy(&ran.stderr).trim().replace('\n', "; ");
+    ran.status.success().then_some(()).ok_or_else(|| format!("{program} failed: {text}"))
 }
 
 impl Drop for LoopDisk {
