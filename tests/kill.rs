@@ -2,8 +2,8 @@
 //!
 //! The test is the outside process: it writes down each intent and each acknowledgement, kills
 //! the service while requests are in flight, starts it again, and asks OCSP, the next CRL and
-//! the records. What `kill -9` cannot see, a missing sync, the simulated disk can: see
-//! `tests/durability.rs`.
+//! the records. What `kill -9` cannot see, a missing sync, the simulated disk can (`tests/durability.rs`),
+//! and a power cut: see `tests/kill/power_cut.rs`.
 
 #![allow(
     missing_docs,
@@ -15,7 +15,13 @@
     reason = "a failed step must stop the test"
 )]
 
+#[path = "kill/asker.rs"]
+mod asker;
+#[path = "kill/power_cut.rs"]
+mod power_cut;
 mod service;
+#[path = "kill/under_way.rs"]
+mod under_way;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};

@@ -64,6 +64,84 @@ impl Service {
         Self::start_with(data, residents, &[])
     }
 
+    /// `init`, for a `serve` on ports that the system chooses.
+    pub fn init(data: &Path) {
+        let made = sekisho(data, &["init"]);
+        assert_eq!(made.code, Some(0), "{}", made.text());
+        let file = data.join("sekisho.toml");
+        let settings = fs::read_to_string(&file).unwrap();
+        let settings = settings
+            .replace("127.0.0.1:8080", "127.0.0.1:0")
+            .replace("127.0.0.1:8081", "")
+            .replace("url = \"\"", "url = \"http://ocsp.example\"");
+        fs::write(&file, settings).unwrap();
+    }
+
+    /// `serve` on a directory that [`Self::init`] made; from when it answers. It may still be making its
+    /// records.
+    pub fn serve(data: &Path) -> Self {
+        Self::serve_by(Command::new(SEKISHO), data, |_| {})
+    }
+
+    /// The same by a command that becomes sekisho; its process is told as soon as it is there.
+    pub fn serve_by(mut command: Command, data: &Path, spawned: impl FnOnce(u32)) -> Self {
+        let mut child = command
+            .args(["serve", "--data"])
+            .arg(data)
+            .env_remove("SEKISHO_DATA")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let pid = child.id();
+        // To its end, or it would wait for a reader.
+        std::thread::spawn(move || {
+            log.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
+        });
+        let mut service = Self {
+            data: data.to_owned(),
+            manifest: Value::Null,
+            lines: Vec::new(),
+            child: Some(child),
+            home: None,
+        };
+        spawned(pid);
+        let address = loop {
+            let line = receiver.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+                panic!("it does not serve, or was refused: {}", service.lines.join("\n"))
+            });
+            let entry: Value = serde_json::from_str(&line).unwrap_or_default();
+            service.lines.push(line);
+            if entry["fields"]["message"] == "serving" {
+                break entry["fields"]["address"].as_str().unwrap().to_owned();
+            }
+        };
+        let ca = |name: &str| {
+            let file = data.join(format!("ca/{name}-1.pem"));
+            serde_json::json!({"name": name, "generation": 1, "certificate": file})
+        };
+        service.manifest = serde_json::json!({
+            "ocsp_url": format!("http://{address}/"), "authorities": [ca("sign"), ca("auth")]
+        });
+        service
+    }
+
+    /// Waits until the service answers and takes changes, as `/readyz` says.
+    pub fn wait_ready(&self) {
+        let url = format!("{}readyz", self.url());
+        let started = Instant::now();
+        loop {
+            let ran = run("curl", &["-s", "-w", "\n%{http_code}", &url]);
+            if ran.stdout.ends_with("200") {
+                return;
+            }
+            assert!(started.elapsed() < DEADLINE, "not ready in time: {}", ran.text());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     fn start_with(data: &Path, residents: u32, more: &[&str]) -> Self {
         Self::start_logging(data, residents, more, None)
     }
