@@ -342,7 +342,7 @@ fn the_ca_certificate_of_a_new_key_is_there_though_no_set_comes_out() {
     assert!(served("/ca/sign/1.cer") && !served("/ca/sign/2.cer"));
     let in_the_way = world.crl_directory().join("index.tmp");
     fs::create_dir_all(&in_the_way).unwrap();
-    let made = world.office.roll_over(SIGN, None).unwrap();
+    let made = world.office.roll_over(SIGN, None, Origin::service()).unwrap();
     assert!(made.not_published.is_some());
     assert!(served("/ca/sign/2.cer") && served("/ca/sign/2.pem"));
     assert!(!served("/crl/sign/2/full.crl") && served("/crl/sign/1/full.crl"));

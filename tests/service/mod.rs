@@ -105,6 +105,7 @@ impl Service {
             manifest: Value::Null,
             lines: Vec::new(),
             child: Some(child),
+            log: None,
             home: None,
         };
         spawned(pid);
