@@ -122,7 +122,7 @@ impl Office {
     }
 
     /// A new CA certificate is there to download whether or not a CRL set comes out by its key: verifiers are
-    /// to have it before they meet what that key signs.
+    /// to have it before they meet what that key signs. So is its signature under the notice of a compromise.
     fn serve_ca_certificates(&self) {
         // No set is announced meanwhile: what was read before it would hide it.
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);

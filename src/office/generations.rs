@@ -1,6 +1,5 @@
 //! The keys of an authority as its operators see them: which there are, and how one follows another.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::{Office, OfficeError};
@@ -129,12 +128,6 @@ impl Office {
         let published = self.publish(&[authority], false);
         if let Err(error) = &published {
             tracing::warn!(%error, "the CRLs of a new key are not out yet");
-            // Its CA certificate is, and its signature under the notice of a compromise.
-            let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Err(error) = self.serve_files() {
-                tracing::error!(%error, "the CA certificate of a new key follows with the next CRL set");
-            }
-            drop(publishing);
         }
         let not_published = published.err().map(|error| error.to_string());
         Ok(RolledOver { generation, issues_from, not_published })
