@@ -57,7 +57,7 @@ pub(super) fn retire(
 
 pub(super) fn roll_over(
     office: &Office,
-    asked: api::RollOver,
+    asked: &api::RollOver,
     origin: Origin,
 ) -> Result<api::NewKey, Problem> {
     let authority = office.authority(&asked.authority)?;
@@ -67,7 +67,7 @@ pub(super) fn roll_over(
     };
     let made = office.roll_over(authority, from, origin)?;
     Ok(api::NewKey {
-        authority: asked.authority,
+        authority: asked.authority.clone(),
         generation: made.generation.number(),
         issues_from: made.issues_from.to_string(),
         not_published: made.not_published,
@@ -76,12 +76,12 @@ pub(super) fn roll_over(
 
 pub(super) fn activate(
     office: &Office,
-    asked: api::NamedAuthority,
+    asked: &api::NamedAuthority,
     origin: Origin,
 ) -> Result<api::NewKey, Problem> {
     let (generation, _) = office.activate(office.authority(&asked.authority)?, origin)?;
     Ok(api::NewKey {
-        authority: asked.authority,
+        authority: asked.authority.clone(),
         generation: generation.number(),
         issues_from: office.now().to_string(),
         not_published: None,

@@ -99,7 +99,7 @@ pub(super) fn show(office: &Office, asked: &api::NamedCard) -> Result<api::CardS
 pub(super) fn movements(
     office: &Office,
     asked: &api::Movements,
-    origin: &Origin,
+    origin: Origin,
 ) -> Result<api::Effects, Problem> {
     let most = if asked.dry_run { REHEARSED_MAX } else { MOVEMENTS_MAX };
     if asked.movements.len() > most {
@@ -108,7 +108,7 @@ pub(super) fn movements(
     }
     let read: Vec<Result<Reported, OfficeError>> = asked.movements.iter().map(reported).collect();
     let right: Vec<Reported> = read.iter().filter_map(|one| one.as_ref().ok().cloned()).collect();
-    let outcomes = if asked.dry_run { office.rehearse(&right) } else { office.report_for(&right, origin) };
+    let outcomes = if asked.dry_run { office.rehearse(&right) } else { office.report_for(&right, &origin) };
     let mut outcomes = outcomes.into_iter();
     let effects = read.into_iter().map(|read| {
         let outcome = match read {

@@ -8,6 +8,7 @@ mod authorities;
 mod cards;
 mod certificates;
 mod explain;
+mod request;
 mod requests;
 mod server;
 mod signers;

@@ -1,7 +1,5 @@
 //! One request: its address, its body parsed into the office's words, the outcome in the API's.
 
-use std::collections::BTreeMap;
-
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,6 +9,7 @@ use super::authorities;
 use super::cards;
 use super::certificates;
 use super::explain;
+use super::request::{Request, reply};
 use super::signers;
 use super::verifiers;
 use crate::der::UnixTime;
@@ -20,156 +19,157 @@ use crate::office::{
     Wish,
 };
 use crate::pki::{self, AuthorityId, CertStatus, CertificateKind, SerialNumber, SerialTextError};
-use crate::record::{Actor, Epoch, Origin, Position, RequestId};
+use crate::record::{Actor, Epoch, Position};
 
 /// Carries out the request `body` sent to `address` by `actor`.
 pub(super) fn answer(address: &str, body: &[u8], office: &Office, actor: Actor) -> Result<Vec<u8>, Problem> {
-    match address {
-        path::ISSUE => reply(&issue(office, &parse(body)?, body, actor)?),
-        path::CERTIFICATE_GET => reply(&certificates::get(office, &parse(body)?)?),
-        path::CERTIFICATE_LIST => reply(&certificates::list(office, &parse(body)?)?),
-        path::REVOKE => {
-            let change: api::Change = parse(body)?;
+    let request = Request { office, address, body, actor };
+    let groups = [of_certificate, of_crl, of_signer, of_card, of_authority, of_verifier, of_service];
+    groups.iter().find_map(|group| group(&request)).unwrap_or_else(|| {
+        Err(Problem {
+            error: format!("there is no {address} here: is the command newer than the service?"),
+            kind: ProblemKind::Invalid,
+        })
+    })
+}
+
+/// None where the address is of another group.
+type Answered = Option<Result<Vec<u8>, Problem>>;
+
+fn of_certificate(request: &Request<'_>) -> Answered {
+    Some(match request.address {
+        path::ISSUE => request.issue(),
+        path::CERTIFICATE_GET => request.look(certificates::get),
+        path::CERTIFICATE_LIST => request.look(certificates::list),
+        path::REVOKE => request.change(|change, invalidity_date| {
             let reason = change.reason.as_deref().map(str::parse).transpose().map_err(OfficeError::from)?;
-            let wish = Wish::revoke(reason, time(change.invalid_since.as_deref())?);
-            reply(&change_status(office, &change, wish, address, body, actor)?)
+            Ok(Wish::revoke(reason, invalidity_date))
+        }),
+        path::HOLD => request.change(|change, invalidity_date| {
+            no_reason(change)?;
+            Ok(Wish::Hold { invalidity_date })
+        }),
+        path::RELEASE => request.change(|change, _| {
+            no_reason(change)?;
+            Ok(Wish::Release)
+        }),
+        path::STATUS => request.look(status),
+        path::EXPLAIN => request.look(|office, asked: &api::Explain| {
+            explain::explain(office, &selector(office, &asked.certificate)?)
+        }),
+        _ => return None,
+    })
+}
+
+fn of_crl(request: &Request<'_>) -> Answered {
+    let office = request.office;
+    Some(match request.address {
+        path::CRL_PUBLISH => request.look(publish),
+        path::CRL_LIST => crl_list(office).and_then(|list| reply(&list)),
+        path::CRL_RELEASE => request.look(|office, asked: &api::ReleaseSet| {
+            Ok(published(&office.release_set(&asked.set, &asked.reason, request.origin(None))?))
+        }),
+        path::CRL_REBUILD => request.look(rebuild),
+        _ => return None,
+    })
+}
+
+fn of_signer(request: &Request<'_>) -> Answered {
+    Some(match request.address {
+        path::RELOAD => reload(request.office).and_then(|loaded| reply(&loaded)),
+        path::SIGNER_LIST => request.look(signers::list),
+        path::SIGNER_RENEW => request.carry_out(signers::renew),
+        path::SIGNER_REVOKE => request.carry_out(signers::revoke),
+        _ => return None,
+    })
+}
+
+fn of_card(request: &Request<'_>) -> Answered {
+    Some(match request.address {
+        path::CARD_APPLY => request.carry_out(cards::apply),
+        path::CARD_HAND_OVER => request.carry_out(cards::hand_over),
+        path::CARD_SUSPEND => {
+            request.carry_out(|office, asked, origin| cards::turn(office, asked, Turn::Lost, origin))
         }
-        path::HOLD => {
-            let change: api::Change = parse(body)?;
-            no_reason(&change)?;
-            let wish = Wish::Hold { invalidity_date: time(change.invalid_since.as_deref())? };
-            reply(&change_status(office, &change, wish, address, body, actor)?)
+        path::CARD_FOUND => {
+            request.carry_out(|office, asked, origin| cards::turn(office, asked, Turn::Found, origin))
         }
-        path::RELEASE => {
-            let change: api::Change = parse(body)?;
-            no_reason(&change)?;
-            reply(&change_status(office, &change, Wish::Release, address, body, actor)?)
-        }
-        path::STATUS => reply(&status(office, &parse(body)?)?),
-        path::CRL_PUBLISH => reply(&publish(office, &parse(body)?)?),
-        path::CRL_LIST => reply(&crl_list(office)?),
-        path::CRL_RELEASE => {
-            let asked: api::ReleaseSet = parse(body)?;
-            let origin = origin(actor, None, address, body);
-            reply(&published(&office.release_set(&asked.set, &asked.reason, origin)?))
-        }
-        path::CRL_REBUILD => reply(&rebuild(office, &parse(body)?)?),
-        path::RELOAD => reply(&reload(office)?),
-        path::SIGNER_LIST => reply(&signers::list(office, &parse(body)?)?),
-        path::SIGNER_RENEW => {
-            let asked: api::RenewSigners = parse(body)?;
-            let said = (asked.ticket.as_deref(), asked.comment.as_ref());
-            let origin = what_for(office, origin(actor, None, address, body), said)?;
-            reply(&signers::renew(office, asked, &origin)?)
-        }
-        path::SIGNER_REVOKE => {
-            let asked: api::RevokeSigner = parse(body)?;
-            let said = (asked.ticket.as_deref(), asked.comment.as_ref());
-            let origin = what_for(office, origin(actor, asked.key.as_deref(), address, body), said)?;
-            reply(&signers::revoke(office, &asked, origin)?)
-        }
-        path::VERIFIER_ADD => reply(&verifiers::register(office, &parse(body)?, actor)?),
-        path::VERIFIER_SUSPEND => reply(&verifiers::suspend(office, parse(body)?, actor)?),
-        path::VERIFIER_LIST => reply(&verifiers::list(office)),
-        path::CHECK => reply(&check(office, &parse(body)?)?),
+        path::CARD_SHOW => request.look(cards::show),
+        path::MOVEMENTS => request.carry_out(cards::movements),
+        path::RECONCILE => cards::reconcile(request.office).and_then(|found| reply(&found)),
+        _ => return None,
+    })
+}
+
+/// The keys of authorities.
+fn of_authority(request: &Request<'_>) -> Answered {
+    Some(match request.address {
+        path::AUTHORITY_LIST => reply(&authorities::list(request.office)),
+        path::AUTHORITY_ROLLOVER => request.carry_out(authorities::roll_over),
+        path::AUTHORITY_ACTIVATE => request.carry_out(authorities::activate),
+        path::AUTHORITY_RETIRE => request.carry_out(authorities::retire),
+        path::COMPROMISED => request.carry_out(authorities::compromised),
+        _ => return None,
+    })
+}
+
+fn of_verifier(request: &Request<'_>) -> Answered {
+    let actor = || request.actor.clone();
+    Some(match request.address {
+        path::VERIFIER_ADD => request.look(|office, asked| verifiers::register(office, asked, actor())),
+        path::VERIFIER_SUSPEND => request.look(|office, asked| verifiers::suspend(office, asked, actor())),
+        path::VERIFIER_LIST => reply(&verifiers::list(request.office)),
+        _ => return None,
+    })
+}
+
+/// The service itself: its clock, its journal.
+fn of_service(request: &Request<'_>) -> Answered {
+    let office = request.office;
+    Some(match request.address {
+        path::CHECK => request.look(check),
         path::CLOCK => reply(&api::ClockState::from(office.clock_state())),
-        path::CLOCK_RELEASE => {
-            reply(&api::ClockRelease::from(office.release_clock(origin(actor, None, address, body))?))
-        }
+        path::CLOCK_RELEASE => match office.release_clock(request.origin(None)) {
+            Ok(release) => reply(&api::ClockRelease::from(release)),
+            Err(error) => Err(error.into()),
+        },
         path::JOURNAL_HEAD => {
             let (position, head) = office.store().head();
             reply(&api::JournalHead { position: position.0, head: HEXLOWER.encode(&head) })
         }
-        path::JOURNAL_SEEN => {
-            let pieces = office.see_cuts()?.iter().map(ToString::to_string).collect();
-            reply(&api::JournalSeen { pieces })
-        }
-        path::CARD_APPLY => {
-            let asked: api::ApplyForCard = parse(body)?;
-            let said = (asked.ticket.as_deref(), asked.comment.as_ref());
-            let origin = what_for(office, origin(actor, asked.key.as_deref(), address, body), said)?;
-            reply(&cards::apply(office, &asked, origin)?)
-        }
-        path::CARD_HAND_OVER => {
-            let asked: api::NamedCard = parse(body)?;
-            reply(&cards::hand_over(office, &asked, origin_of_card(office, &asked, actor, address, body)?)?)
-        }
-        path::CARD_SUSPEND => {
-            let asked: api::NamedCard = parse(body)?;
-            reply(&cards::turn(
-                office,
-                &asked,
-                Turn::Lost,
-                origin_of_card(office, &asked, actor, address, body)?,
-            )?)
-        }
-        path::CARD_FOUND => {
-            let asked: api::NamedCard = parse(body)?;
-            reply(&cards::turn(
-                office,
-                &asked,
-                Turn::Found,
-                origin_of_card(office, &asked, actor, address, body)?,
-            )?)
-        }
-        path::CARD_SHOW => reply(&cards::show(office, &parse(body)?)?),
-        path::MOVEMENTS => {
-            let asked: api::Movements = parse(body)?;
-            let said = (asked.ticket.as_deref(), asked.comment.as_ref().filter(|_| !asked.dry_run));
-            let origin = what_for(office, Origin::of(actor), said)?;
-            reply(&cards::movements(office, &asked, &origin)?)
-        }
-        path::AUTHORITY_LIST
-        | path::AUTHORITY_ROLLOVER
-        | path::AUTHORITY_ACTIVATE
-        | path::AUTHORITY_RETIRE
-        | path::COMPROMISED => of_authority(address, body, office, actor),
-        path::RECONCILE => reply(&cards::reconcile(office)?),
-        path::EXPLAIN => {
-            let asked: api::Explain = parse(body)?;
-            reply(&explain::explain(office, &selector(office, &asked.certificate)?)?)
-        }
-        _ => Err(Problem {
-            error: format!("there is no {address} here: is the command newer than the service?"),
-            kind: ProblemKind::Invalid,
-        }),
+        path::JOURNAL_SEEN => match office.see_cuts() {
+            Ok(cuts) => reply(&api::JournalSeen { pieces: cuts.iter().map(ToString::to_string).collect() }),
+            Err(error) => Err(error.into()),
+        },
+        _ => return None,
+    })
+}
+
+fn issued(issued: office::IssuedPair) -> api::IssuedPair {
+    let first = issued.certificates.first().map(|one| one.issued.clone());
+    let card = first.as_ref().and_then(|issued| issued.card).map(|card| card.to_string());
+    let holder = first.and_then(|issued| issued.holder).map(|holder| holder.to_string());
+    let certificates = issued.certificates.into_iter().map(|one| api::IssuedCertificate {
+        authority: one.authority,
+        generation: one.issued.certificate.generation.number(),
+        serial: one.issued.certificate.serial.to_string(),
+        kind: one.issued.kind.name().to_owned(),
+        not_after: one.issued.not_after.to_string(),
+        certificate: pem::encode(&pem::Pem::new("CERTIFICATE", one.der)),
+    });
+    api::IssuedPair {
+        certificates: certificates.collect(),
+        position: issued.position.0,
+        recorded_at: issued.recorded_at.to_string(),
+        repeated: issued.repeated,
+        card,
+        holder,
     }
 }
 
-/// The keys of authorities.
-fn of_authority(address: &str, body: &[u8], office: &Office, actor: Actor) -> Result<Vec<u8>, Problem> {
-    match address {
-        path::AUTHORITY_ROLLOVER => {
-            let asked: api::RollOver = parse(body)?;
-            let said = (asked.ticket.as_deref(), asked.comment.as_ref());
-            let origin = what_for(office, origin(actor, None, address, body), said)?;
-            reply(&authorities::roll_over(office, asked, origin)?)
-        }
-        path::AUTHORITY_ACTIVATE => {
-            let asked: api::NamedAuthority = parse(body)?;
-            let said = (asked.ticket.as_deref(), asked.comment.as_ref());
-            let origin = what_for(office, origin(actor, None, address, body), said)?;
-            reply(&authorities::activate(office, asked, origin)?)
-        }
-        path::AUTHORITY_RETIRE => {
-            let asked: api::NamedKey = parse(body)?;
-            let said = (asked.ticket.as_deref(), asked.comment.as_ref());
-            let origin = what_for(office, origin(actor, None, address, body), said)?;
-            reply(&authorities::retire(office, &asked, origin)?)
-        }
-        path::COMPROMISED => {
-            let asked: api::CompromisedKey = parse(body)?;
-            let said = (asked.ticket.as_deref(), asked.comment.as_ref());
-            let origin = what_for(office, origin(actor, asked.key.as_deref(), address, body), said)?;
-            reply(&authorities::compromised(office, &asked, origin)?)
-        }
-        _ => reply(&authorities::list(office)),
-    }
-}
-
-fn issue(office: &Office, asked: &api::Issue, body: &[u8], actor: Actor) -> Result<api::IssuedPair, Problem> {
+fn application(asked: &api::Issue) -> Result<Application, Problem> {
     let kinds = asked.kinds.iter().map(|kind| kind.parse::<CertificateKind>());
-    let application = Application {
+    Ok(Application {
         name: asked.name.clone(),
         birth: asked.birth.clone(),
         sex: asked.sex.clone(),
@@ -183,28 +183,6 @@ fn issue(office: &Office, asked: &api::Issue, body: &[u8], actor: Actor) -> Resu
         kinds: kinds.collect::<Result<_, _>>().map_err(OfficeError::from)?,
         subject_key: subject_key(&asked.subject_key)?,
         place: cards::place(asked)?,
-    };
-    let said = (asked.ticket.as_deref(), asked.comment.as_ref());
-    let origin = what_for(office, origin(actor, asked.key.as_deref(), path::ISSUE, body), said)?;
-    let issued = office.issue(&application, origin)?;
-    let first = issued.certificates.first().map(|one| one.issued.clone());
-    let card = first.as_ref().and_then(|issued| issued.card).map(|card| card.to_string());
-    let holder = first.and_then(|issued| issued.holder).map(|holder| holder.to_string());
-    let certificates = issued.certificates.into_iter().map(|one| api::IssuedCertificate {
-        authority: one.authority,
-        generation: one.issued.certificate.generation.number(),
-        serial: one.issued.certificate.serial.to_string(),
-        kind: one.issued.kind.name().to_owned(),
-        not_after: one.issued.not_after.to_string(),
-        certificate: pem::encode(&pem::Pem::new("CERTIFICATE", one.der)),
-    });
-    Ok(api::IssuedPair {
-        certificates: certificates.collect(),
-        position: issued.position.0,
-        recorded_at: issued.recorded_at.to_string(),
-        repeated: issued.repeated,
-        card,
-        holder,
     })
 }
 
@@ -228,19 +206,38 @@ fn subject_key(source: &api::SubjectKeySource) -> Result<office::SubjectKeySourc
     })
 }
 
-fn change_status(
-    office: &Office,
-    change: &api::Change,
-    wish: Wish,
-    address: &str,
-    body: &[u8],
-    actor: Actor,
-) -> Result<api::Changed, Problem> {
-    let asked = Asked { certificate: selector(office, &change.certificate)?, wish };
-    let said = (change.ticket.as_deref(), change.comment.as_ref());
-    let origin = what_for(office, origin(actor, change.key.as_deref(), address, body), said)?;
-    let done = office.change(&asked, origin)?;
-    Ok(api::Changed {
+impl Request<'_> {
+    /// Answers what changes nothing, or is recorded without a ticket.
+    fn look<A: DeserializeOwned, R: Serialize>(
+        &self,
+        look: impl FnOnce(&Office, &A) -> Result<R, Problem>,
+    ) -> Result<Vec<u8>, Problem> {
+        reply(&look(self.office, &self.parse()?)?)
+    }
+
+    /// Changes the status of a certificate as it is wished, from the invalidity date that is asked for.
+    fn change(
+        &self,
+        wish: impl FnOnce(&api::Change, Option<UnixTime>) -> Result<Wish, Problem>,
+    ) -> Result<Vec<u8>, Problem> {
+        let change: api::Change = self.parse()?;
+        let wish = wish(&change, time(change.invalid_since.as_deref())?)?;
+        let asked = Asked { certificate: selector(self.office, &change.certificate)?, wish };
+        // What cannot be carried out is refused before its comment is kept.
+        let origin = self.annotated(&change)?;
+        reply(&changed(self.office.change(&asked, origin)?))
+    }
+
+    fn issue(&self) -> Result<Vec<u8>, Problem> {
+        let asked: api::Issue = self.parse()?;
+        let application = application(&asked)?;
+        let origin = self.annotated(&asked)?;
+        reply(&issued(self.office.issue(&application, origin)?))
+    }
+}
+
+fn changed(done: office::Changed) -> api::Changed {
+    api::Changed {
         authority: done.authority,
         generation: done.certificate.generation.number(),
         serial: done.certificate.serial.to_string(),
@@ -249,7 +246,7 @@ fn change_status(
         recorded_at: done.recorded_at.to_string(),
         changed: done.changed,
         repeated: done.repeated,
-    })
+    }
 }
 
 fn status(office: &Office, inquiry: &api::Inquiry) -> Result<api::CertificateState, Problem> {
@@ -297,7 +294,7 @@ fn history_step(step: office::Step) -> api::HistoryStep {
 }
 
 fn comment_said(said: Option<CommentSaid>) -> (Option<api::Comment>, Option<String>) {
-    let fault = |what: &str| Some(format!("{what}: restore store/archive from a backup, or leave it erased"));
+    let fault = |what: &str| Some(format!("{what}: restore store/archive from a backup"));
     match said {
         None => (None, None),
         Some(CommentSaid::Text(comment)) => (Some(api::Comment(comment.text().to_owned())), None),
@@ -450,46 +447,6 @@ impl From<OfficeError> for Problem {
     }
 }
 
-/// The request id covers the address and the whole body: another wish under the same key is
-/// another request. All of it but the comment: the journal keeps the id, and by it a short one could be guessed.
-fn origin(actor: Actor, key: Option<&str>, address: &str, body: &[u8]) -> Origin {
-    let request = key.map(|key| {
-        let asked = [address.as_bytes(), b"\n", &without_comment(body)].concat();
-        RequestId::new(&actor, key, &asked)
-    });
-    Origin { request, ..Origin::of(actor) }
-}
-
-fn without_comment(body: &[u8]) -> Vec<u8> {
-    let Ok(mut fields) = serde_json::from_slice::<BTreeMap<String, serde_json::Value>>(body) else {
-        return body.to_vec();
-    };
-    fields.remove("comment");
-    serde_json::to_vec(&fields).unwrap_or_default()
-}
-
-/// What is done under a ticket, and what is said of it: durable when this returns.
-fn what_for(
-    office: &Office,
-    origin: Origin,
-    (ticket, comment): (Option<&str>, Option<&api::Comment>),
-) -> Result<Origin, OfficeError> {
-    let ticket = ticket.map(str::parse).transpose()?;
-    let comment = comment.map(|comment| comment.0.parse()).transpose()?;
-    office.commented(Origin { ticket, ..origin }, comment.as_ref())
-}
-
-fn origin_of_card(
-    office: &Office,
-    asked: &api::NamedCard,
-    actor: Actor,
-    address: &str,
-    body: &[u8],
-) -> Result<Origin, OfficeError> {
-    let said = (asked.ticket.as_deref(), asked.comment.as_ref());
-    what_for(office, origin(actor, asked.key.as_deref(), address, body), said)
-}
-
 /// Bare digits are refused with both readings, and whether each was issued.
 pub(super) fn serial_of(office: &Office, authority: &str, text: &str) -> Result<SerialNumber, OfficeError> {
     match text.parse() {
@@ -537,32 +494,4 @@ fn no_reason(change: &api::Change) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem { error: "hold and release take no reason".to_owned(), kind: ProblemKind::Invalid })
-}
-
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| Problem {
-        error: format!("the request's JSON is not understood: {error}"),
-        kind: ProblemKind::Invalid,
-    })
-}
-
-fn reply(answer: &impl Serialize) -> Result<Vec<u8>, Problem> {
-    serde_json::to_vec(answer)
-        .map_err(|error| Problem { error: error.to_string(), kind: ProblemKind::Internal })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn c_5_the_id_of_a_request_tells_nothing_of_its_comment() {
-        let id = |body: &str| origin(Actor::service(), Some("k"), "/v1/revoke", body.as_bytes()).request;
-        let with = |comment: &str| id(&format!(r#"{{"key": "k", "comment": {comment}, "reason": "x"}}"#));
-        assert_eq!(with("\"a\""), with("\"b\""));
-        assert_eq!(with("null"), id(r#"{"reason": "x", "key": "k"}"#));
-        assert_ne!(with("null"), id(r#"{"reason": "y", "key": "k"}"#));
-        let asked: api::NamedCard = parse(br#"{"card": "c", "comment": "of Hanako"}"#).unwrap();
-        assert!(!format!("{asked:?}").contains("Hanako"));
-    }
 }

@@ -22,12 +22,12 @@ pub(super) fn list(office: &Office, asked: &api::ListSigners) -> Result<api::Sig
 
 pub(super) fn renew(
     office: &Office,
-    asked: api::RenewSigners,
-    origin: &Origin,
+    asked: &api::RenewSigners,
+    origin: Origin,
 ) -> Result<api::RenewedSigners, Problem> {
     let key = asked.kind.as_deref().map(kind).transpose()?;
-    let which = SignersNamed { authority: asked.authority, generation: asked.generation, key };
-    let signers = office.renew_signers_now(&which, origin)?.into_iter().map(renewed);
+    let which = SignersNamed { authority: asked.authority.clone(), generation: asked.generation, key };
+    let signers = office.renew_signers_now(&which, &origin)?.into_iter().map(renewed);
     Ok(api::RenewedSigners { signers: signers.collect() })
 }
 

@@ -19,12 +19,12 @@ pub(super) fn register(
 
 pub(super) fn suspend(
     office: &Office,
-    asked: api::SuspendVerifier,
+    asked: &api::SuspendVerifier,
     actor: Actor,
 ) -> Result<api::VerifierChange, Problem> {
     let named = match asked {
-        api::SuspendVerifier::Name(name) => VerifierNamed::Name(name),
-        api::SuspendVerifier::Certificate(pem) => VerifierNamed::Certificate(der_of(&pem)?),
+        api::SuspendVerifier::Name(name) => VerifierNamed::Name(name.clone()),
+        api::SuspendVerifier::Certificate(pem) => VerifierNamed::Certificate(der_of(pem)?),
     };
     Ok(change(office.suspend_verifier(&named, origin(actor))?))
 }
