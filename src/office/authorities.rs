@@ -113,11 +113,12 @@ impl Office {
         open_generation(&self.data, &self.store, &self.profile, known, which, now, origin)?;
         self.load_authorities(now)?;
         drop(keeping);
-        self.serve_ca_certificates();
         // The key is on record: what fails now is told where it fails, and tried again every minute.
         if let Err(error) = self.renew_signers() {
             tracing::error!(%error, "an OCSP signer could not be renewed after a roll-over");
         }
+        // Behind the signers: nothing issues before they are there, and a set may be under way.
+        self.serve_ca_certificates();
         Ok(generation)
     }
 
