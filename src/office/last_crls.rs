@@ -55,6 +55,9 @@ impl Office {
     /// Puts last CRLs back into the catalogue of what is served, where it lacks them or names others.
     pub(super) fn restore_last_rows(&self, served: Catalogue) -> Result<(), OfficeError> {
         let last = self.last_rows();
+        if last.is_empty() {
+            return Ok(());
+        }
         let restored = with_last_rows(served.clone(), &last);
         let is_named = |row: &Row| served.crls.contains(row);
         if restored.crls.len() == served.crls.len() && restored.crls.iter().all(is_named) {
@@ -64,7 +67,7 @@ impl Office {
         self.write_served(&restored)
     }
 
-    /// What is missing of the last CRLs, a line for each key, those of `named` being served.
+    /// What is missing of the last CRLs, a line for each key.
     pub(super) fn missing_last(&self, is_served: impl Fn(&Row) -> bool) -> Vec<String> {
         let told = self.last_rows().into_iter().filter_map(|last| {
             let what = match &last.vouched {
