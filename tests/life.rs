@@ -28,6 +28,8 @@ mod random;
 mod rehearsal;
 #[path = "life/retire.rs"]
 mod retire;
+#[path = "life/retire_losses.rs"]
+mod retire_losses;
 #[path = "life/rules.rs"]
 mod rules;
 #[path = "support/turns.rs"]

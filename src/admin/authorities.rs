@@ -51,6 +51,7 @@ pub(super) fn retire(
         set: done.set,
         crls_until: done.crls_until.to_string(),
         answers_until: done.answers_until.map(|until| until.to_string()),
+        crls: done.crls.display().to_string(),
         key: done.key.display().to_string(),
     })
 }

@@ -88,12 +88,13 @@ fn answers(until: Option<&str>) -> String {
 }
 
 fn retired(authority: &str, generation: u8, done: &RetiredKey) -> String {
-    let RetiredKey { position, recorded_at, set, crls_until, answers_until, key, .. } = done;
+    let RetiredKey { position, recorded_at, set, crls_until, answers_until, crls, key, .. } = done;
     let how = if done.changed { "recorded" } else { "so already, nothing changed; recorded" };
     format!(
         "{authority} {generation}: retired; its last CRLs are those of set {set} ({how} at {recorded_at}, journal \
          position {position})\n  they must be served until {crls_until}; this service does\n  {}\n  \
-         nothing needs the key any more: destroy {key} and every copy of it",
+         nobody can sign them again: back up {crls}, and the keys of its OCSP signers in keys/\n  \
+         nothing needs the key any more: then destroy {key} and every copy of it",
         answers(answers_until.as_deref())
     )
 }

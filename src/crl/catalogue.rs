@@ -27,6 +27,10 @@ pub struct Catalogue {
     /// What the gate held it back for; an operator let it go all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_back_for: Vec<String>,
+    /// The key that makes its last CRLs in it: whoever puts the set in place retires that with it, also behind
+    /// a stop. The catalogue of what is served names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retiring: Option<RetiringKey>,
     /// thisUpdate of the newest scheduled set published before this one.
     pub last_scheduled: Option<String>,
     /// thisUpdate of every CRL of the set.
@@ -36,6 +40,15 @@ pub struct Catalogue {
     pub next_update: String,
     /// cRLNumber of every CRL of the set.
     pub number: CrlNumber,
+}
+
+/// A key that makes its last CRLs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetiringKey {
+    /// The authority's name.
+    pub authority: String,
+    /// Which of its keys.
+    pub generation: u8,
 }
 
 /// The set whose full CRL of an authority a delta changes: as much of its plan as the delta's
@@ -142,6 +155,7 @@ impl Catalogue {
             crls,
             bases,
             held_back_for: Vec::new(),
+            retiring: None,
             position: plan.position.0,
             head: hex(head),
             scheduled: plan.scheduled,

@@ -25,7 +25,7 @@ mod signed_catalogue;
 mod tbs_cert_list;
 
 pub use audit::{Audit, Audited};
-pub use catalogue::{Base, Catalogue, CrlKind, NameText, Row, Stored};
+pub use catalogue::{Base, Catalogue, CrlKind, NameText, RetiringKey, Row, Stored};
 pub use certificate_list::signed_part;
 pub use entries::{Encoder, Entries, Layout};
 pub use gate::{CrlFacts, Expected, Previous, Size, Untold, gate};

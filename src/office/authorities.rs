@@ -63,6 +63,12 @@ impl LiveGeneration {
     pub(super) fn is_retired(&self) -> bool {
         matches!(self.key, Err(KeyFault::Retired))
     }
+
+    /// The same without the private key, which made its last CRLs.
+    fn retired(&self) -> Self {
+        let (authority, issuer) = (self.authority.clone(), Arc::clone(&self.issuer));
+        Self { authority, issuer, key: Err(KeyFault::Retired) }
+    }
 }
 
 /// Why a key of an authority issues no certificates.
@@ -133,7 +139,8 @@ impl Office {
         drop(publishing);
     }
 
-    /// Takes up every key that may still sign at `now`.
+    /// Takes up every key that may still sign at `now`. The caller holds `keeping`, save at the start: what is
+    /// read here must not be put in the place of what came behind it.
     pub(super) fn load_authorities(&self, now: UnixTime) -> Result<(), OfficeError> {
         let live = load(&self.data, &self.store, &self.profile, now, self.device.as_ref())?;
         self.generations.store(Arc::new(live));
@@ -142,10 +149,28 @@ impl Office {
 
     /// The keys of an authority whose CA certificates are valid, oldest first.
     pub(super) fn live_generations(&self, authority: AuthorityId) -> Vec<Arc<LiveGeneration>> {
-        let now = self.clock.now();
+        let (now, facts) = (self.clock.now(), self.store.facts());
         let generations = self.generations.load();
         let all = generations.get(&authority).into_iter().flatten();
-        all.filter(|live| live.issuer.not_after > now).cloned().collect()
+        let valid = all.filter(|live| live.issuer.not_after > now);
+        // Which of them sign nothing more, the journal says, whatever is in memory.
+        let as_said = |live: &Arc<LiveGeneration>| {
+            let is_over = made_its_last(&facts, authority, live.issuer.generation);
+            if is_over { Arc::new(live.retired()) } else { Arc::clone(live) }
+        };
+        valid.map(as_said).collect()
+    }
+
+    /// Takes the private key of one that is retired out of memory. It cannot fail: nothing is read.
+    pub(super) fn forget_key(&self, authority: AuthorityId, generation: Generation) {
+        self.generations.rcu(|generations| {
+            let mut left = LiveGenerations::clone(generations);
+            let own = left.get_mut(&authority).into_iter().flatten();
+            for live in own.filter(|live| live.issuer.generation == generation) {
+                *live = Arc::new(live.retired());
+            }
+            left
+        });
     }
 
     /// What a key of an authority is known by, also when it may no longer sign.
@@ -422,16 +447,9 @@ pub(super) fn load(
         let certificate = archived_certificate(store, issued)?;
         let issuer = issuer(authority, generation, &certificate)?;
         check_organization(profile, authority, &issuer)?;
-        let path = data.key(&issuer.key_id).display().to_string();
-        let is_retired = facts.retirements.contains_key(&(authority, generation));
-        let key = match data.read_key(&issuer.key_id) {
-            // It may be destroyed. Where it is not, it is not taken up: nothing can sign with it by mistake.
-            _ if is_retired => Err(KeyFault::Retired),
-            Ok(pkcs8) => ca_key(pkcs8, &issuer, path),
-            Err(DataError::Io { error, .. }) => Err(KeyFault::Unreadable(path, error.to_string())),
-            // Keys that others can read are no keys.
-            Err(error) => return Err(error.into()),
-        };
+        // It may be destroyed. Where it is not, it is not even read: nothing can sign with it by mistake.
+        let is_retired = made_its_last(&facts, authority, generation);
+        let key = if is_retired { Err(KeyFault::Retired) } else { find_key(data, &issuer)? };
         let key = key.map(|key| Arc::new(key.inside(device.cloned())));
         if let Err(fault) = &key
             && !is_retired
@@ -447,6 +465,22 @@ pub(super) fn load(
         generations.sort_by_key(|live| live.issuer.generation);
     }
     Ok(live)
+}
+
+/// True when a key made its last CRLs: the journal says so.
+fn made_its_last(facts: &Facts, authority: AuthorityId, generation: Generation) -> bool {
+    facts.retirements.contains_key(&(authority, generation))
+}
+
+/// The key of a CA certificate, or why there is none to sign with.
+fn find_key(data: &DataDir, issuer: &Issuer) -> Result<Result<Key, KeyFault>, OfficeError> {
+    let path = data.key(&issuer.key_id).display().to_string();
+    match data.read_key(&issuer.key_id) {
+        Ok(pkcs8) => Ok(ca_key(pkcs8, issuer, path)),
+        Err(DataError::Io { error, .. }) => Ok(Err(KeyFault::Unreadable(path, error.to_string()))),
+        // Keys that others can read are no keys.
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The key of a CA certificate, from what its file holds.

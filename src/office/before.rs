@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use super::authorities::sha256;
-use super::catalogues::{CATALOGUE, SETS, parse_catalogue};
+use super::catalogues::{CATALOGUE, SETS, parse_catalogue, with_last_rows};
 use super::data::DataDir;
 use super::{Office, OfficeError};
 use crate::crl::{Base, Catalogue, CrlKind, CrlNumber, Previous, Row, Scope, SetPlan, Size, Untold};
@@ -154,15 +154,6 @@ impl Office {
             };
             let Some(Vouched { catalogue, .. }) = sets.published.as_ref().and_then(find) else { continue };
             take(&mut rows, &catalogue, false);
-            // The last CRLs of a key that is retired are of the set that it made them in.
-            for (generation, set) in self.last_crls(authority.id) {
-                let Some(last) = Some(&set).filter(|set| Some(**set) != sets.published).and_then(find) else {
-                    continue;
-                };
-                let of = |row: &Row| row.authority == authority.name && row.generation == generation.number();
-                let own = last.catalogue.crls.into_iter().filter(|row| row.kind != CrlKind::Delta);
-                rows.extend(own.filter(of));
-            }
             if newest.as_ref().is_none_or(|newest| newest.number < catalogue.number) {
                 newest = Some(catalogue);
             }
@@ -176,8 +167,15 @@ impl Office {
                 bases.extend(catalogue.bases.into_iter().filter(|base| base.authority == authority.name));
             }
         }
-        rows.sort_by(|a, b| (&a.authority, a.generation).cmp(&(&b.authority, b.generation)));
-        newest.map(|newest| Catalogue { crls: rows, bases, ..newest })
+        // The last CRLs of a key that is retired are of the set that it made them in, whatever became of others.
+        let last = self.last_rows();
+        for (catalogue, _) in last.iter().filter_map(|last| last.vouched.as_ref().ok()) {
+            if newest.as_ref().is_none_or(|newest| newest.number < catalogue.number) {
+                newest = Some(Catalogue::clone(catalogue));
+            }
+        }
+        let again = newest.map(|newest| Catalogue { crls: rows, bases, retiring: None, ..newest })?;
+        Some(with_last_rows(again, &last))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::before::last_sets;
+use super::before::{NotVouched, last_sets};
 use super::data::DataDir;
 use super::{Office, OfficeError};
 use crate::crl::{Catalogue, CrlKind, CrlNumber, Row};
@@ -78,7 +78,10 @@ impl Office {
     pub(super) fn restore_served_catalogue(&self) -> Result<(), OfficeError> {
         let path = self.data.crl().join(CATALOGUE);
         if let Some(octets) = self.disk.read(&path)? {
-            let Err(what) = self.check_served_catalogue(&path, &octets) else { return Ok(()) };
+            let what = match self.check_served_catalogue(&path, &octets) {
+                Ok(served) => return self.restore_last_rows(served),
+                Err(what) => what,
+            };
             let aside = path.with_extension(DAMAGED);
             self.disk.rename(&path, &aside)?;
             self.disk.sync_dir(&self.data.crl())?;
@@ -90,12 +93,17 @@ impl Office {
         }
         let Some(again) = self.catalogue_made_again() else { return Ok(()) };
         tracing::warn!(set = again.set, "the catalogue of what is served is made again");
-        Ok(self.disk.replace(&path, &to_json(&again)?)?)
+        self.write_served(&again)
+    }
+
+    /// Writes the catalogue of what is served.
+    pub(super) fn write_served(&self, served: &Catalogue) -> Result<(), OfficeError> {
+        Ok(self.disk.replace(&self.data.crl().join(CATALOGUE), &to_json(served)?)?)
     }
 
     /// Each row must be one of the set that it names, and what is said of all must be said by the catalogue
     /// of that set. What the sets' own catalogues no longer tell is believed.
-    fn check_served_catalogue(&self, path: &Path, octets: &[u8]) -> Result<(), String> {
+    fn check_served_catalogue(&self, path: &Path, octets: &[u8]) -> Result<Catalogue, String> {
         let served = parse_catalogue(path, octets).map_err(|error| error.to_string())?;
         let own = |set: &str| self.set_catalogue(set).ok().flatten();
         let is_like = |own: &Catalogue| {
@@ -130,14 +138,15 @@ impl Office {
                 return Err(format!("{}: set {} has no such CRL", row.url, row.set));
             }
         }
-        Ok(())
+        Ok(served)
     }
 
-    /// True when the journal says that the set of a row was published last for an authority.
+    /// True when the journal says that the set of a row was published last for an authority, or holds the last
+    /// CRLs of a key.
     fn was_published(&self, row: &Row) -> bool {
         let facts = self.store.facts();
-        let last = facts.crl_sets.values().flat_map(last_sets);
-        last.into_iter().any(|set| CrlNumber::new(set.epoch, set.position) == row.number)
+        let mut last = facts.crl_sets.values().flat_map(last_sets).chain(self.sets_of_retired());
+        last.any(|set| CrlNumber::new(set.epoch, set.position) == row.number)
     }
 
     /// True when there is no file of a CRL; an error when that cannot be told.
@@ -167,10 +176,11 @@ impl Office {
             let mut of = of.filter(|own| (own.kind == CrlKind::Delta) == (row.kind == CrlKind::Delta));
             of.next().is_some()
         };
-        let Some(standing) = self.standing_catalogue()? else { return Ok(own.clone()) };
+        // Which key is retired with a set, its own catalogue says.
+        let mut merged = Catalogue { retiring: None, ..own.clone() };
+        let Some(standing) = self.standing_catalogue()? else { return Ok(merged) };
         // What is said of all is said of the newest complete set.
         let rows = standing.crls.clone();
-        let mut merged = own.clone();
         if own.is_deltas_alone() {
             let Catalogue { crls, bases, .. } = merged;
             merged = Catalogue { crls, bases, ..standing };
@@ -180,8 +190,9 @@ impl Office {
         let stays = |row: &Row| !yet_to_come(row) && !is_outlived(row) && !replaced(row);
         for row in rows.into_iter().filter(stays) {
             // One whose file is gone, or cannot be looked at, stays too: as long as it is named, its
-            // authority counts as not served, and that is told until another set comes out. But
-            // deltas may be cut no more; while they are, others come at once.
+            // authority counts as not served, and that is told until another set comes out; of a key that
+            // is not here, it is told until the file is put back. But deltas may be cut no more; while they
+            // are, others come at once.
             if row.kind == CrlKind::Delta && matches!(self.is_gone(&row), Ok(true)) {
                 tracing::error!(
                     url = row.url,
@@ -191,9 +202,34 @@ impl Office {
             }
             merged.crls.push(row);
         }
-        merged.crls.sort_by(|a, b| (&a.authority, a.generation).cmp(&(&b.authority, b.generation)));
-        Ok(merged)
+        Ok(with_last_rows(merged, &self.last_rows()))
     }
+}
+
+/// The last CRLs of a key that is retired.
+pub(super) struct LastRows {
+    pub(super) authority: String,
+    pub(super) generation: u8,
+    /// The set that they were made in.
+    pub(super) set: String,
+    /// The catalogue of that, and the rows of them in it; or why it is not to be had.
+    pub(super) vouched: Result<(Box<Catalogue>, Vec<Row>), NotVouched>,
+}
+
+/// The same with the last CRLs of retired keys, as their sets tell them, and nothing else by those keys. What a
+/// set does not tell any more is believed.
+pub(super) fn with_last_rows(mut served: Catalogue, last: &[LastRows]) -> Catalogue {
+    for LastRows { authority, generation, vouched, .. } in last {
+        let Ok((_, rows)) = vouched else { continue };
+        let is_own = |row: &Row| (&row.authority, row.generation) == (authority, *generation);
+        if served.crls.iter().filter(|row| is_own(row)).eq(rows) {
+            continue;
+        }
+        served.crls.retain(|row| !is_own(row));
+        served.crls.extend(rows.iter().cloned());
+    }
+    served.crls.sort_by(|a, b| (&a.authority, a.generation).cmp(&(&b.authority, b.generation)));
+    served
 }
 
 /// The entry that began the newest CRL that is served or kept, and its epoch; none before the first, and

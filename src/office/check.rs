@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use super::archived::Archived;
 use super::authorities::sha256;
 use super::before::vouched_catalogue;
-use super::catalogues::{CATALOGUE, kept_sets, read_catalogue};
+use super::catalogues::{CATALOGUE, SETS, kept_sets, parse_catalogue, read_catalogue};
 use super::checkpoint::Checkpoint;
 use super::comments::differs;
 use super::data::DataDir;
@@ -16,10 +16,10 @@ use super::examiner::Testimony;
 use super::fence::fenced;
 use super::witnesses::Witnesses;
 use super::{Office, OfficeError};
-use crate::crl::Row;
+use crate::crl::{CrlNumber, Row};
 use crate::pki::Issuer;
 use crate::record::{CertificateRef, Issued, Position};
-use crate::store::{self, CheckReport, Clock, Disk};
+use crate::store::{self, CheckReport, Clock, CrlSet, Disk};
 
 /// The condition of a data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,12 +58,13 @@ impl Condition {
         }
         let last = report.published.iter().map(|set| vouched_catalogue(&Disk::File, data, set));
         findings.extend(last.filter_map(Result::err).map(|error| error.to_string()));
+        findings.extend(last_crls(data, &report));
         findings.extend(witnesses.differing());
         let issuers = issuers(&report)?;
         let is_retired =
             |one: &&Arc<Issuer>| report.facts.retirements.contains_key(&(one.authority, one.generation));
         let retired = issuers.iter().filter(is_retired).map(|one| one.key_id).collect();
-        findings.extend(published_files(data, &retired)?);
+        findings.extend(published_files(data, &retired, &names_of_retired(&report))?);
         let testimony = Testimony::of(&Disk::File, data, &issuers, &report.facts)?;
         let heads = |said: &_| store::contradicted(&Disk::File, &data.store(), said);
         let examined = testimony.hold_against(heads)?;
@@ -131,9 +132,56 @@ fn issuers(report: &CheckReport) -> Result<Vec<Arc<Issuer>>, OfficeError> {
     report.authorities.iter().map(issuer).collect()
 }
 
+/// The keys that are retired and whose CA certificates are still valid, with the sets that hold their last CRLs.
+fn retired_keys(report: &CheckReport) -> Vec<(String, u8, CrlSet)> {
+    // The journal may be of a clock that was ahead.
+    let now = report.recorded_at.max(Clock::system().now());
+    let issued = report.authorities.iter().map(|(issued, _)| issued);
+    let valid = issued.filter(|issued| issued.not_after > now);
+    let valid: BTreeSet<_> =
+        valid.map(|issued| (issued.certificate.authority, issued.certificate.generation)).collect();
+    let all = report.facts.retirements.iter().filter(|(key, _)| valid.contains(key));
+    let name = |id| report.facts.authorities.get(id).cloned().unwrap_or_default();
+    all.map(|((authority, generation), said)| (name(authority), generation.number(), said.set)).collect()
+}
+
+fn names_of_retired(report: &CheckReport) -> BTreeSet<(String, u8)> {
+    retired_keys(report).into_iter().map(|(authority, generation, _)| (authority, generation)).collect()
+}
+
+/// Last CRLs of retired keys that are missing or others, a line for each key: by the set that the journal vouches
+/// for, whatever the catalogue of what is served says.
+fn last_crls(data: &DataDir, report: &CheckReport) -> Vec<String> {
+    let told = retired_keys(report).into_iter().filter_map(|(authority, generation, set)| {
+        let what = match vouched_catalogue(&Disk::File, data, &set) {
+            Err(error) => Some(error.to_string()),
+            Ok((path, octets)) => match parse_catalogue(&path, &octets) {
+                Err(error) => Some(error.to_string()),
+                Ok(own) => {
+                    let is_own = |row: &&Row| (&row.authority, row.generation) == (&authority, generation);
+                    own.crls.iter().filter(is_own).find_map(|row| published_file(data, row, ""))
+                }
+            },
+        };
+        let directory = data.crl().join(SETS).join(CrlNumber::new(set.epoch, set.position).to_string());
+        what.map(|what| {
+            format!(
+                "the last CRLs of {authority}, generation {generation}: {what}; the key is retired and nobody can sign \
+                 them again: put {} back from a backup, all of it",
+                directory.display()
+            )
+        })
+    });
+    told.collect()
+}
+
 /// CRLs of the catalogue whose files are missing or others, a catalogue that is lost, and CA
-/// certificates without key.
-fn published_files(data: &DataDir, retired: &BTreeSet<[u8; 20]>) -> Result<Vec<String>, OfficeError> {
+/// certificates without key. Last CRLs of retired keys are looked at elsewhere.
+fn published_files(
+    data: &DataDir,
+    retired: &BTreeSet<[u8; 20]>,
+    keys: &BTreeSet<(String, u8)>,
+) -> Result<Vec<String>, OfficeError> {
     let mut findings = Vec::new();
     let path = data.crl().join(CATALOGUE);
     let catalogue = read_catalogue(&Disk::File, &path)?;
@@ -143,19 +191,21 @@ fn published_files(data: &DataDir, retired: &BTreeSet<[u8; 20]>) -> Result<Vec<S
         findings.push(format!("{}: the catalogue is missing: it is made again at start", path.display()));
     }
     for row in catalogue.iter().flat_map(|served| &served.crls) {
-        findings.extend(published_file(data, row));
+        if !keys.contains(&(row.authority.clone(), row.generation)) {
+            findings.extend(published_file(data, row, ": a new set is cut at start"));
+        }
     }
     findings.extend(data.ca_certificates_without_key(retired)?);
     Ok(findings)
 }
 
-/// What is wrong with the file of a CRL.
-fn published_file(data: &DataDir, row: &Row) -> Option<String> {
+/// What is wrong with the file of a CRL; `follows` says what becomes of one that is missing.
+fn published_file(data: &DataDir, row: &Row, follows: &str) -> Option<String> {
     let Some(path) = row.url.strip_prefix("/crl/") else {
         return Some(format!("{}: the catalogue names no CRL of this service", row.url));
     };
     match Disk::File.read(&data.crl().join(path)) {
-        Ok(None) => Some(format!("{}: the file is missing: a new set is cut at start", row.url)),
+        Ok(None) => Some(format!("{}: the file is missing{follows}", row.url)),
         Ok(Some(octets)) if HEXLOWER.encode(&sha256(&octets)) != row.sha256 => {
             Some(format!("{}: the file is not the one in the catalogue", row.url))
         }

@@ -110,9 +110,11 @@ impl Office {
         *told = None;
         drop(told);
         // Those that a clock ahead took for expired.
+        let keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = self.load_authorities(self.clock.now()) {
             tracing::error!(%error, "the authorities could not be read again");
         }
+        drop(keeping);
         if let Err(error) = self.renew_signers() {
             tracing::error!(%error, "an OCSP signer could not be renewed after the clock was released");
         }

@@ -145,27 +145,78 @@ impl Office {
         let mut files = self.ca_files();
         files.extend(self.notice_files());
         let mut served = Served::default();
-        let mut lost = BTreeMap::new();
-        if let Some(catalogue) = self.served_catalogue()? {
-            for row in &catalogue.crls {
-                match self.current_files(row) {
-                    Ok(row_files) => files.extend(row_files),
-                    Err(error) => {
-                        tracing::error!(%error, "a published CRL is gone: a new set will be cut");
-                        lost.entry(part(row)).or_insert_with(|| format!("{}: {error}", row.url));
-                    }
+        let (mut lost, mut gone) = (BTreeMap::new(), BTreeSet::new());
+        let unsigned = self.keys_not_here();
+        let catalogue = self.served_catalogue()?;
+        for row in catalogue.iter().flat_map(|catalogue| &catalogue.crls) {
+            match self.current_files(row) {
+                Ok(row_files) => files.extend(row_files),
+                // No set brings it back: it takes nothing away from what other keys signed.
+                Err(_) if unsigned.contains(&key_of(row)) => drop(gone.insert(row.url.clone())),
+                Err(error) => {
+                    tracing::error!(%error, "a published CRL is gone: a new set will be cut");
+                    lost.entry(part(row)).or_insert_with(|| format!("{}: {error}", row.url));
                 }
             }
-            served = self.served_of(&catalogue, &lost);
+        }
+        if let Some(catalogue) = &catalogue {
+            let is_there = |row: &&Row| !lost.contains_key(&part(row)) && !gone.contains(&row.url);
+            let there: Vec<&Row> = catalogue.crls.iter().filter(is_there).collect();
+            served = self.served_of(&there, &unsigned);
             files.push(self.catalogue_file()?);
             self.note_lost(&lost);
         }
+        served.missing = self.missing(catalogue.as_ref(), &gone);
+        self.note_missing(&served.missing);
         self.served.store(Arc::new(served));
         let sets = self.public_sets()?;
         if let Some(watcher) = self.watcher.load().as_ref() {
             watcher(&Published { files, sets });
         }
         Ok(())
+    }
+
+    /// The keys that may still sign by their CA certificates and are not here, or are retired.
+    fn keys_not_here(&self) -> BTreeSet<(String, u8)> {
+        let all = self.all_live_generations().into_iter();
+        let absent = all.filter(|live| live.key.is_err());
+        absent.map(|live| (live.authority.clone(), live.issuer.generation.number())).collect()
+    }
+
+    /// What is not served and cannot be made again, a line for each key: of those that are retired as the journal
+    /// says it, and of those that are lost as the catalogue does, until it is over.
+    fn missing(&self, catalogue: Option<&Catalogue>, gone: &BTreeSet<String>) -> Vec<String> {
+        let rows: Vec<&Row> = catalogue.iter().flat_map(|catalogue| &catalogue.crls).collect();
+        let named: BTreeSet<&str> = rows.iter().map(|row| row.url.as_str()).collect();
+        let is_served = |row: &Row| named.contains(row.url.as_str()) && !gone.contains(&row.url);
+        let mut missing = self.missing_last(is_served);
+        let now = self.clock.now();
+        let is_over = |row: &Row| row.next_update.parse::<UnixTime>().is_ok_and(|ends| ends <= now);
+        let retired: BTreeSet<(String, u8)> =
+            self.last_rows().into_iter().map(|last| (last.authority, last.generation)).collect();
+        let mut told = BTreeSet::new();
+        for row in rows.iter().filter(|row| gone.contains(&row.url) && row.kind != CrlKind::Delta) {
+            if retired.contains(&key_of(row)) || is_over(row) || !told.insert(key_of(row)) {
+                continue;
+            }
+            missing.push(format!(
+                "{} is not served: its file is missing, or not the one that was published, and the key of {}, \
+                 generation {}, is not here to sign another: put {} back from a backup, or the key",
+                row.url,
+                row.authority,
+                row.generation,
+                self.set_directory(&row.set).display()
+            ));
+        }
+        missing
+    }
+
+    /// Logs what is missing since a moment ago: it stands as a warning until it is there again.
+    fn note_missing(&self, missing: &[String]) {
+        let before = self.served.load();
+        for what in missing.iter().filter(|what| !before.missing.contains(what)) {
+            tracing::error!(what, "CRLs that cannot be made again are missing");
+        }
     }
 
     /// Published CRLs that are not served are told of until all are.
@@ -214,10 +265,16 @@ impl Office {
         Ok(PublicSet { name: name.to_owned(), directory, last_modified, rows })
     }
 
-    /// What is served of each authority that has lost nothing.
-    fn served_of(&self, catalogue: &Catalogue, lost: &BTreeMap<(&str, bool), String>) -> Served {
+    /// What is served of each authority that has lost nothing. CRLs by a key that is `unsigned` count where the
+    /// authority has no other: else they would hide that others are due.
+    fn served_of(&self, there: &[&Row], unsigned: &BTreeSet<(String, u8)>) -> Served {
         let mut served = Served::default();
-        for row in catalogue.crls.iter().filter(|row| !lost.contains_key(&part(row))) {
+        let live = self.all_live_generations();
+        let signing: BTreeSet<&str> =
+            live.iter().filter(|live| live.key.is_ok()).map(|live| live.authority.as_str()).collect();
+        let counts =
+            |row: &&&Row| !signing.contains(row.authority.as_str()) || !unsigned.contains(&key_of(row));
+        for row in there.iter().filter(counts) {
             // Nobody is answered for it, and nothing is cut for it; its file is served, and check tells.
             let Some(authority) = self.profile.authority_named(&row.authority) else { continue };
             if row.kind == CrlKind::Delta {
@@ -362,6 +419,11 @@ impl Office {
     }
 }
 
+/// The key that signed a CRL.
+fn key_of(row: &Row) -> (String, u8) {
+    (row.authority.clone(), row.generation)
+}
+
 /// What of its authority a CRL belongs to: its deltas, or all else.
 fn part(row: &Row) -> (&str, bool) {
     (&row.authority, row.kind == CrlKind::Delta)
@@ -399,4 +461,6 @@ pub(super) struct Served {
     pub(super) partitions: BTreeSet<(AuthorityId, Generation, Partition)>,
     /// The authorities that have deltas.
     pub(super) deltas: BTreeSet<AuthorityId>,
+    /// What is not served and cannot be made again, a line each.
+    pub(super) missing: Vec<String>,
 }

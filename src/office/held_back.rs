@@ -77,6 +77,13 @@ impl Office {
         if self.clock.now() >= plan.next_update {
             return refused(format!("set {set} was valid until {}: publish anew", plan.next_update));
         }
+        if let Some(newer) = self.newer_than(plan.position) {
+            return refused(format!("set {newer} came out after set {set} was made: publish anew"));
+        }
+        let retiring = self.retiring_in(&own, origin.clone())?;
+        if let Some(retiring) = &retiring {
+            self.check_unused(retiring)?;
+        }
         let place = self.held_back_directory(&own.set);
         for row in &own.crls {
             let name = row.url.rsplit('/').next().ok_or_else(damaged)?;
@@ -98,7 +105,7 @@ impl Office {
         let placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
         self.check_revoked(&authorities, plan.position)?;
         self.put_in_place(&place, &own)?;
-        let published = self.announce(&Begun::again(kind, plan, authorities), &own);
+        let published = self.announce(&Begun::again(kind, plan, authorities, retiring), &own);
         drop(placing);
         drop(publishing);
         published.inspect(|_| self.clear_alarm(kind))
@@ -142,7 +149,17 @@ impl Office {
         Ok(self.waiting()?.and_then(CrlNumber::parts).is_some_and(|(_, position)| position == begun))
     }
 
-    fn give_up_held_back(&self) {
+    /// The newest set published for one of the authorities of an open one, when that is newer than it: its CRLs
+    /// would go back behind what verifiers have.
+    pub(super) fn newer_than(&self, begun: Position) -> Option<String> {
+        let facts = self.store.facts();
+        let (own, of) = facts.open_crl_sets.get(&begun)?;
+        let published = of.iter().filter_map(|authority| facts.crl_sets.get(authority)?.published);
+        let newest = published.map(|set| CrlNumber::new(set.epoch, set.position)).max();
+        newest.filter(|newest| *newest > CrlNumber::new(own.epoch, begun)).map(|newest| newest.to_string())
+    }
+
+    pub(super) fn give_up_held_back(&self) {
         let number = match self.waiting() {
             Ok(Some(number)) => number,
             Ok(None) => return,

@@ -31,6 +31,7 @@ mod held_back;
 mod history;
 mod inquiry;
 mod issue;
+mod last_crls;
 mod manifest;
 mod movements;
 mod notice;
@@ -142,12 +143,15 @@ pub mod reason {
 
     /// No checkpoints are signed.
     pub const CHECKPOINTS: &str = "no-checkpoints";
+    /// CRLs that cannot be made again are not served: the last ones of a key that is retired, or those of one that
+    /// is not here.
+    pub const LAST_CRLS: &str = "last-crls-missing";
     /// No public notice can be signed.
     pub const NOTICES: &str = "no-notices";
 
     /// All of them.
-    pub const ALL: [&str; 9] =
-        [FOLDS, CUT, ISSUING, CONTRADICTED, SIGNER, KEY, COMPROMISED, CHECKPOINTS, NOTICES];
+    pub const ALL: [&str; 10] =
+        [FOLDS, CUT, ISSUING, CONTRADICTED, SIGNER, KEY, COMPROMISED, CHECKPOINTS, LAST_CRLS, NOTICES];
 }
 
 use crate::config::Config;
@@ -302,9 +306,17 @@ impl Office {
         let keys = self.key_faults().into_iter().map(of(reason::KEY));
         let compromised = self.compromise_remarks().into_iter().map(of(reason::COMPROMISED));
         let unsigned = self.checkpoints.fault().map(of(reason::CHECKPOINTS));
+        let missing = self.served.load().missing.clone().into_iter().map(of(reason::LAST_CRLS));
         let silent = self.notice_fault().map(of(reason::NOTICES));
         let journal = folds.chain(cuts).chain(contradicted).chain(unsigned);
-        journal.chain(idle).chain(signers).chain(keys).chain(compromised).chain(silent).collect()
+        journal
+            .chain(idle)
+            .chain(signers)
+            .chain(keys)
+            .chain(compromised)
+            .chain(missing)
+            .chain(silent)
+            .collect()
     }
 
     /// The same, a line each.

@@ -72,9 +72,14 @@ pub(super) struct Begun {
 }
 
 impl Begun {
-    /// A set that was made before.
-    pub(super) const fn again(kind: Kind, plan: SetPlan, authorities: Vec<AuthorityId>) -> Self {
-        Self { kind, plan, authorities, bases: BTreeMap::new(), retiring: None }
+    /// A set that was made before, with the key that made its last CRLs in it.
+    pub(super) const fn again(
+        kind: Kind,
+        plan: SetPlan,
+        authorities: Vec<AuthorityId>,
+        retiring: Option<Retiring>,
+    ) -> Self {
+        Self { kind, plan, authorities, bases: BTreeMap::new(), retiring }
     }
 }
 
@@ -194,7 +199,7 @@ impl Office {
     }
 
     /// Journals the beginning: position, number and thisUpdate of the set.
-    fn begin_set(
+    pub(super) fn begin_set(
         &self,
         kind: Kind,
         authorities: &[AuthorityId],
@@ -265,8 +270,8 @@ impl Office {
     }
 
     /// Builds the set where nobody is served from, with its catalogue, and makes it durable.
-    fn make_set(&self, begun: &Begun) -> Result<Catalogue, OfficeError> {
-        let Begun { plan, authorities, bases, .. } = begun;
+    pub(super) fn make_set(&self, begun: &Begun) -> Result<Catalogue, OfficeError> {
+        let Begun { plan, authorities, bases, retiring, .. } = begun;
         let building = self.building(plan);
         self.disk.create_dirs(&building)?;
         let findings = Mutex::new(Vec::new());
@@ -278,6 +283,8 @@ impl Office {
             |(authority, base): (&AuthorityId, &SetPlan)| Base::new(&self.authority_name(*authority), base);
         let head = self.store.head_at(plan.position)?;
         let mut own = Catalogue::new(plan, &head, rows, bases.iter().map(named).collect());
+        // Before anything of it is in place: a stop, or an operator who lets it go later, ends in the same.
+        own.retiring = retiring.as_ref().map(|retiring| self.named(retiring));
         own.held_back_for = findings.into_inner().unwrap_or_else(PoisonError::into_inner);
         let json = to_json(&own)?;
         self.disk.replace(&building.join(CATALOGUE), &json)?;
@@ -378,7 +385,7 @@ impl Office {
         let catalogue_sha256 = sha256(&to_json(own)?);
         let published = Event::CrlSetPublished { begun: begun.plan.position, catalogue_sha256 };
         match &begun.retiring {
-            Some(retiring) => self.announce_last(retiring, begun.plan.position, published)?,
+            Some(retiring) => self.announce_last(retiring, (begun.plan.position, &own.set), published)?,
             None => self.journal(published)?,
         }
         self.serve_files()?;

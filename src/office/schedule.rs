@@ -46,6 +46,9 @@ const RECONCILIATION: Duration = Duration::from_secs(60);
 /// permitted one has left when it is due.
 const SIGNERS: Duration = Duration::from_secs(60);
 
+/// How often it is looked whether CRLs that cannot be made again were put back.
+const LAST_CRLS: Duration = Duration::from_secs(60);
+
 /// Japan is nine hours ahead of UTC, all year.
 const JST_AHEAD: i64 = 9 * 3600;
 
@@ -120,6 +123,7 @@ pub struct Keeper {
     set_at: Duration,
     deltas_at: Duration,
     signers_at: Duration,
+    last_crls_at: Duration,
     retirement_at: Duration,
 }
 
@@ -129,7 +133,16 @@ impl Keeper {
     pub fn new(office: Arc<Office>) -> Self {
         let now = office.clock.running();
         let signers_at = now + SIGNERS;
-        Self { office, settled: false, set_at: now, deltas_at: now, signers_at, retirement_at: now }
+        let last_crls_at = signers_at;
+        Self {
+            office,
+            settled: false,
+            set_at: now,
+            deltas_at: now,
+            signers_at,
+            last_crls_at,
+            retirement_at: now,
+        }
     }
 
     /// Looks, and does what is due. What panics is tried again like what failed: the day's set must
@@ -177,6 +190,12 @@ impl Keeper {
             self.signers_at = office.clock.running() + SIGNERS;
             // What fails is logged there, once a level of urgency, and stands in unready().
             drop(office.renew_signers());
+        }
+        if self.settled && now >= self.last_crls_at {
+            self.last_crls_at = office.clock.running() + LAST_CRLS;
+            if let Err(error) = office.look_for_last_crls() {
+                tracing::error!(%error, "whether missing CRLs were put back cannot be told");
+            }
         }
         if self.settled && now >= self.retirement_at {
             self.retirement_at = office.clock.running() + RETIREMENT;
@@ -259,7 +278,10 @@ fn publish_if_due(office: &Office) -> Result<(), OfficeError> {
     let facts = office.store.facts();
     let published = |id: &AuthorityId| facts.crl_sets.get(id)?.published.map(|set| set.position);
     let is_behind = |id: &AuthorityId| office.served_set(*id).map(|set| set.position) < published(id);
-    if office.profile.authorities.iter().any(|authority| is_behind(&authority.id)) {
+    let mut all = office.profile.authorities.iter().map(|authority| authority.id);
+    // What cannot be made again has a look of its own: here it would be each second.
+    let is_lost = !office.served.load().missing.is_empty();
+    if all.any(|id| is_behind(&id) && (can_publish(office, id) || !is_lost)) {
         office.serve_files()?;
     }
     let recorded_at = office.store.recorded_at();

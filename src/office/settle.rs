@@ -6,9 +6,10 @@ use std::sync::PoisonError;
 use super::authorities::sha256;
 use super::catalogues::{CATALOGUE, to_json};
 use super::publish::BUILDING;
+use super::retirement::Retiring;
 use super::{Office, OfficeError};
 use crate::crl::CrlNumber;
-use crate::record::{Event, Position};
+use crate::record::{Event, Origin, Position, Refusal};
 
 /// Begins the name of a directory that is being removed.
 const DISCARDED: &str = "discarded-";
@@ -30,6 +31,8 @@ impl Office {
                 continue;
             }
             match self.is_held_back(begun) {
+                // A stop came between the one that replaced it and its being given up.
+                Ok(true) if self.newer_than(begun).is_some() => self.give_up_held_back(),
                 Ok(true) => self.tell_held_back(),
                 Ok(false) => {
                     // It may have been renamed into place, and nobody told of it.
@@ -49,11 +52,43 @@ impl Office {
     fn settle_served(&self, begun: Position, set: &str) -> Result<(), OfficeError> {
         if let Some(own) = self.set_catalogue(set)? {
             let catalogue_sha256 = sha256(&to_json(&own)?);
-            return self.journal(Event::CrlSetPublished { begun, catalogue_sha256 });
+            let published = Event::CrlSetPublished { begun, catalogue_sha256 };
+            return match self.retiring_in(&own, Origin::service())? {
+                None => self.journal(published),
+                Some(retiring) => self.finish_retiring(&retiring, (begun, set), published),
+            };
         }
         let path = self.set_directory(set).join(CATALOGUE);
         self.tell_unsettled(set, &OfficeError::Damaged(format!("{}: it is missing", path.display())));
         Ok(())
+    }
+
+    /// A stop came between the last CRLs of a key and the word that it is retired: that follows now. A key that
+    /// issued meanwhile signs on, and the set goes.
+    fn finish_retiring(
+        &self,
+        retiring: &Retiring,
+        set: (Position, &str),
+        published: Event,
+    ) -> Result<(), OfficeError> {
+        match self.announce_last(retiring, set, published) {
+            Err(OfficeError::Refused(refusal @ Refusal::KeyInUse(_))) => {
+                tracing::warn!(set = set.1, %refusal, "a key is not retired: its last CRLs do not come out");
+                self.serve_files()
+            }
+            announced => announced,
+        }
+    }
+
+    /// Takes a set that is in place, and that nobody was told of, out again: the catalogue of what is served is
+    /// made again without it first.
+    pub(super) fn take_back(&self, begun: Position, set: &str) -> Result<(), OfficeError> {
+        let again = self.catalogue_made_again().ok_or_else(|| {
+            OfficeError::Damaged(format!("what was served before set {set} cannot be told: publish anew"))
+        })?;
+        self.disk.replace(&self.data.crl().join(CATALOGUE), &to_json(&again)?)?;
+        self.discard(&self.set_directory(set))?;
+        self.journal(Event::CrlSetAbandoned { begun })
     }
 
     /// Tells when the set that waits cannot be read: it stays, and can only be replaced.

@@ -1,5 +1,6 @@
 //! Keys of authorities by command: compromised, told of in public, retired.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::service::{Service, run, sekisho, shell};
@@ -43,11 +44,14 @@ fn b_3_6_a_key_is_retired_by_command_and_what_must_still_be_served_is_told() {
         patient();
         std::thread::sleep(Duration::from_millis(200));
     };
-    for told in ["sign 1: retired", "must be served until", "OCSP answers for it until", "destroy"] {
+    for told in ["sign 1: retired", "must be served until", "OCSP answers for it until", "back up", "destroy"]
+    {
         assert!(done.contains(told), "{told}: {done}");
     }
     let again = of("retire", "1", &["--json"]).json();
     assert_eq!(again["changed"], false);
+    let crls = again["crls"].as_str().unwrap();
+    assert!(done.contains(crls) && Path::new(crls).join("index.json").is_file(), "{crls}: {done}");
     let list = service.sekisho(&["authority", "list"]).stdout;
     assert!(list.contains("sign 1: retired since") && list.contains("auth 1: issues"), "{list}");
 }

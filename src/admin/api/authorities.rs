@@ -178,6 +178,8 @@ pub struct RetiredKey {
     /// Until when OCSP answers for it; absent when it does no longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers_until: Option<String>,
+    /// The directory that they lie in: the only copy of what nobody can sign again.
+    pub crls: String,
     /// The file of the private key, which may be destroyed.
     pub key: String,
 }
