@@ -140,13 +140,6 @@ impl Office {
         }
     }
 
-    /// When the last OCSP signer of a key ends.
-    pub(super) fn answers_until(&self, live: &LiveGeneration) -> Option<UnixTime> {
-        let installed = self.installed.load();
-        let own = installed.iter().filter(|one| one.issuer.key_id == live.issuer.key_id);
-        own.flat_map(|one| &one.signers).map(|signer| signer.not_after).max()
-    }
-
     /// nextUpdate of the CRLs of a key that are served; deltas end sooner, and nobody needs them.
     pub(super) fn crls_until(&self, authority: AuthorityId, generation: Generation) -> Option<UnixTime> {
         let name = self.authority_name(authority);
