@@ -2,7 +2,7 @@
 
 use super::api::{self, Problem};
 use super::requests::time;
-use crate::office::{Compromised, KeyState, KeyUse, NextKey, Office, OfficeError, Retired};
+use crate::office::{Compromised, KeyState, KeyUse, NextKey, NoticeOut, Office, OfficeError, Retired};
 use crate::pki::Generation;
 use crate::record::Origin;
 
@@ -107,6 +107,8 @@ pub(super) fn compromised(
         revoked_one_by_one: done.written,
         answers_until: done.answers_until.map(|until| until.to_string()),
         crls_until: done.crls_until.map(|until| until.to_string()),
+        notice_out: done.notice != NoticeOut::Follows,
+        notice_signed: done.notice == NoticeOut::Signed,
         notice: format!("{}{}", office.public_url(), office.notice_address(authority, generation)),
         issuing: match done.next {
             NextKey::Issues(generation) => Some(generation.number()),

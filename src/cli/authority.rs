@@ -108,6 +108,19 @@ fn new_key(made: &NewKey) -> String {
     line
 }
 
+fn notice(Compromised { notice, notice_out, notice_signed, .. }: &Compromised) -> String {
+    match (notice_out, notice_signed) {
+        (true, true) => format!("  public notice: {notice}, signed in .p7s beside it"),
+        (true, false) => {
+            format!("  ! public notice: {notice}, signed by nobody: /readyz and the log say why")
+        }
+        (false, _) => format!(
+            "  ! the public notice is not there yet: it follows by itself at {notice}, as soon as no CRL set is being \
+             made; until then /readyz says so"
+        ),
+    }
+}
+
 fn compromised(authority: &str, generation: u8, done: &Compromised) -> String {
     let Compromised { position, recorded_at, .. } = done;
     let how = if done.changed { "recorded" } else { "so already, nothing changed; recorded" };
@@ -124,7 +137,7 @@ fn compromised(authority: &str, generation: u8, done: &Compromised) -> String {
         |what: &str, until: &String| format!("  ! the key signs no more: {what} until {until} and no longer");
     lines.extend(done.answers_until.iter().map(|at| until("OCSP answers for it", at)));
     lines.extend(done.crls_until.iter().map(|at| until("its CRLs are valid", at)));
-    lines.push(format!("  public notice: {}, signed in .p7s beside it", done.notice));
+    lines.push(notice(done));
     lines.push(match (done.issuing, done.waiting) {
         (Some(other), _) => format!("  generation {other} issues for {authority}"),
         (None, Some(_)) => format!("  next: sekisho authority activate --authority {authority}"),

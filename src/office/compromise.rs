@@ -39,8 +39,21 @@ pub struct Compromised {
     pub answers_until: Option<UnixTime>,
     /// Until when the CRLs that are there are valid; none when others follow them.
     pub crls_until: Option<UnixTime>,
+    /// Whether the public notice is out.
+    pub notice: NoticeOut,
     /// Which key issues for the authority.
     pub next: NextKey,
+}
+
+/// Whether the public notice of a compromise is there to download.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeOut {
+    /// With its signature.
+    Signed,
+    /// Nothing signs it: readiness says why.
+    Unsigned,
+    /// Not yet; it follows by itself.
+    Follows,
 }
 
 /// Which key of an authority issues once one of them is compromised.
@@ -84,7 +97,7 @@ impl Office {
         let placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = self.store.submit_wait(origin, decide)?;
         drop(placing);
-        self.serve_notice();
+        let is_out = self.serve_notice();
         let facts = self.store.facts();
         let said = facts.compromises.find(authority, generation);
         let said = *said.ok_or_else(|| OfficeError::Damaged("the compromise is not on record".to_owned()))?;
@@ -98,16 +111,12 @@ impl Office {
                 "the key is compromised: all that it signed is revoked"
             );
         }
-        Ok(self.compromised(authority, generation, said, changed))
-    }
-
-    /// The public notice goes out at once, unless a CRL set is being made: then with the next one.
-    fn serve_notice(&self) {
-        let Ok(publishing) = self.publishing.try_lock() else { return };
-        if let Err(error) = self.serve_files() {
-            tracing::error!(%error, "the public notice follows with the next CRL set");
-        }
-        drop(publishing);
+        let notice = self.notice_made(authority, generation).filter(|_| is_out);
+        let notice = notice.map_or(NoticeOut::Follows, |notice| match notice.signature {
+            Some(_) => NoticeOut::Signed,
+            None => NoticeOut::Unsigned,
+        });
+        Ok(self.compromised(authority, generation, said, (changed, notice)))
     }
 
     fn compromised(
@@ -115,7 +124,7 @@ impl Office {
         authority: AuthorityId,
         generation: Generation,
         said: Compromise,
-        changed: bool,
+        (changed, notice): (bool, NoticeOut),
     ) -> Compromised {
         let live = self.live_generations(authority);
         let live = live.iter().find(|live| live.issuer.generation == generation);
@@ -128,6 +137,7 @@ impl Office {
             written: said.written.is_some(),
             answers_until: lost.and_then(|live| self.answers_until(live)),
             crls_until: lost.and_then(|_| self.crls_until(authority, generation)),
+            notice,
             next: self.next_key(authority),
         }
     }
@@ -138,13 +148,6 @@ impl Office {
             (Err(_), Some((generation, _))) => NextKey::Waits(generation),
             (Err(_), None) => NextKey::None,
         }
-    }
-
-    /// When the last OCSP signer of a key ends.
-    pub(super) fn answers_until(&self, live: &LiveGeneration) -> Option<UnixTime> {
-        let installed = self.installed.load();
-        let own = installed.iter().filter(|one| one.issuer.key_id == live.issuer.key_id);
-        own.flat_map(|one| &one.signers).map(|signer| signer.not_after).max()
     }
 
     /// nextUpdate of the CRLs of a key that are served; deltas end sooner, and nobody needs them.
@@ -226,6 +229,9 @@ impl Office {
     /// What somebody should know of keys that are compromised, a line each.
     pub(super) fn compromise_remarks(&self) -> Vec<String> {
         let facts = self.store.facts();
+        let owed = "the public notice of a compromise is not out: a CRL set is being made, or the log says why; it is \
+                    tried again every second";
+        let owed = self.is_notice_owed().then(|| owed.to_owned());
         let remarks = facts.compromises.iter().filter_map(|(authority, generation, said)| {
             let key = format!("the key of {}, generation {generation},", self.authority_name(authority));
             let since = said.recorded_at;
@@ -244,7 +250,7 @@ impl Office {
                 )
             })
         });
-        remarks.collect()
+        remarks.chain(owed).collect()
     }
 }
 

@@ -8,7 +8,7 @@
 //! | `ca/` | CA certificates, PEM | nothing: written anew at start | nothing here; whoever trusts the file trusts another CA |
 //! | `store/` | journal (truth), archive (personal data: 0700), snapshots, projection | every certificate's status | nothing unseen: the chain of hashes breaks |
 //! | `crl/` | published CRL sets and the catalogue | a new set is cut at start; but nobody can sign the last CRLs of a retired key again: back up their set | withhold or replay CRLs until nextUpdate; forge none |
-//! | `notice.pem` | certificate of `keys/notice.key`, which signs public notices | nothing: written anew at start | deceive whoever did not keep the fingerprint of the key |
+//! | `notice.pem` | certificate of `keys/notice.key`, which signs public notices | nothing: written anew at start; while it is there, a lost key is not replaced unseen | deceive whoever did not keep the fingerprint of the key |
 //! | `certificates/` | certificates written for trying out | nothing | nothing |
 //! | `admin.sock` | the service's ear, 0600 | nothing: made at start | – |
 

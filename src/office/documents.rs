@@ -378,9 +378,9 @@ impl Office {
             immutable: false,
         };
         let mut files = Vec::new();
-        if let Some(der) = self.notices.certificate() {
-            let pem = pem::encode(&pem::Pem::new("CERTIFICATE", der)).into_bytes();
-            files.push(file("/ca/notice.pem".to_owned(), PEM_TYPE, pem, self.clock.now()));
+        if let Some(issuer) = self.notices.certificate() {
+            let pem = pem::encode(&pem::Pem::new("CERTIFICATE", issuer.certificate.as_slice())).into_bytes();
+            files.push(file("/ca/notice.pem".to_owned(), PEM_TYPE, pem, issuer.not_before));
         }
         for (authority, generation, notice) in self.notices() {
             let address = self.notice_address(authority, generation);
@@ -389,9 +389,9 @@ impl Office {
             for (ending, signature) in signatures {
                 let path = format!("{stem}{ending}");
                 let signed = signature.clone();
-                files.extend(signed.map(|octets| file(path, SIGNATURE_TYPE, octets, notice.decided_at)));
+                files.extend(signed.map(|octets| file(path, SIGNATURE_TYPE, octets, notice.made_at)));
             }
-            files.push(file(address.clone(), JSON_TYPE, notice.json.clone(), notice.decided_at));
+            files.push(file(address.clone(), JSON_TYPE, notice.json.clone(), notice.made_at));
         }
         files
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::authorities::NoIssuingKey;
 use super::data::DataError;
-use super::{CheckpointError, Fenced, NotRetired, SignerFileError, SubjectKeysError};
+use super::{CheckpointError, Fenced, NotRetired, NoticeFault, SignerFileError, SubjectKeysError};
 use crate::config::ConfigError;
 use crate::issue::{GenerateError, IssueError, NotAsOrdered, SubjectKeyError};
 use crate::pki::{
@@ -298,6 +298,9 @@ pub enum OfficeError {
     /// The journal or the archive lacks something, and trying again changes nothing.
     #[error("{0}; restore it from a backup")]
     Lacks(String),
+    /// The key for public notices cannot be used.
+    #[error("no public notice can be signed: {0}")]
+    Notice(#[from] NoticeFault),
     /// What stands in the archive or catalogue is not what was put there.
     #[error("{0}")]
     Damaged(String),
@@ -436,6 +439,7 @@ impl OfficeError {
             | Self::Disk(_)
             | Self::Written { .. }
             | Self::Key { .. }
+            | Self::Notice(_)
             | Self::KeyUnusable { .. }
             | Self::NoGeneration(_)
             | Self::Generate(_)

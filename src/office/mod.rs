@@ -78,7 +78,7 @@ pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKey, CheckpointWatch
 pub use clock::{ClockRelease, ClockState};
 pub use comments::CommentSaid;
 pub use comparison::{Compared, DifferingCertificate, compare};
-pub use compromise::{Compromised, NextKey, TOGETHER};
+pub use compromise::{Compromised, NextKey, NoticeOut, TOGETHER};
 use data::DataDir;
 use documents::Served;
 pub use documents::{
@@ -96,6 +96,7 @@ pub use inquiry::{CertificateState, Selector};
 pub use issue::{Application, IssuedCertificate, IssuedPair, Place, Spelling};
 pub use manifest::{FilesWanted, Listed, ListedAuthority, Manifest};
 pub use movements::{Effect, Reported, Subject};
+pub use notice::NoticeFault;
 pub use presign::{Presigning, Progress, Stage, Tell};
 pub use publish::PublishedSet;
 pub use rebuild::{Comparison, Rebuilt};
@@ -146,7 +147,7 @@ pub mod reason {
     /// CRLs that cannot be made again are not served: the last ones of a key that is retired, or those of one that
     /// is not here.
     pub const LAST_CRLS: &str = "last-crls-missing";
-    /// No public notice can be signed.
+    /// No public notice can be signed, or the key's certificate cannot be written.
     pub const NOTICES: &str = "no-notices";
 
     /// All of them.

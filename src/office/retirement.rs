@@ -211,12 +211,16 @@ impl Office {
         }
         self.forget_key(authority, generation);
         drop(keeping);
-        tracing::warn!(
-            authority = self.authority_name(authority),
-            %generation,
-            until = %retiring.until,
-            "the key made its last CRLs and is retired"
-        );
+        let (authority_name, until) = (self.authority_name(authority), retiring.until);
+        if self.store.facts().retirements.contains_key(&(authority, generation)) {
+            tracing::warn!(authority = authority_name, %generation, %until, "the key made its last CRLs and is retired");
+        } else {
+            tracing::error!(
+                authority = authority_name,
+                %generation,
+                "the key is not retired, although its CRLs came out: certificates came to stand in them meanwhile"
+            );
+        }
         Ok(())
     }
 

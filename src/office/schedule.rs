@@ -167,6 +167,8 @@ impl Keeper {
                 tracing::error!(%error, "what the last stop left open is still open");
             }
         }
+        // Whatever becomes of the CRL sets, and of the clock.
+        office.serve_owed_notice();
         let now = office.clock.running();
         if office.watch_clock().is_some() {
             // As soon as it is believed again.

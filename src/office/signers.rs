@@ -115,7 +115,7 @@ impl Office {
             let made = self.made_signers(&live, now);
             let of_kind = |key: &SignerKey| {
                 let given = self.given_signer(&live, algorithm(*key), now);
-                given.or_else(|| made_of(&made, *key)).map(|held| held.signer)
+                preferred(given, made_of(&made, *key), now).map(|held| held.signer)
             };
             let signers: Vec<_> = self.config.ocsp.signers.iter().filter_map(of_kind).collect();
             // Nobody follows those of a key that is retired.
@@ -227,8 +227,8 @@ impl Office {
     ) -> (Option<Held>, Option<OfficeError>) {
         let given = self.given_signer(live, algorithm(key), now);
         if live.is_retired() {
-            // They go on until they end, and none follows.
-            return (given.or(made), None);
+            // They go on until they end, one behind the other, and none follows.
+            return (preferred(given, made, now), None);
         }
         if let Some(given) = &given {
             let alarm = Alarm::of(given, live, now);
@@ -247,9 +247,19 @@ impl Office {
                 Err(error) => (old, Some(error)),
             },
         };
-        let given_lasts = given.as_ref().is_some_and(|held| held.signer.not_after > now.plus(HANDOVER));
-        let held = if given_lasts { given } else { made.or(given) };
-        (held, error)
+        (preferred(given, made, now), error)
+    }
+
+    /// Until when OCSP answers for a key that makes no other signers: when the last of those at hand ends, also
+    /// of those that stand by behind a given one.
+    pub(super) fn answers_until(&self, live: &LiveGeneration) -> Option<UnixTime> {
+        let now = self.clock.now();
+        let made = self.made_signers(live, now);
+        let at_hand = |key: &SignerKey| {
+            let given = self.given_signer(live, algorithm(*key), now);
+            given.into_iter().chain(made_of(&made, *key)).map(|held| held.signer.not_after)
+        };
+        self.config.ocsp.signers.iter().flat_map(at_hand).max()
     }
 
     /// What is said of a signer that could not be followed by another.
@@ -313,6 +323,19 @@ pub(super) const fn name(algorithm: SignatureAlgorithm) -> &'static str {
         SignatureAlgorithm::RsaSha256 => SignerKey::Rsa2048.name(),
         SignatureAlgorithm::EcdsaP384Sha384 => SignerKey::P384.name(),
         SignatureAlgorithm::Ed25519 => SignerKey::Ed25519.name(),
+    }
+}
+
+/// Who signs: a given one until it is about to end, and then the one made here, where that lasts longer.
+fn preferred(given: Option<Held>, made: Option<Held>, now: UnixTime) -> Option<Held> {
+    match (given, made) {
+        (Some(given), Some(made))
+            if given.signer.not_after <= now.plus(HANDOVER)
+                && made.signer.not_after > given.signer.not_after =>
+        {
+            Some(made)
+        }
+        (given, made) => given.or(made),
     }
 }
 

@@ -120,7 +120,8 @@ pub fn init_on(
     let live = authorities::load(data, &store, &profile, clock.now(), machine.device.as_ref())?;
     live.values().flatten().try_for_each(|live| live.key().map(drop))?;
     let (signing, _) = Signing::open(data, &store.facts().journal_id)?;
-    let (notices, _) = NoticeKey::open(data, clock.now())?;
+    let mut notices = NoticeKey::open(data, clock.now())?;
+    notices.check_written()?;
     store.close()?;
     fence::bind(data)?;
     // Last: from here on the directory counts as made.

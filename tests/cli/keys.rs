@@ -22,7 +22,8 @@ fn b_3_6_a_key_is_retired_by_command_and_what_must_still_be_served_is_told() {
     let said = of("compromised", "1", &["--json"]).json();
     let notice = said["notice"].as_str().unwrap();
     assert!(notice.ends_with("/ca/sign/1.notice.json"), "{notice}");
-    // A set that is being made meanwhile puts it off until the next.
+    assert!(said["notice_out"].is_boolean() && said["notice_signed"] == said["notice_out"], "{said}");
+    // A set that is being made meanwhile puts it off until that is done.
     let began = Instant::now();
     let patient = || assert!(began.elapsed() < Duration::from_secs(120), "it did not come");
     let served = loop {

@@ -6,15 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use sekisho::der::UnixTime;
 use sekisho::ocsp::request_for;
 use sekisho::office::Schedule;
-use sekisho::pki::{AuthorityId, HashAlgorithm, oid};
+use sekisho::pki::{AuthorityId, Generation, HashAlgorithm, oid};
+use sekisho::record::Origin;
 
 use crate::files::{Wanted, key, key_of, put};
 use crate::home::{DAY, DEFAULT, Home, ask, issuer, verified};
 use crate::refused::preferring;
 
 const HOUR: i64 = 3600;
+const SIGN: AuthorityId = AuthorityId(1);
 
 /// OCSPResponse { unauthorized }.
 const UNAUTHORIZED: [u8; 5] = [0x30, 3, 10, 1, 6];
@@ -149,6 +152,46 @@ fn a_signer_made_here_takes_over_before_a_given_one_ends() {
     home.pass(8 * 60);
     home.office().renew_signers().unwrap();
     verified(&home.ask_about(&ca), &ca);
+    assert_eq!(home.office().unready(), Vec::<String>::new());
+}
+
+/// Of a retired key no other follows, and those that are there follow each other all the same.
+#[test]
+fn b_3_6_of_a_retired_key_the_signer_made_here_takes_over_before_a_given_one_ends() {
+    let mut home = Home::started(r#"signers = ["p256"]"#);
+    let (dir, data) = (home.home.path().to_owned(), home.data());
+    let ca = issuer(home.office(), 1, 1);
+    let made = verified(&home.ask_about(&ca), &ca);
+    let made_ends = x509_parser::parse_x509_certificate(&made).unwrap().1.validity().not_after.timestamp();
+    let p256 = key(&dir, "p256", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+    let not_after = home.now().plus(Duration::from_secs(4 * 86_400));
+    let wanted = Wanted { not_after, ..Wanted::right(&ca, &p256, home.now()) };
+    let given = wanted.signed(&dir, &key_of(&data, &ca));
+    put(&data, "house", &given, &p256.path);
+    home.office().reload_signers().unwrap();
+    home.office().publish(&[SIGN], true).unwrap();
+    home.pass(60);
+    home.office().compromise(SIGN, Generation::FIRST, None, Origin::service()).unwrap();
+    home.office().write_compromises().unwrap();
+    let retired = home.office().retire(SIGN, Generation::FIRST, Origin::service()).unwrap();
+    assert_eq!(retired.answers_until.map(UnixTime::seconds), Some(made_ends), "the last of both");
+    assert_eq!(verified(&home.ask_about(&ca), &ca), given);
+    home.pass(4 * DAY - 60 - 8 * 60);
+    home.office().renew_signers().unwrap();
+    assert_eq!(verified(&home.ask_about(&ca), &ca), given, "as long as it can");
+    // Also over a start.
+    home.pass(4 * 60);
+    home.office().renew_signers().unwrap();
+    assert_eq!(verified(&home.ask_about(&ca), &ca), made, "not until its last second");
+    home.stop();
+    home.start().unwrap();
+    assert_eq!(verified(&home.ask_about(&ca), &ca), made);
+    home.pass(8 * 60);
+    home.office().renew_signers().unwrap();
+    assert_eq!(verified(&home.ask_about(&ca), &ca), made);
+    home.clock.store(made_ends + 1, Ordering::SeqCst);
+    home.office().renew_signers().unwrap();
+    assert_eq!(home.ask_about(&ca), UNAUTHORIZED);
     assert_eq!(home.office().unready(), Vec::<String>::new());
 }
 

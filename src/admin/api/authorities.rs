@@ -136,8 +136,12 @@ pub struct Compromised {
     /// The key is not here: until when its CRLs are valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crls_until: Option<String>,
-    /// Where the public notice is.
+    /// Where the public notice is, or will be.
     pub notice: String,
+    /// True when it is there; it follows by itself where it is not.
+    pub notice_out: bool,
+    /// True when it is there with its signature.
+    pub notice_signed: bool,
     /// The key that issues for the authority; none when none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuing: Option<u8>,
