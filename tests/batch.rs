@@ -160,7 +160,7 @@ fn m_6_a_batch_under_a_ticket_and_comment_tells_the_whole_command_to_run_again()
     let ran = counter.run(&lines, &said);
     ran.refused(1, &["1 lines rejected", " --ticket T/1 --comment "]);
     let told = ran.text();
-    let again = told.split("nothing is issued twice: ").nth(1).unwrap().trim_end();
+    let again = told.split("nothing is issued twice: ").nth(1).unwrap().lines().next().unwrap();
     let key = again.split(" --key ").nth(1).unwrap().split(' ').next().unwrap();
     let before = counter.certificates();
 
