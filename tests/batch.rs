@@ -87,7 +87,15 @@ fn good_lines_are_issued_once_and_corrected_ones_after_them() {
     ];
     let before = counter.certificates();
     let ran = counter.run(&lines, &[]);
-    ran.refused(1, &["4 certificates", "3 lines rejected", "line 2", "run it again with --key "]);
+    ran.refused(
+        1,
+        &[
+            "4 certificates",
+            "3 lines rejected",
+            "line 2",
+            "run it again, nothing is issued twice: sekisho issue --batch ",
+        ],
+    );
     let rejected = counter.rejected();
     for number in [2, 4, 5] {
         assert!(rejected.contains(&format!("line {number}: ")), "{rejected}");
@@ -136,10 +144,45 @@ fn a_line_that_was_issued_and_says_something_else_now_is_refused() {
     let before = counter.certificates();
     let changed = [line("13221", "1980-01-01"), line("13221", "1981-01-02"), line("13221", "1981-01-01")];
     let ran = counter.run(&changed, &["--key", "k"]);
-    ran.refused(1, &["1 lines rejected", "line 2: another line stood here", "put that one back"]);
+    ran.refused(1, &["1 lines rejected", "line 2: another line stood here", "put that line back"]);
     assert_eq!(pairs(&ran).len(), 2);
     assert_eq!(pairs(&ran)[0], pairs(&issued)[0]);
     assert_eq!(counter.certificates(), before + 2, "the new line at the end alone");
+}
+
+/// The command that is told to be run again is the whole of it: without its ticket and comment each line would be
+/// another.
+#[test]
+fn m_6_a_batch_under_a_ticket_and_comment_tells_the_whole_command_to_run_again() {
+    let counter = Counter::new();
+    let mut lines = [line("13221", "1980-01-01"), line("99999", "1980-01-01")];
+    let said = ["--ticket", "T/1", "--comment", "it's \"urgent\", said Mr. 関"];
+    let ran = counter.run(&lines, &said);
+    ran.refused(1, &["1 lines rejected", " --ticket T/1 --comment "]);
+    let told = ran.text();
+    let again = told.split("nothing is issued twice: ").nth(1).unwrap().lines().next().unwrap();
+    let key = again.split(" --key ").nth(1).unwrap().split(' ').next().unwrap();
+    let before = counter.certificates();
+
+    // With another, or none, the line is another; the words say so.
+    for other in [&[][..], &["--ticket", "T/1"], &["--ticket", "T/2", "--comment", said[3]]] {
+        let ran = counter.run(&lines, &[&["--key", key][..], other].concat());
+        ran.refused(
+            1,
+            &["2 lines rejected", "line 1: another line stood here", "another --ticket or --comment"],
+        );
+    }
+    assert_eq!(counter.certificates(), before);
+
+    // As told, in a shell.
+    lines[1] = line("13221", "1980-01-01");
+    fs::write(counter.file("batch"), lines.join("\n")).unwrap();
+    let again = again.replacen("sekisho", SEKISHO, 1);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &again]).env("SEKISHO_DATA", &counter.service.data);
+    let done = shell.output().unwrap();
+    assert!(done.status.success(), "{again}: {}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(counter.certificates(), before + 2, "the corrected line alone");
 }
 
 #[test]

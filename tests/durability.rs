@@ -80,6 +80,7 @@ fn sim_nothing_acknowledged_is_lost_on_a_disk_that_loses_power() {
         ("starts from a snapshot", counts.from_snapshot, 500),
         ("frames, some six in a file", counts.frames, 90_000),
         ("acknowledged entries", counts.acknowledged, 50_000),
+        ("comments read again", counts.comments, 10_000),
     ] {
         // Of few seeds half as much, since they differ: all of it is asked of the usual number.
         let least = if seeds < SEEDS { least * seeds / SEEDS / 2 } else { least };

@@ -125,7 +125,8 @@ fn two_thousand_revocations_are_all_on_record_and_in_the_next_crl_after_a_kill()
         }
         let certificate = json!({"authority": "sign", "serial": serial});
         let key = format!("many-revoked-{at}");
-        let body = json!({"certificate": certificate, "reason": "superseded", "key": key});
+        let body =
+            json!({"certificate": certificate, "reason": "superseded", "key": key, "comment": said(&serial)});
         let revoked = post(&socket, "/v1/revoke", &body).unwrap();
         let told =
             (revoked["position"].as_u64().unwrap(), revoked["revoked_at"].as_str().unwrap().to_owned());
@@ -245,7 +246,7 @@ fn one_life(socket: &Path, ledger: &Mutex<Ledger>, in_flight: &AtomicUsize, key:
     }
     let revoked = call(
         "/v1/revoke",
-        &json!({"certificate": {"authority": "sign", "serial": serial}, "reason": "superseded", "key": format!("r{key}")}),
+        &json!({"certificate": {"authority": "sign", "serial": serial}, "reason": "superseded", "key": format!("r{key}"), "comment": said(&serial)}),
     )?;
     let told = (revoked["position"].as_u64().unwrap(), revoked["revoked_at"].as_str().unwrap().to_owned());
     let mut ledger = ledger.lock().unwrap();
@@ -314,6 +315,12 @@ fn status(socket: &Path, serial: &str) -> Value {
 }
 
 /// The records say what was told.
+/// What is said of the revocation of a certificate; of half of them.
+fn said(serial: &str) -> Option<String> {
+    let is_even = serial.ends_with(['0', '2', '4', '6', '8', 'a', 'c', 'e']);
+    is_even.then(|| format!("本人の申請 {serial}"))
+}
+
 fn assert_revoked(socket: &Path, serial: &str, (position, revoked_at): &(u64, String)) {
     let state = status(socket, serial);
     assert_eq!((&state["status"], &state["reason"]), (&json!("revoked"), &json!("superseded")), "{serial}");
@@ -322,6 +329,7 @@ fn assert_revoked(socket: &Path, serial: &str, (position, revoked_at): &(u64, St
         (&json!(position), &json!(revoked_at)),
         "{serial}"
     );
+    assert_eq!(state["comment"], json!(said(serial)), "{serial} {state}");
 }
 
 /// Every acknowledged revocation, asked over OCSP by a program nobody here wrote.

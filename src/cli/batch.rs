@@ -3,7 +3,8 @@
 //! A line is known by the batch's key and its number, and what it says is the request: two equal
 //! lines are two residents, a batch that is run again issues nothing twice, and a line that was
 //! issued and says something else now is refused. The batch's key is `--key`, or a digest of the
-//! file: who corrects lines that were rejected gives the key that the first run named.
+//! file: who corrects lines that were rejected gives the key that the first run named. Its ticket and comment
+//! are those of each line that has none, and part of what the line says.
 
 use std::fs;
 use std::io::{self, Write};
@@ -15,6 +16,7 @@ use ring::digest;
 
 use super::args::{Grounds, Issue};
 use super::client::Client;
+use super::demo::quoted;
 use super::issue::{tell, write};
 use super::out::try_rejected;
 use super::progress::progress_bar;
@@ -108,12 +110,28 @@ impl Batch<'_> {
         written.map_err(|error| Failure::internal(format!("{}: {error}", path.display())))?;
         Err(Failure::refused(format!(
             "{} certificates; {} lines rejected, see {}; the first: {first}; correct them where they stand and \
-             run it again with --key {}: nothing is issued twice",
+             run it again, nothing is issued twice: {}",
             self.issued,
             self.rejected.len(),
             path.display(),
-            self.key
+            self.again(file)
         )))
+    }
+
+    /// The command that goes on with this batch. With another ticket or comment its lines would be others.
+    fn again(&self, file: &Path) -> String {
+        let Issue { out, grounds: Grounds { ticket, comment }, .. } = self.asked;
+        let named = [
+            ("--batch", Some(file.display().to_string())),
+            ("--out", Some(out.display().to_string())),
+            ("--key", Some(self.key.clone())),
+            ("--ticket", ticket.clone()),
+            ("--comment", comment.as_ref().map(|comment| comment.0.clone())),
+        ];
+        let given = named.into_iter().filter_map(|(option, value)| Some((option, value?)));
+        given.fold("sekisho issue".to_owned(), |all, (option, value)| {
+            format!("{all} {option} {}", quoted(&value))
+        })
     }
 }
 
@@ -124,7 +142,8 @@ fn rejected_path(file: &Path) -> PathBuf {
 fn reason(problem: &Problem) -> &str {
     match problem.kind {
         ProblemKind::KeyReused => {
-            "another line stood here when this batch was run before: put that one back, and new ones at the end"
+            "another line stood here when this batch was run before, or it was run with another --ticket or --comment: \
+             put that line back, and new ones at the end, and give the ticket and comment of before"
         }
         _ => &problem.error,
     }

@@ -204,7 +204,7 @@ fn print_lines(data: &DataDir, manifest: &Manifest, metrics: &str, json: bool) -
 }
 
 /// For a shell: plain when it is plain, in single quotes otherwise.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();

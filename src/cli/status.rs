@@ -4,7 +4,7 @@ use super::args::Status;
 use super::client::Client;
 use super::named::selector;
 use super::{DataDir, Failure, print};
-use crate::admin::api::{CertificateState, HistoryStep, Inquiry, MovementBehind, path};
+use crate::admin::api::{CertificateState, Comment, HistoryStep, Inquiry, MovementBehind, path};
 
 pub(super) fn run(data: &DataDir, asked: &Status, json: bool) -> Result<(), Failure> {
     let inquiry = Inquiry { certificate: selector(data, &asked.certificate)?, at: asked.at.clone() };
@@ -43,7 +43,7 @@ fn in_words(state: &CertificateState) -> String {
     line("says entry", Some(&format!("{} of {}", state.position, state.recorded_at)));
     line("asked by", Some(&state.actor));
     line("ticket", state.ticket.as_ref());
-    line("comment", state.comment.as_ref().map(|comment| &comment.0));
+    line("comment", state.comment.as_ref().map(quoted).as_ref());
     line("comment", state.comment_fault.as_ref());
     line("by event", state.movement.as_ref().map(event).as_ref());
     let crl = state.crl_set.clone().unwrap_or_else(|| "not cut since".to_owned());
@@ -63,24 +63,32 @@ fn history(state: &CertificateState) -> Vec<String> {
     else {
         return Vec::new();
     };
-    let mut lines = vec![format!("  {:<14}{}", "issued", step(issue))];
+    let mut lines = vec![format!("  {:<14}{}{}", "issued", step(issue), said(issue))];
     if state.history_left_out > 0 {
         lines.push(format!("  {:<14}{} changes more", "", state.history_left_out));
     }
     for one in changes {
         let reason = one.status.reason.iter().map(|reason| format!(", {reason}"));
         let became = std::iter::once(one.status.status.clone()).chain(reason).collect::<String>();
-        lines.push(format!("  {:<14}{}: {became}", "changed", step(one)));
+        lines.push(format!("  {:<14}{}: {became}{}", "changed", step(one), said(one)));
     }
     lines
+}
+
+/// What somebody said of it: at the end of its line and in quotation marks, so that it passes for nothing else.
+fn said(step: &HistoryStep) -> String {
+    let comment = step.comment.as_ref().map(quoted).or_else(|| step.comment_fault.clone());
+    comment.map(|comment| format!(", comment: {comment}")).unwrap_or_default()
+}
+
+fn quoted(comment: &Comment) -> String {
+    format!("\"{}\"", comment.0.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn step(step: &HistoryStep) -> String {
     let HistoryStep { position, recorded_at, actor, .. } = step;
     let mut text = format!("entry {position} of {recorded_at}, by {actor}");
     text.extend(step.ticket.iter().map(|ticket| format!(", ticket {ticket}")));
-    text.extend(step.comment.iter().map(|comment| format!(", comment: {}", comment.0)));
-    text.extend(step.comment_fault.iter().map(|fault| format!(", comment: {fault}")));
     text.extend(step.movement.iter().map(|by| format!(", {}", by.event)));
     text
 }

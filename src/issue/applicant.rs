@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{BirthDate, IssueError};
+use crate::record::is_unseen;
 
 /// Characters of a name, former surname included: twice the longest the resident register is
 /// known to hold, and short enough to keep a certificate within one read.
@@ -170,6 +171,7 @@ fn checked(field: &'static str, text: &str, max: usize) -> Result<usize, IssueEr
     } else if chars > max {
         Err(IssueError::TextLong { field, chars, max })
     } else if let Some((place, character)) = find(text, is_unseen) {
+        // For a character of a municipality's own a substitute is written (A).
         Err(IssueError::TextCharacter { field, place, character })
     } else if text.trim() != text {
         Err(IssueError::TextSpace(field))
@@ -181,23 +183,6 @@ fn checked(field: &'static str, text: &str, max: usize) -> Result<usize, IssueEr
 /// The first character of `text` that `is_meant` says, and its place from 1.
 fn find(text: &str, is_meant: impl Fn(char) -> bool) -> Option<(usize, char)> {
     (1..).zip(text.chars()).find(|(_, character)| is_meant(*character))
-}
-
-/// What a reader of the certificate cannot see, or sees otherwise than the register does: controls,
-/// marks that only steer how the text around them is shown, and characters a municipality made for
-/// itself (外字). For those a substitute is written (A).
-fn is_unseen(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{fe00}'..='\u{fe0f}'
-                | '\u{feff}'
-                | '\u{e000}'..='\u{f8ff}'
-                | '\u{e0000}'..='\u{10ffff}'
-        )
 }
 
 const NAME: &str = "name";

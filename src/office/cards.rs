@@ -79,7 +79,7 @@ impl Office {
         let applied =
             CardApplied { card, carrier: Carrier::Card, of: None, holder: id, municipality, expires };
         let decide = decisions::apply_for_card(applied, holder.is_some());
-        let outcome = self.store.submit_wait(origin, decide)?;
+        let outcome = self.submit_commented(origin, decide)?;
         let applied = outcome.entries.iter().find_map(|numbered| match &numbered.entry.event {
             Event::CardApplied(applied) => Some((applied.card, applied.holder)),
             _ => None,
@@ -94,7 +94,7 @@ impl Office {
     /// It is not good, or another card of the holder is not at its end.
     pub fn hand_over(&self, card: CardId, origin: Origin) -> Result<CardChange, OfficeError> {
         let holder = self.store.find_card(card)?.ok_or(Refusal::NoCard(card))?.applied.holder;
-        let outcome = self.store.submit_wait(origin, decisions::hand_over(card, holder))?;
+        let outcome = self.submit_commented(origin, decisions::hand_over(card, holder))?;
         Ok(CardChange::of(card, holder, &outcome))
     }
 
@@ -108,7 +108,7 @@ impl Office {
         let event = turn.event(carrier);
         let rule = self.profile.rules.find(event).ok_or_else(|| OfficeError::NoRule(event.to_owned()))?;
         let decide = || decisions::turn(card, turn, rule.clone(), self.liftable());
-        let submit = || Ok(self.store.submit_wait(origin.clone(), decide())?);
+        let submit = || self.submit_commented(origin.clone(), decide());
         let outcome = self.when_due(submit)?;
         let Effect { changed, .. } = effect(&outcome);
         Ok(CardTurned { change: CardChange::of(card, holder, &outcome), changed })

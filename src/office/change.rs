@@ -116,6 +116,7 @@ impl Office {
     }
 
     fn try_change(&self, named: &Named, wish: Wish, origin: Origin) -> Result<Changed, OfficeError> {
+        let comment = origin.comment;
         match self.store.submit_wait(origin, wish.decision(*named, self.liftable())) {
             Err(SubmitError::Refused(refusal @ Refusal::NotIssued { .. })) => {
                 // Unless it was, and the records have lost it.
@@ -126,7 +127,7 @@ impl Office {
                 let authority = self.authority_name(certificate.authority);
                 Err(OfficeError::OfAnIssuer { authority, certificate, kind })
             }
-            outcome => self.changed(named, &outcome?),
+            outcome => self.changed(named, &self.as_commented(outcome?, comment)?),
         }
     }
 

@@ -10,7 +10,7 @@ use super::authorities::sha256;
 use super::before::vouched_catalogue;
 use super::catalogues::{CATALOGUE, SETS, kept_sets, parse_catalogue, read_catalogue};
 use super::checkpoint::Checkpoint;
-use super::comments::differs;
+use super::comments;
 use super::data::DataDir;
 use super::examiner::Testimony;
 use super::fence::fenced;
@@ -74,7 +74,7 @@ impl Condition {
             let has_head = |position, head| Ok(heads(&[(position, head)].into())?.is_empty());
             findings.extend(checkpoint.contradicts(&report.facts, report.position, has_head)?);
         }
-        findings.extend(report.comments_differing.iter().map(|position| differs(*position)));
+        findings.extend(comments::findings(&report.comments_lost, &report.comments_differing));
         findings.extend(report.unseen.iter().map(ToString::to_string));
         if report.recorded_at > Clock::system().now() {
             let ahead = report.recorded_at;

@@ -1,5 +1,5 @@
-//! Comments on changes. The text may name persons, so it stands in the archive, where it can be erased; the entry
-//! keeps its place and a digest of it.
+//! Comments on changes. The text may name persons. It stands in the archive and not in the journal; the entry
+//! keeps its place and a salted digest.
 //!
 //! ```text
 //! CommentArchived ::= [1] IMPLICIT SEQUENCE {
@@ -7,22 +7,27 @@
 //!     text  UTF8String }
 //! ```
 
+use std::io::ErrorKind;
+
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::authorities::sha256;
 use super::{Office, OfficeError};
 use crate::der::{DerError, Reader, Writer, tag};
 use crate::record::{Comment, CommentRef, Origin, Position};
-use crate::store::{NotReady, Outcome, StoreError, SubmitError};
+use crate::store::{Decide, NotReady, Outcome, StoreError, SubmitError};
 
 const SALT_OCTETS: usize = 16;
+
+/// Comments of which a line is said, of those that are lost and of those that differ.
+const FINDINGS_MAX: usize = 20;
 
 /// What has become of the comment on an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommentSaid {
     /// It is there.
     Text(Comment),
-    /// The archive has lost it, or it was erased.
+    /// The archive has nothing readable in its place.
     Lost,
     /// What stands in its place is another one than the entry was recorded with.
     Differs,
@@ -30,15 +35,19 @@ pub enum CommentSaid {
 
 impl Office {
     /// The origin with a comment that is durable when this returns: the entry that names it comes after it. A
-    /// request that was carried out before has its comment, and nothing is archived.
+    /// request that was carried out before has its comment, which is named again, and nothing is archived.
     ///
     /// # Errors
     /// The archive does not take it, or the key was used with another comment.
     pub fn commented(&self, origin: Origin, comment: Option<&Comment>) -> Result<Origin, OfficeError> {
         let before = origin.request.as_ref().map(|request| self.store.find_outcome(request));
         if let Some(outcome) = before.transpose()?.flatten() {
-            self.check_same_comment(&outcome, comment)?;
-            return Ok(origin);
+            let before = self.comment_behind(&outcome)?;
+            return if self.is_same_comment(before, comment)? {
+                Ok(Origin { comment: before, ..origin })
+            } else {
+                Err(SubmitError::KeyReused.into())
+            };
         }
         let Some(comment) = comment else { return Ok(origin) };
         self.store.ready().map_err(|why| match why {
@@ -51,20 +60,59 @@ impl Office {
         Ok(Origin { comment: Some(CommentRef { archive, sha256 }), ..origin })
     }
 
+    /// Submits, and waits for what comes of it.
+    ///
+    /// # Errors
+    /// The store does not take it; or the key was used meanwhile, with another comment.
+    pub(super) fn submit_commented(&self, origin: Origin, decide: Decide) -> Result<Outcome, OfficeError> {
+        let comment = origin.comment;
+        self.as_commented(self.store.submit_wait(origin, decide)?, comment)
+    }
+
+    /// What came of a submission with `comment`. Before it nobody may have used its key: who used it meanwhile has
+    /// the first outcome, and this is another request if the comment is another.
+    ///
+    /// # Errors
+    /// [`SubmitError::KeyReused`].
+    pub(super) fn as_commented(
+        &self,
+        outcome: Outcome,
+        comment: Option<CommentRef>,
+    ) -> Result<Outcome, OfficeError> {
+        if !outcome.repeated {
+            return Ok(outcome);
+        }
+        let before = self.comment_behind(&outcome)?;
+        let is_same = before == comment || {
+            let now = comment.map(|said| self.comment(&said)).transpose()?;
+            match &now {
+                Some(CommentSaid::Text(now)) => self.is_same_comment(before, Some(now))?,
+                // What cannot be read any more is no reason to refuse.
+                Some(CommentSaid::Lost | CommentSaid::Differs) => before.is_some(),
+                None => false,
+            }
+        };
+        if is_same { Ok(outcome) } else { Err(SubmitError::KeyReused.into()) }
+    }
+
+    fn comment_behind(&self, outcome: &Outcome) -> Result<Option<CommentRef>, OfficeError> {
+        let entry = self.store.entry(outcome.position)?;
+        Ok(entry.and_then(|numbered| numbered.entry.origin.comment))
+    }
+
     /// Another comment under the same key is another request. The request's digest does not cover it: it would
     /// tell who tries.
-    fn check_same_comment(&self, outcome: &Outcome, comment: Option<&Comment>) -> Result<(), OfficeError> {
-        let entry = self.store.entry(outcome.position)?;
-        let before = match entry.and_then(|numbered| numbered.entry.origin.comment) {
-            Some(said) => Some(self.comment(&said)?),
-            None => None,
-        };
-        let is_same = match (&before, comment) {
+    fn is_same_comment(
+        &self,
+        before: Option<CommentRef>,
+        now: Option<&Comment>,
+    ) -> Result<bool, OfficeError> {
+        let before = before.map(|said| self.comment(&said)).transpose()?;
+        Ok(match (&before, now) {
             (None, None) | (Some(CommentSaid::Lost | CommentSaid::Differs), Some(_)) => true,
             (Some(CommentSaid::Text(before)), Some(now)) => before == now,
             _ => false,
-        };
-        if is_same { Ok(()) } else { Err(SubmitError::KeyReused.into()) }
+        })
     }
 
     /// What has become of a comment.
@@ -75,17 +123,14 @@ impl Office {
         match self.store.archive_read(said.archive) {
             Ok(octets) if sha256(&octets) != said.sha256 => Ok(CommentSaid::Differs),
             Ok(octets) => Ok(text(&octets).map_or(CommentSaid::Differs, CommentSaid::Text)),
-            // Of the last: the file ends before, or is not there.
-            Err(StoreError::NoSuchPlace(_) | StoreError::Damaged(_) | StoreError::Disk(_)) => {
-                Ok(CommentSaid::Lost)
-            }
+            Err(error) if is_lost(&error) => Ok(CommentSaid::Lost),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Comments that are not as they were recorded, a line each.
+    /// Comments that are not as they were recorded.
     pub(super) fn examine_comments(&self) -> Result<Vec<String>, OfficeError> {
-        let (mut findings, mut last) = (Vec::new(), None);
+        let (mut lost, mut differing, mut last) = (Vec::new(), Vec::new(), None);
         for numbered in self.store.entries(Position(1)) {
             let numbered = numbered?;
             // Entries of one decision have one comment.
@@ -93,31 +138,53 @@ impl Office {
                 continue;
             };
             last = Some(said);
-            findings.extend(finding(numbered.position, &self.comment(&said)?));
+            match self.comment(&said)? {
+                CommentSaid::Text(_) => {}
+                CommentSaid::Lost => lost.push(numbered.position),
+                CommentSaid::Differs => differing.push(numbered.position),
+            }
         }
-        Ok(findings)
+        Ok(findings(&lost, &differing))
     }
 }
 
-/// What is wrong with the comment on an entry.
-fn finding(position: Position, said: &CommentSaid) -> Option<String> {
-    match said {
-        CommentSaid::Text(_) => None,
-        CommentSaid::Lost => Some(lost(position)),
-        CommentSaid::Differs => Some(differs(position)),
+/// True when there is nothing to be read in a comment's place, now or later. Any other fault of the disk may
+/// pass.
+fn is_lost(error: &StoreError) -> bool {
+    match error {
+        StoreError::NoSuchPlace(_) | StoreError::Damaged(_) => true,
+        // The file is not there, or ends before.
+        StoreError::Disk(fault) => {
+            matches!(fault.error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof)
+        }
+        _ => false,
     }
 }
 
-fn lost(position: Position) -> String {
-    format!("the archive has lost the comment on entry {position}: restore store/archive from a backup")
+/// What is to be said of entries whose comment is not as it was recorded: a line each, up to a number.
+pub(super) fn findings(lost: &[Position], differing: &[Position]) -> Vec<String> {
+    let differs = bounded(differing, |position| {
+        format!(
+            "the archive holds another comment than entry {position} was recorded with: it was exchanged; look for \
+             the right one in a backup of store/archive"
+        )
+    });
+    let is_lost = bounded(lost, |position| {
+        format!(
+            "the archive has lost the comment on entry {position}: look for it in a backup of store/archive; nothing \
+             else depends on it"
+        )
+    });
+    differs.into_iter().chain(is_lost).collect()
 }
 
-/// The comment is another than the entry says.
-pub(super) fn differs(position: Position) -> String {
-    format!(
-        "the archive holds another comment than entry {position} was recorded with: it was exchanged; restore \
-         store/archive from a backup"
-    )
+fn bounded(positions: &[Position], line: impl Fn(&Position) -> String) -> Vec<String> {
+    let mut lines: Vec<String> = positions.iter().take(FINDINGS_MAX).map(line).collect();
+    let more = positions.len().saturating_sub(FINDINGS_MAX);
+    if let (1.., Some(last)) = (more, positions.last()) {
+        lines.push(format!("and so it is with the comments on {more} entries more, the last of them {last}"));
+    }
+    lines
 }
 
 fn salt() -> Result<[u8; SALT_OCTETS], OfficeError> {
@@ -186,8 +253,8 @@ mod tests {
         Office::start(data.clone(), config, Clock::system(), url).unwrap().0
     }
 
-    fn issue(office: &Office) -> Selector {
-        let application = Application {
+    fn application() -> Application {
+        Application {
             name: "関所 花子".to_owned(),
             birth: "1982-02-17".to_owned(),
             sex: "female".to_owned(),
@@ -197,8 +264,11 @@ mod tests {
             kinds: vec![CertificateKind::CardSign],
             subject_key: SubjectKeySource::TestKey,
             place: Place::New,
-        };
-        let issued = office.issue(&application, Origin::service()).unwrap().certificates.remove(0).issued;
+        }
+    }
+
+    fn issue(office: &Office) -> Selector {
+        let issued = office.issue(&application(), Origin::service()).unwrap().certificates.remove(0).issued;
         Selector::Named { authority: "sign".to_owned(), serial: issued.certificate.serial }
     }
 
@@ -273,13 +343,253 @@ mod tests {
         let origin = Origin { request, ..Origin::service() };
         let [one, two] = ["one", "two"].map(|text| text.parse::<Comment>().unwrap());
         let first = office.commented(origin.clone(), Some(&one)).unwrap();
+        let first_said = first.comment;
         assert!(revoke(&office, &certificate, first).is_some());
         let again = office.commented(origin.clone(), Some(&one)).unwrap();
-        assert_eq!(again.comment, None, "nothing is archived");
+        assert_eq!(again.comment, first_said, "nothing is archived");
         for other in [Some(&two), None] {
             let refused = office.commented(origin.clone(), other);
             assert!(matches!(refused, Err(OfficeError::Submit(SubmitError::KeyReused))), "{refused:?}");
         }
+        office.stop().unwrap();
+    }
+
+    /// The archive's last segment, and its octets.
+    fn last_segment(data: &DataDir) -> (std::path::PathBuf, Vec<u8>) {
+        let all = std::fs::read_dir(data.store().join("archive")).unwrap();
+        let last = all.map(|entry| entry.unwrap().path()).max().unwrap();
+        let octets = std::fs::read(&last).unwrap();
+        (last, octets)
+    }
+
+    fn lost(data: &DataDir) -> usize {
+        let findings = Condition::of(data, false, None).unwrap().findings;
+        assert!(findings.iter().all(|one| one.contains("has lost the comment")), "{findings:?}");
+        findings.len()
+    }
+
+    fn comments_of(office: &Office, certificate: &Selector) -> Option<CommentSaid> {
+        office.inquire(certificate, None).unwrap().history.steps.pop().unwrap().comment
+    }
+
+    fn commented(office: &Office, text: &str) -> Origin {
+        office.commented(Origin::service(), Some(&text.parse().unwrap())).unwrap()
+    }
+
+    /// Revokes with comments, stops, lets `harm` be done to the archive, and sees that nothing but the comments
+    /// is missing, now and after all that follows.
+    fn lose(data: &DataDir, count: usize, before: usize, harm: impl FnOnce(&DataDir)) {
+        let office = start(data);
+        let all: Vec<Selector> = (0..=count).map(|_| issue(&office)).collect();
+        office.stop().unwrap();
+        drop(office);
+        let (segment, octets) = last_segment(data);
+        let office = start(data);
+        for certificate in &all[1..] {
+            revoke(&office, certificate, commented(&office, "what is about to be lost"));
+        }
+        office.stop().unwrap();
+        drop(office);
+        assert_eq!(lost(data), before);
+        harm(data);
+        let (now, left) = last_segment(data);
+        assert!(now == segment && left.starts_with(&octets), "no certificate is harmed");
+        assert_eq!(lost(data), before + count);
+
+        let office = start(data);
+        office.store().ready().unwrap();
+        assert_eq!(comments_of(&office, &all[1]), Some(CommentSaid::Lost));
+        let later = issue(&office);
+        let origin = commented(&office, "kept");
+        assert_eq!(revoke(&office, &later, origin), Some(CommentSaid::Text("kept".parse().unwrap())));
+        assert_eq!(office.examine(None).unwrap().findings.len(), before + count);
+        office.stop().unwrap();
+        drop(office);
+        assert_eq!(lost(data), before + count);
+        let office = start(data);
+        office.store().ready().unwrap();
+        for certificate in &all[1..] {
+            assert_eq!(comments_of(&office, certificate), Some(CommentSaid::Lost));
+        }
+        assert_eq!(comments_of(&office, &later), Some(CommentSaid::Text("kept".parse().unwrap())));
+        issue(&office);
+        office.stop().unwrap();
+    }
+
+    #[test]
+    fn m_1_comments_lost_at_the_archives_end_stop_nothing_and_are_found() {
+        let home = tempfile::tempdir().unwrap();
+        let data = DataDir::new(&home.path().join("data"));
+        init(&data, "SEKISHO-TEST").unwrap();
+        // Of the last frame an octet, its checksum's too, or some of its end.
+        let flip = |from_end: usize| {
+            move |data: &DataDir| {
+                let (segment, mut octets) = last_segment(data);
+                let at = octets.len() - from_end;
+                octets[at] ^= 1;
+                std::fs::write(segment, octets).unwrap();
+            }
+        };
+        let cut = |by: usize| {
+            move |data: &DataDir| {
+                let (segment, octets) = last_segment(data);
+                std::fs::write(segment, &octets[..octets.len() - by]).unwrap();
+            }
+        };
+        lose(&data, 1, 0, flip(1));
+        lose(&data, 1, 1, flip(40));
+        lose(&data, 1, 2, cut(1));
+        lose(&data, 1, 3, cut(70));
+    }
+
+    /// As after a restore of last night's archive beside today's journal.
+    #[test]
+    fn m_1_an_archive_of_last_night_costs_todays_comments_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let data = DataDir::new(&home.path().join("data"));
+        init(&data, "SEKISHO-TEST").unwrap();
+        let mut before = 0;
+        for count in [3, 60] {
+            let office = start(&data);
+            let all: Vec<Selector> = (0..count).map(|_| issue(&office)).collect();
+            office.stop().unwrap();
+            drop(office);
+            let (segment, octets) = last_segment(&data);
+            let office = start(&data);
+            for certificate in &all {
+                revoke(&office, certificate, commented(&office, &"長".repeat(400)));
+            }
+            office.stop().unwrap();
+            drop(office);
+            std::fs::write(segment, octets).unwrap();
+            before += count;
+            let told = Condition::of(&data, false, None).unwrap().findings;
+            assert_eq!(told.len(), before.min(FINDINGS_MAX + 1), "{told:?}");
+            if before > FINDINGS_MAX {
+                let more = format!("comments on {} entries more", before - FINDINGS_MAX);
+                assert!(told.last().unwrap().contains(&more), "{told:?}");
+            }
+            let office = start(&data);
+            office.store().ready().unwrap();
+            issue(&office);
+            assert_eq!(office.examine_comments().unwrap(), told);
+            office.stop().unwrap();
+        }
+    }
+
+    #[test]
+    fn m_1_m_7_a_lost_certificate_stops_issuing_and_refuses_a_comment() {
+        let home = tempfile::tempdir().unwrap();
+        let data = DataDir::new(&home.path().join("data"));
+        init(&data, "SEKISHO-TEST").unwrap();
+        let office = start(&data);
+        let certificates = [issue(&office), issue(&office)];
+        revoke(&office, &certificates[0], commented(&office, "there"));
+        issue(&office);
+        office.stop().unwrap();
+        drop(office);
+        let (segment, octets) = last_segment(&data);
+        std::fs::write(&segment, &octets[..octets.len() - 1]).unwrap();
+        let told = Condition::of(&data, false, None).unwrap_err().to_string();
+        assert!(told.contains("ends before a certificate that the journal names"), "{told}");
+
+        let office = start(&data);
+        assert!(matches!(office.store().ready(), Err(NotReady::Archive(_))));
+        assert_eq!(comments_of(&office, &certificates[0]), Some(CommentSaid::Text("there".parse().unwrap())));
+        let head = office.store().head();
+        let refused = office.commented(Origin::service(), Some(&"not kept".parse().unwrap())).unwrap_err();
+        assert!(matches!(refused, OfficeError::CommentNotKept(_)), "{refused}");
+        let told = refused.to_string();
+        assert!(told.contains("nothing was changed") && told.contains("without a comment"), "{told}");
+        assert_eq!(office.store().head(), head);
+        assert_eq!(revoke(&office, &certificates[1], Origin::service()), None);
+        office.stop().unwrap();
+    }
+
+    /// A fault that may pass is no loss: nobody is told that the comment is gone, and no other passes for it.
+    #[test]
+    fn m_3_a_fault_of_the_disk_is_not_told_as_a_loss() {
+        let home = tempfile::tempdir().unwrap();
+        let data = DataDir::new(&home.path().join("data"));
+        init(&data, "SEKISHO-TEST").unwrap();
+        let office = start(&data);
+        let certificate = issue(&office);
+        let request = Some(RequestId::new(&Actor::service(), "k", b"revoke"));
+        let asked = Origin { request, ..Origin::service() };
+        let [one, two] = ["one", "two"].map(|text| text.parse::<Comment>().unwrap());
+        let origin = office.commented(asked.clone(), Some(&one)).unwrap();
+        let said = origin.comment.unwrap();
+        revoke(&office, &certificate, origin);
+
+        let (segment, _) = last_segment(&data);
+        let aside = home.path().join("aside");
+        std::fs::rename(&segment, &aside).unwrap();
+        assert_eq!(office.comment(&said).unwrap(), CommentSaid::Lost, "the file is not there");
+        // It can be opened, and not read.
+        std::fs::create_dir(&segment).unwrap();
+        for told in [
+            office.comment(&said).map(drop),
+            office.commented(asked.clone(), Some(&two)).map(drop),
+            office.examine_comments().map(drop),
+        ] {
+            assert!(matches!(told, Err(OfficeError::Store(StoreError::Disk(_)))), "{told:?}");
+        }
+        std::fs::remove_dir(&segment).unwrap();
+        std::fs::rename(&aside, &segment).unwrap();
+        assert_eq!(office.comment(&said).unwrap(), CommentSaid::Text(one));
+        office.stop().unwrap();
+
+        let fault = |kind: ErrorKind| {
+            let error = Arc::new(std::io::Error::from(kind));
+            StoreError::Disk(crate::store::DiskFault { doing: "read", path: segment.clone(), error })
+        };
+        for (kind, lost) in [
+            (ErrorKind::NotFound, true),
+            (ErrorKind::UnexpectedEof, true),
+            (ErrorKind::PermissionDenied, false),
+            (ErrorKind::Interrupted, false),
+            (ErrorKind::Other, false),
+        ] {
+            assert_eq!(is_lost(&fault(kind)), lost, "{kind:?}");
+        }
+    }
+
+    /// Both looked before either was submitted.
+    #[test]
+    fn m_4_of_two_requests_under_way_with_one_key_the_second_with_another_comment_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let data = DataDir::new(&home.path().join("data"));
+        init(&data, "SEKISHO-TEST").unwrap();
+        let office = start(&data);
+        let certificate = issue(&office);
+        let request = |key: &str| Some(RequestId::new(&Actor::service(), key, b"the same"));
+        let under_way = |key: &str| {
+            let asked = Origin { request: request(key), ..Origin::service() };
+            let comments = [Some("one"), Some("one"), Some("two"), None];
+            comments.map(|text| {
+                let comment = text.map(|text| text.parse::<Comment>().unwrap());
+                office.commented(asked.clone(), comment.as_ref()).unwrap()
+            })
+        };
+        let is_refused = |told: Result<(), OfficeError>| {
+            assert!(matches!(told, Err(OfficeError::Submit(SubmitError::KeyReused))), "{told:?}");
+        };
+        let judge = |key: &str, ask: &dyn Fn(Origin) -> Result<(), OfficeError>| {
+            let [first, same, other, none] = under_way(key);
+            ask(first).unwrap();
+            ask(same).unwrap();
+            is_refused(ask(other));
+            is_refused(ask(none));
+            // And the other way about: none first.
+            let key = format!("{key} again");
+            let [said, _, _, none] = under_way(&key);
+            ask(none.clone()).unwrap();
+            ask(none).unwrap();
+            is_refused(ask(said));
+        };
+        let asked = Asked { certificate, wish: Wish::revoke(None, None) };
+        judge("revoke", &|origin| office.change(&asked, origin).map(drop));
+        judge("issue", &|origin| office.issue(&application(), origin).map(drop));
         office.stop().unwrap();
     }
 }

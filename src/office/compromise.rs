@@ -95,7 +95,7 @@ impl Office {
         });
         // No CRL set is put in place meanwhile: none that does not know of it comes out behind it.
         let placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = self.store.submit_wait(origin, decide)?;
+        let outcome = self.submit_commented(origin, decide)?;
         drop(placing);
         let is_out = self.serve_notice();
         let facts = self.store.facts();

@@ -89,7 +89,8 @@ pub enum OfficeError {
     Comment(#[from] crate::record::CommentError),
     /// The archive does not take a comment.
     #[error(
-        "the comment cannot be kept, and nothing was changed: {0}; or give the command without a comment"
+        "the comment cannot be kept, and nothing was changed: {0}; what archives nothing else (all but `issue`, \
+         `authority rollover` and `signer renew`) can be given without a comment"
     )]
     CommentNotKept(StoreError),
     /// A report about nobody, or about two.

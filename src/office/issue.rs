@@ -200,9 +200,10 @@ impl Office {
             signed.into_iter().zip(new()).map(|(order, (_, origin))| self.record_signed(order?, origin));
         // Every one is on its way before the first is waited for.
         let recording: Vec<Result<Receiver<_>, OfficeError>> = recording.collect();
-        let mut issued = recording.into_iter().map(|outcome| {
+        let comments: Vec<_> = new().map(|(_, origin)| origin.comment).collect();
+        let mut issued = recording.into_iter().zip(comments).map(|(outcome, comment)| {
             let outcome = outcome?.recv().unwrap_or(Err(SubmitError::Stopped))?;
-            self.issued_pair(&outcome)
+            self.issued_pair(&self.as_commented(outcome, comment)?)
         });
         let unheard = || Err(SubmitError::Stopped.into());
         let one = |before: Option<_>| before.or_else(|| issued.next()).unwrap_or_else(unheard);
@@ -211,7 +212,8 @@ impl Office {
 
     fn issued_before(&self, origin: &Origin) -> Result<Option<IssuedPair>, OfficeError> {
         let Some(request) = &origin.request else { return Ok(None) };
-        self.store.find_outcome(request)?.map(|outcome| self.issued_pair(&outcome)).transpose()
+        let Some(outcome) = self.store.find_outcome(request)? else { return Ok(None) };
+        self.issued_pair(&self.as_commented(outcome, origin.comment)?).map(Some)
     }
 
     fn order(&self, application: &Application) -> Result<Order, OfficeError> {

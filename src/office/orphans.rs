@@ -72,6 +72,10 @@ mod tests {
     }
 
     fn issue(office: &Office) -> (u64, Vec<u8>) {
+        issue_one(office, CertificateKind::CardSign)
+    }
+
+    fn issue_one(office: &Office, kind: CertificateKind) -> (u64, Vec<u8>) {
         let application = Application {
             name: "関所 花子".to_owned(),
             birth: "1982-02-17".to_owned(),
@@ -79,7 +83,7 @@ mod tests {
             address: "東京都清瀬市".to_owned(),
             spelling: Spelling::default(),
             municipality: Partition(13221),
-            kinds: vec![CertificateKind::CardSign],
+            kinds: vec![kind],
             subject_key: SubjectKeySource::TestKey,
             place: Place::New,
         };
@@ -89,8 +93,8 @@ mod tests {
     }
 
     /// Issued by the same key and named by no entry: by a copy of the directory, here.
-    #[test]
-    fn a_2_a_serial_that_only_the_archive_knows_is_not_given_again() {
+    /// Between its being found and the next certificate of its authority comes `between`.
+    fn an_orphan_is_passed_over(between: impl Fn(&Office)) {
         let home = tempfile::tempdir().unwrap();
         let data = DataDir::new(&home.path().join("data"));
         init(&data, "SEKISHO-TEST").unwrap();
@@ -113,13 +117,47 @@ mod tests {
         }
         elsewhere.stop().unwrap();
 
-        let office = start(&data).unwrap();
+        let mut office = start(&data).unwrap();
         office.store().archive_append_wait(orphan.1).unwrap();
-        office.stop().unwrap();
-        drop(office);
-        let office = start(&data).unwrap();
+        for _ in 0..2 {
+            between(&office);
+            office.stop().unwrap();
+            drop(office);
+            office = start(&data).unwrap();
+        }
         assert!(issue(&office).0 > orphan.0, "{:#x}", orphan.0);
         office.stop().unwrap();
+    }
+
+    #[test]
+    fn a_2_a_serial_that_only_the_archive_knows_is_not_given_again() {
+        an_orphan_is_passed_over(|_| {});
+    }
+
+    /// Comments behind it, which entries name: no start forgets what stands before them.
+    #[test]
+    fn m_1_a_serial_that_only_the_archive_knows_is_not_given_again_behind_a_comment() {
+        let number = std::cell::Cell::new(0);
+        an_orphan_is_passed_over(|office| {
+            number.set(number.get() + 1);
+            let comment = format!("said {}", number.get()).parse().unwrap();
+            let origin = office.commented(Origin::service(), Some(&comment)).unwrap();
+            assert!(origin.comment.is_some());
+            let nothing = move |_: &crate::store::Records<'_>, _| Ok(vec![Event::RequestSeen]);
+            office.store().submit_wait(origin, Box::new(nothing)).unwrap();
+        });
+    }
+
+    /// A certificate of another authority behind it.
+    #[test]
+    fn m_1_a_serial_that_only_the_archive_knows_is_not_given_again_behind_another_authoritys() {
+        let lives = std::cell::Cell::new(0);
+        an_orphan_is_passed_over(|office| {
+            lives.set(lives.get() + 1);
+            if lives.get() == 2 {
+                issue_one(office, CertificateKind::CardAuth);
+            }
+        });
     }
 
     #[test]

@@ -303,7 +303,7 @@ impl Office {
             let archived = Archived { certificate: target.der.clone(), holder: None };
             issued.archive = self.store.archive_append_wait(archived.to_der())?;
         }
-        self.when_due(|| Ok(self.store.submit_wait(origin.clone(), decision(issued.clone(), revoke))?))
+        self.when_due(|| self.submit_commented(origin.clone(), decision(issued.clone(), revoke)))
     }
 
     /// Lets nobody sign with the key of `target` any more, and waits until nobody does.

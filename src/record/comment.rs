@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::text::is_unseen;
+
 /// Free text about a change. It may name persons: it stands in the archive, and its entry keeps no more than
 /// [`CommentRef`](super::CommentRef).
 #[derive(Clone, PartialEq, Eq)]
@@ -20,6 +22,13 @@ pub enum CommentError {
     /// It is no single line of text.
     #[error("character {0} of the comment is a control character: write one line, without tabs")]
     Control(usize),
+    /// It may show otherwise than it is.
+    #[error(
+        "character {0} of the comment (U+{code:04X}) is not seen, steers how others are shown, or is no standard one: \
+         leave it out",
+        code = u32::from(*.1)
+    )]
+    Unseen(usize, char),
 }
 
 impl Comment {
@@ -51,10 +60,9 @@ impl FromStr for Comment {
         if count > Self::CHARACTERS_MAX {
             return Err(CommentError::Long(count));
         }
-        // U+2028 and U+2029 break lines as well.
-        let is_break = |one: char| one.is_control() || matches!(one, '\u{2028}' | '\u{2029}');
-        match text.chars().position(is_break) {
-            Some(at) => Err(CommentError::Control(at + 1)),
+        match (1..).zip(text.chars()).find(|(_, character)| is_unseen(*character)) {
+            Some((at, character)) if character.is_control() => Err(CommentError::Control(at)),
+            Some((at, character)) => Err(CommentError::Unseen(at, character)),
             None => Ok(Self(text.to_owned())),
         }
     }
@@ -81,7 +89,14 @@ mod tests {
             ("ab\u{7f}".to_owned(), CommentError::Control(3)),
             ("\u{1b}[2J".to_owned(), CommentError::Control(1)),
             ("a\u{85}".to_owned(), CommentError::Control(2)),
-            ("a\u{2028}b".to_owned(), CommentError::Control(2)),
+            ("a\u{2028}b".to_owned(), CommentError::Unseen(2, '\u{2028}')),
+            // What steers how the line is shown, is not seen, or is a municipality's own.
+            ("a\u{202e}b".to_owned(), CommentError::Unseen(2, '\u{202e}')),
+            ("\u{2066}a".to_owned(), CommentError::Unseen(1, '\u{2066}')),
+            ("ab\u{200b}".to_owned(), CommentError::Unseen(3, '\u{200b}')),
+            ("\u{feff}a".to_owned(), CommentError::Unseen(1, '\u{feff}')),
+            ("関\u{e0100}".to_owned(), CommentError::Unseen(2, '\u{e0100}')),
+            ("\u{e000}".to_owned(), CommentError::Unseen(1, '\u{e000}')),
         ] {
             assert_eq!(wrong.parse::<Comment>(), Err(error), "{wrong:?}");
             assert!(!error.to_string().contains('\n'), "{error}");

@@ -16,6 +16,7 @@ mod ids;
 mod record;
 mod refusal;
 pub mod succession;
+mod text;
 
 pub use card::{Card, CardApplied, CardStatus, Holder, HolderStatus, Movement, OnCard};
 pub use certified::{CertifiedKey, KeyDigest};
@@ -32,3 +33,4 @@ pub use ids::{
 pub use record::{Change, Record};
 pub use refusal::Refusal;
 pub use succession::{Absent, Breach, BreachKind, FoldError, Folded};
+pub use text::is_unseen;

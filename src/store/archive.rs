@@ -19,8 +19,10 @@
 //!
 //! An [`ArchivePlace`] is the number of octets before the record in the whole archive, headers
 //! of frames included, so one read finds it. Certificates and comments are appended before their entry: a
-//! record that no entry names is an orphan, and the serial of a certificate is spent; an entry whose record is
-//! missing is a fault that stops issuing.
+//! record that no entry names is an orphan, and the serial of a certificate is spent. An entry whose certificate
+//! is missing is a fault that stops issuing. One whose comment is missing stops nothing: where the archive ends
+//! before comments that entries name, records of nothing but octets FF are put into their places, and mean
+//! that there is nothing.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +34,7 @@ use super::frame::{self, Frame, HEADER_OCTETS, Head, Magic};
 use super::octets::{Octets, offset};
 use super::segments::{End, Segments, Tail};
 use super::shared::Shared;
+use super::tip::{Named, Tip};
 use crate::record::{ArchivePlace, Epoch, Position};
 
 /// Octets of one record: a certificate has one to three thousand, the personal data beside it
@@ -39,6 +42,11 @@ use crate::record::{ArchivePlace, Epoch, Position};
 pub const ARCHIVE_RECORD_OCTETS_MAX: usize = 64 << 10;
 
 const RECORD_HEADER_OCTETS: usize = 8;
+
+/// What fills places whose records are lost. No DER begins with it, and as a length it is too long, so no record
+/// begins in the midst of it.
+const LOST: u8 = 0xff;
+const LOST_OCTETS_MIN: usize = 32;
 
 /// Where the journal ended when a frame was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,19 +56,30 @@ pub(super) struct Beside {
     pub(super) head: Head,
 }
 
+/// The end of the journal, for a frame to be written now.
+pub(super) fn beside(tip: &Tip) -> Beside {
+    Beside { epoch: tip.facts.epoch, position: tip.position, head: tip.head }
+}
+
+/// True for what stands in the place of records that are lost.
+fn is_lost(record: &[u8]) -> bool {
+    record.len() >= LOST_OCTETS_MIN && record.iter().all(|octet| *octet == LOST)
+}
+
 /// What is to be known of an archive's end before a journal is believed.
 #[derive(Debug, Default)]
 pub(super) struct Examined {
     /// Of each frame that says so.
     pub(super) beside: Vec<Beside>,
-    /// Records that no entry names.
+    /// Records behind the last certificate that an entry names.
     pub(super) orphans: Vec<Vec<u8>>,
 }
 
 /// Records by their places.
 pub(super) type Records<'a> = Vec<(ArchivePlace, &'a [u8])>;
 
-/// Where the journal ended when a frame was written, if it says so, and its records by their places.
+/// Where the journal ended when a frame was written, if it says so, and its records by their places; without
+/// what stands for lost ones.
 pub(super) fn parts<'a>(frame: &Frame<'a>) -> Result<(Option<Beside>, Records<'a>), &'static str> {
     const SHORT: &str = "an archived record is cut short";
     let mut rest = Octets(frame.payload);
@@ -82,7 +101,9 @@ pub(super) fn parts<'a>(frame: &Frame<'a>) -> Result<(Option<Beside>, Records<'a
         if crc32fast::hash(octets) != checksum {
             return Err("an archived record does not match its checksum");
         }
-        records.push((place, octets));
+        if !is_lost(octets) {
+            records.push((place, octets));
+        }
     }
     Ok((beside, records))
 }
@@ -133,7 +154,11 @@ impl ArchiveReader {
         }
         let mut octets = vec![0; len];
         file.read_at(&mut octets, at + offset(RECORD_HEADER_OCTETS))?;
-        if fields.u32() == Some(crc32fast::hash(&octets)) { Ok(octets) } else { Err(damage().into()) }
+        match fields.u32() == Some(crc32fast::hash(&octets)) {
+            true if is_lost(&octets) => Err(absent()),
+            true => Ok(octets),
+            false => Err(damage().into()),
+        }
     }
 
     pub(super) fn is_empty(&self) -> Result<bool, DiskFault> {
@@ -145,7 +170,8 @@ impl ArchiveReader {
         self.end.load(Ordering::Acquire)
     }
 
-    /// Reads from the highest place that an entry names on: `named` is one more. Reads only.
+    /// Reads from the highest place of a certificate that an entry names on: `named` is one more. Not from that of
+    /// a comment, which may stand behind orphans. Reads only.
     pub(super) fn examine(&self, named: u64) -> Result<Examined, StoreError> {
         let last = self.segments.list()?.last().copied().unwrap_or(0);
         let mut examined = Examined::default();
@@ -159,10 +185,9 @@ impl ArchiveReader {
         Ok(examined)
     }
 
-    /// Reads the last segments, and takes up writing. `named` is one more than the highest
-    /// place that an entry names. With an error nothing has been modified, and what is there
-    /// can still be read.
-    pub(super) fn open(&self, named: u64, segment_octets: u64) -> Result<Archive, StoreError> {
+    /// Reads the last segments, and takes up writing. With an error nothing has been modified, and what is
+    /// there can still be read.
+    pub(super) fn open(&self, named: Named, segment_octets: u64) -> Result<Archive, StoreError> {
         let firsts = self.segments.list()?;
         let last = firsts.last().copied().unwrap_or(0);
         *self.firsts.write().unwrap_or_else(PoisonError::into_inner) = firsts;
@@ -170,14 +195,14 @@ impl ArchiveReader {
         let end: End = match end {
             Ok(end) => end,
             Err(error) => {
-                self.end.store(named, Ordering::Release);
+                self.end.store(named.end(), Ordering::Release);
                 return Err(error.into());
             }
         };
         self.end.store(end.next, Ordering::Release);
-        if end.next < named {
+        if end.next < named.certificates {
             let (path, at) = end.last.unwrap_or_else(|| (self.segments.path(0), 0));
-            let what = "it ends before a record that the journal names";
+            let what = "it ends before a certificate that the journal names";
             return Err(self.segments.damage(&path, at, what, end.next).into());
         }
         let tail = Tail::resume(self.segments.clone(), &end, segment_octets)?;
@@ -186,6 +211,21 @@ impl ArchiveReader {
 }
 
 impl Archive {
+    /// Fills the archive with what stands for lost records, until it ends at `named` or behind.
+    pub(super) fn pass(
+        &mut self,
+        reader: &ArchiveReader,
+        named: u64,
+        beside: &Beside,
+    ) -> Result<(), DiskFault> {
+        while reader.end() < named {
+            let missing = usize::try_from(named - reader.end()).unwrap_or(usize::MAX);
+            let record = vec![LOST; missing.clamp(LOST_OCTETS_MIN, ARCHIVE_RECORD_OCTETS_MAX)];
+            self.append(reader, &[record], beside)?;
+        }
+        Ok(())
+    }
+
     /// Appends records and makes them durable; their places, in order. After an error no call
     /// may follow.
     fn append(
@@ -214,7 +254,7 @@ impl Archive {
     }
 }
 
-/// Appends certificates, until the disk refuses once.
+/// Appends certificates and comments, until the disk refuses once.
 #[derive(Debug)]
 pub struct ArchiveWriter {
     pub(super) shared: Arc<Shared>,
@@ -237,8 +277,7 @@ impl ArchiveWriter {
                 large.len()
             )));
         }
-        let tip = self.shared.tip();
-        let beside = Beside { epoch: tip.facts.epoch, position: tip.position, head: tip.head };
+        let beside = beside(&self.shared.tip());
         archive.append(&self.shared.archive, records, &beside).map_err(|fault| {
             self.archive = None;
             self.shared.set_archive_fault(fault.clone().into());

@@ -47,10 +47,10 @@ pub struct CheckReport {
     pub archived: u64,
     /// Of those, the ones no entry names: signed and never handed out, or said of what was refused.
     pub orphans: u64,
-    /// Comments in the archive that entries name.
-    pub comments: u64,
-    /// Entries whose comment is another than they say.
+    /// Entries whose comment is another than they say; of those with one comment the first, rising.
     pub comments_differing: Vec<Position>,
+    /// Entries in whose comment's place the archive has nothing; likewise.
+    pub comments_lost: Vec<Position>,
     /// Snapshots that agree with the journal.
     pub snapshots: u64,
     /// True when the marker of a clean stop agrees with the journal.
@@ -195,8 +195,8 @@ fn check_all(disk: &Disk, dir: &Path, folds: &[Fold], with_records: bool) -> Res
     if with_records {
         folds.iter().for_each(|fold| (fold.rebuilt)(&records.reading()));
     }
-    let Archived { records: archived, authorities, beside, comments_differing } =
-        check_archive(disk, dir, &mut places, &comments, &tip.facts)?;
+    let Archived { records: archived, named, authorities, beside, comments_differing, comments_lost } =
+        check_archive(disk, dir, &mut places, comments, &tip.facts)?;
     ending::judge_archive(&journal, &end, dir, tip.facts.epoch, &beside)?;
     let report = CheckReport {
         journal_id: tip.facts.journal_id,
@@ -208,9 +208,9 @@ fn check_all(disk: &Disk, dir: &Path, folds: &[Fold], with_records: bool) -> Res
         issued,
         changes,
         archived,
-        orphans: archived - offset(places.len()),
-        comments: offset(comments.len()),
+        orphans: archived.saturating_sub(named),
         comments_differing,
+        comments_lost,
         snapshots: offset(agreeing.len()),
         clean_stop,
         breaches: std::mem::take(&mut records.breaches),
@@ -248,10 +248,10 @@ struct Walk<'a> {
     tip: Tip,
     issued: u64,
     changes: u64,
-    /// Places in the archive that entries name.
+    /// Places of certificates in the archive that entries name.
     places: Vec<u64>,
-    /// Of those, the ones of comments: what each was, and the first entry that it is on.
-    comments: BTreeMap<ArchivePlace, ([u8; 32], Position)>,
+    /// Those of comments.
+    comments: Comments,
     snapshots: Vec<Snapshot>,
     /// Of those, the ones that agree.
     agreeing: Vec<Position>,
@@ -282,7 +282,6 @@ impl<'a> Walk<'a> {
         let entries = self.tip.fold_frame(frame)?;
         for numbered in &entries {
             if let Some(comment) = numbered.entry.origin.comment {
-                self.places.push(comment.archive.0);
                 self.comments.entry(comment.archive).or_insert((comment.sha256, numbered.position));
             }
             match &numbered.entry.event {
@@ -328,23 +327,47 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Comments by their places: what each was, and the first entry that it is on.
+type Comments = BTreeMap<ArchivePlace, ([u8; 32], Position)>;
+
 /// What an archive holds.
 #[derive(Default)]
 struct Archived {
     records: u64,
+    /// Of those, the ones that entries name.
+    named: u64,
     authorities: Vec<(Issued, Vec<u8>)>,
     /// What its frames say of the journal.
     beside: Vec<Beside>,
     comments_differing: Vec<Position>,
+    comments_lost: Vec<Position>,
+}
+
+impl Archived {
+    /// Holds a record against the comment that an entry says stands there.
+    fn take_comment(&mut self, octets: &[u8], (sha256, position): ([u8; 32], Position)) {
+        self.named += 1;
+        if HashAlgorithm::Sha256.digest(octets) != sha256 {
+            self.comments_differing.push(position);
+        }
+    }
+
+    /// `missing` are comments that were not met.
+    fn finish(&mut self, missing: Comments) {
+        self.comments_lost = missing.into_values().map(|(_, position)| position).collect();
+        self.comments_lost.sort_unstable();
+        self.comments_differing.sort_unstable();
+    }
 }
 
 /// Reads everything archived; all `named` places must be among it. Sorts them, and leaves each once. Keeps
-/// the certificates of the CAs in `facts`, and holds the comments against their entries.
+/// the certificates of the CAs in `facts`, and holds the comments against their entries: one that is missing is
+/// told, and no damage.
 fn check_archive(
     disk: &Disk,
     dir: &Path,
     named: &mut Vec<u64>,
-    comments: &BTreeMap<ArchivePlace, ([u8; 32], Position)>,
+    mut comments: Comments,
     facts: &Facts,
 ) -> Result<Archived, CheckError> {
     named.sort_unstable();
@@ -361,10 +384,8 @@ fn check_archive(
         found.beside.extend(said);
         for (ArchivePlace(place), octets) in records {
             found.records += 1;
-            if let Some((sha256, position)) = comments.get(&ArchivePlace(place))
-                && HashAlgorithm::Sha256.digest(octets) != sha256
-            {
-                found.comments_differing.push(*position);
+            if let Some(said) = comments.remove(&ArchivePlace(place)) {
+                found.take_comment(octets, said);
             }
             if let Some(issued) = authorities.get(&ArchivePlace(place)) {
                 found.authorities.push(((*issued).clone(), octets.to_vec()));
@@ -372,15 +393,16 @@ fn check_archive(
             if wanted.peek().is_some_and(|wanted| *wanted < place) {
                 return Err("an entry names a place where nothing begins");
             }
-            wanted.next_if_eq(&place);
+            found.named += u64::from(wanted.next_if_eq(&place).is_some());
         }
         Ok(())
     })?;
     if wanted.next().is_some() {
         let (path, place) = end.last.unwrap_or_else(|| (segments.path(0), 0));
-        let what = "it ends before a record that the journal names";
+        let what = "it ends before a certificate that the journal names";
         return Err(segments.damage(&path, place, what, end.next).into());
     }
+    found.finish(comments);
     Ok(found)
 }
 

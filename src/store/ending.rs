@@ -153,7 +153,7 @@ pub(super) fn judge_archive(
     let of_now = || beside.iter().filter(|one| one.epoch >= epoch);
     if let Some(later) = of_now().find(|one| one.epoch > epoch || one.position > last) {
         return refused(format!(
-            "the archive holds certificates that were signed when it had reached entry {}",
+            "the archive holds certificates or comments that were written when it had reached entry {}",
             later.position
         ));
     }
@@ -171,9 +171,9 @@ pub(super) fn judge_archive(
     })?;
     match said.keys().next() {
         None => Ok(()),
-        Some(position) => {
-            refused(format!("entry {position} is another than when certificates of the archive were signed"))
-        }
+        Some(position) => refused(format!(
+            "entry {position} is another than when certificates or comments of the archive were written"
+        )),
     }
 }
 

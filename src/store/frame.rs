@@ -6,7 +6,7 @@
 //! | version | 4 | 4 | 1; 2 in the archive, whose frames say where the journal ended; it reads 1 too |
 //! | epoch | 8 | 4 | of the journal when the frame was written |
 //! | first | 12 | 8 | journal: position of its first entry; archive: octets before the frame |
-//! | count | 20 | 4 | entries or certificates in it, from 1 |
+//! | count | 20 | 4 | entries or archived records in it, from 1 |
 //! | length | 24 | 4 | octets of the payload |
 //! | previous head | 28 | 32 | head of the frame before; zeros in the first |
 //! | checksum | 60 | 4 | CRC-32 (IEEE) of octets 0–59 and the payload |

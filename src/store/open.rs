@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | `lock` | empty; locked by the process that writes | nothing |
 //! | `journal/` | the truth: see [`super::frame`], [`super::segments`] | everything |
-//! | `archive/` | certificates: see [`super::archive`] | the certificates; statuses go on |
+//! | `archive/` | certificates and comments: see [`super::archive`] | both; statuses go on |
 //! | `acknowledged` | how far the journal was acknowledged: see [`super::acknowledged`] | that a journal which lost its end is found |
 //! | `cut/` | what was cut off the journal's end: see [`super::ending`] | what could be learned from it |
 //! | `projection/` | sled: see [`super::rows`] | the time to fold the journal |
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::acknowledged::{self, Acknowledged, Found, Slots};
-use super::archive::{ArchiveReader, ArchiveWriter};
+use super::archive::{Archive, ArchiveReader, ArchiveWriter, beside};
 use super::committer::Committer;
 use super::disk::{Disk, TEMPORARY};
 use super::ending::{self, Behind, Cut};
@@ -66,8 +66,8 @@ pub struct Opened {
     pub cut: Option<Cut>,
     /// Entries folded since the snapshot.
     pub replayed: u64,
-    /// What the archive holds behind the last place that an entry names: it was signed and never handed
-    /// out, as far as the journal knows. Its serials must not be given again.
+    /// What the archive holds behind the last certificate that an entry names: certificates that were signed
+    /// and never handed out, as far as the journal knows, whose serials must not be given again; and comments.
     pub orphans: Vec<Vec<u8>>,
 }
 
@@ -121,7 +121,7 @@ impl Committer {
 
         let clean_stop = marker.is_some_and(|held| held.position.0 + 1 == end.next && held.head == end.head);
         // An archive that cannot be read stops issuing, and nothing else.
-        let examined = archive.examine(tip.archived);
+        let examined = archive.examine(tip.named.certificates);
         let unread = examined.as_ref().err().cloned();
         let examined = examined.unwrap_or_default();
         ending::judge_archive(&journal, &end, &dir, tip.facts.epoch, &examined.beside)?;
@@ -200,9 +200,26 @@ impl Committer {
     /// issuing, never revoking: it is told by every append and by `ready`.
     #[must_use]
     pub fn open_archive(&self) -> ArchiveWriter {
-        let opened = self.shared.archive.open(self.tip.archived, self.options.archive_segment_octets);
+        let opened = self.shared.archive.open(self.tip.named, self.options.archive_segment_octets);
+        let opened = opened.and_then(|archive| self.behind_named(archive));
         let archive = opened.map_err(|error| self.shared.set_archive_fault(error)).ok();
         ArchiveWriter { shared: self.shared(), archive }
+    }
+
+    /// An archive that lost comments at its end goes on behind the places that entries name: in one of them
+    /// nothing else may ever stand.
+    fn behind_named(&self, mut archive: Archive) -> Result<Archive, StoreError> {
+        let (reader, named) = (&self.shared.archive, self.tip.named.end());
+        if reader.end() < named {
+            let lost_from = reader.end();
+            tracing::warn!(
+                lost_from,
+                named,
+                "the archive has lost comments at its end: `sekisho check` lists them"
+            );
+            archive.pass(reader, named, &beside(&self.tip))?;
+        }
+        Ok(archive)
     }
 
     /// The first entry of a new journal.

@@ -54,6 +54,14 @@ impl Serials {
         }
     }
 
+    /// Authorities that know serials only the archive shows, beyond what is `reserved`; and the highest such.
+    pub(super) fn passed_beyond(&self, reserved: &BTreeMap<AuthorityId, u64>) -> Vec<(AuthorityId, u64)> {
+        let counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = counters.iter().map(|(authority, counter)| (*authority, counter.passed()));
+        let reserved = |authority| reserved.get(&authority).copied().unwrap_or(0);
+        passed.filter(|(authority, passed)| *passed > reserved(*authority)).collect()
+    }
+
     pub(super) fn counter(&self, authority: AuthorityId) -> Arc<Counter> {
         let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(counters.entry(authority).or_insert_with(|| {

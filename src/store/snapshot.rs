@@ -5,13 +5,14 @@
 //! | field | offset | octets | |
 //! |---|---|---|---|
 //! | magic | 0 | 4 | `SKSS` |
-//! | version | 4 | 4 | 9 |
+//! | version | 4 | 4 | 10 |
 //! | journal id | 8 | 16 | |
 //! | position | 24 | 8 | the last entry that it holds |
 //! | head | 32 | 32 | of the frame that ends there |
 //! | recorded_at | 64 | 8 | of that entry, seconds since 1970 |
-//! | archived | 72 | 8 | one more than the highest archive place an entry names; 0: none |
-//! | facts | 80 | 4 + n | length, octets |
+//! | certificates | 72 | 8 | one more than the highest archive place of a certificate that an entry names; 0: none |
+//! | comments | 80 | 8 | the same of comments |
+//! | facts | 88 | 4 + n | length, octets |
 //! | folds | | n | each: length 4, name, length 4, octets, opaque here |
 //! | checksum | end | 4 | CRC-32 (IEEE) of all before |
 //!
@@ -38,14 +39,14 @@ use super::facts::Facts;
 use super::held::Held;
 use super::octets::{Octets, put_counted};
 use super::options::Fold;
-use super::tip::Tip;
+use super::tip::{Named, Tip};
 use crate::der::UnixTime;
 use crate::record::{Position, WriteError};
 
 const SNAPSHOT_MAGIC: &[u8; 4] = b"SKSS";
 const MARKER_MAGIC: &[u8; 4] = b"SKCM";
 /// Of snapshots. One of another version counts as absent: the journal is folded from its beginning.
-const SNAPSHOT_VERSION: u32 = 9;
+const SNAPSHOT_VERSION: u32 = 10;
 /// Of markers.
 const MARKER_VERSION: u32 = 1;
 
@@ -131,7 +132,8 @@ impl Snapshot {
     fn octets(&self) -> Result<Vec<u8>, WriteError> {
         let mut out = begin(SNAPSHOT_MAGIC, SNAPSHOT_VERSION, &self.tip.held());
         out.extend(self.tip.recorded_at.seconds().to_be_bytes());
-        out.extend(self.tip.archived.to_be_bytes());
+        out.extend(self.tip.named.certificates.to_be_bytes());
+        out.extend(self.tip.named.comments.to_be_bytes());
         put_counted(&mut out, "snapshot's facts", &self.tip.facts.write()?)?;
         for (name, octets) in &self.folds {
             put_counted(&mut out, "fold's name", name.as_bytes())?;
@@ -144,7 +146,7 @@ impl Snapshot {
     fn read(octets: &[u8]) -> Option<Self> {
         let (held, mut rest) = checked(SNAPSHOT_MAGIC, SNAPSHOT_VERSION, octets)?;
         let recorded_at = UnixTime::from_seconds(rest.array().map(i64::from_be_bytes)?);
-        let archived = rest.u64()?;
+        let named = Named { certificates: rest.u64()?, comments: rest.u64()? };
         let facts = Arc::new(Facts::read(rest.counted()?)?);
         let mut folds = BTreeMap::new();
         while !rest.0.is_empty() {
@@ -152,7 +154,7 @@ impl Snapshot {
             folds.insert(name, rest.counted()?.to_vec());
         }
         let Held { position, head, .. } = held;
-        let tip = Tip { position, head, recorded_at, archived, changed: position, facts };
+        let tip = Tip { position, head, recorded_at, named, changed: position, facts };
         (tip.held() == held).then_some(Self { tip, folds })
     }
 }

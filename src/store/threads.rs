@@ -352,14 +352,34 @@ impl Store {
             if let Some(serial) = counter.take() {
                 return Ok(serial);
             }
+            self.reserve_passed(authority)?;
             let _one = counter.reserving.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(serial) = counter.take() {
                 return Ok(serial);
             }
-            self.0
-                .serials
-                .adopt(&self.submit_wait(Origin::service(), reservation(authority, counter.passed()))?);
+            self.reserve(authority, counter.passed())?;
         }
+    }
+
+    /// Passes by an entry the serials of other authorities that only the archive shows: the next start looks
+    /// behind the last certificate that an entry names, and that is about to be another.
+    fn reserve_passed(&self, but: AuthorityId) -> Result<(), SubmitError> {
+        let passed = || self.0.serials.passed_beyond(&self.facts().reserved);
+        for (authority, _) in passed().into_iter().filter(|(authority, _)| *authority != but) {
+            let counter = self.0.serials.counter(authority);
+            let _one = counter.reserving.lock().unwrap_or_else(PoisonError::into_inner);
+            // Another may have done it meanwhile.
+            if let Some((_, up_to)) = passed().into_iter().find(|(one, _)| *one == authority) {
+                self.reserve(authority, up_to)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn reserve(&self, authority: AuthorityId, passed: u64) -> Result<(), SubmitError> {
+        let outcome = self.submit_wait(Origin::service(), reservation(authority, passed))?;
+        self.0.serials.adopt(&outcome);
+        Ok(())
     }
 
     /// Archives a certificate, with whatever belongs to it; `done` hears its place once it is

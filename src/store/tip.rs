@@ -7,7 +7,7 @@ use super::frame::{Frame, Head, NO_HEAD};
 use super::held::Held;
 use super::journal::{FIRST, entries_of};
 use crate::der::UnixTime;
-use crate::record::{Event, FoldError, Numbered, Position};
+use crate::record::{ArchivePlace, Entry, Event, FoldError, Numbered, Position};
 
 /// An entry that does not follow.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +28,31 @@ impl NotFolded {
     }
 }
 
+/// How far entries name the archive: one more than the highest place; 0 for none. A certificate that is missing
+/// stops issuing, a comment does not: so each has its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) certificates: u64,
+    pub(super) comments: u64,
+}
+
+impl Named {
+    fn take(&mut self, entry: &Entry) {
+        let behind = |place: ArchivePlace| place.0.saturating_add(1);
+        if let Event::Issued(issued) = &entry.event {
+            self.certificates = self.certificates.max(behind(issued.archive));
+        }
+        if let Some(comment) = entry.origin.comment {
+            self.comments = self.comments.max(behind(comment.archive));
+        }
+    }
+
+    /// Behind both.
+    pub(super) fn end(self) -> u64 {
+        self.certificates.max(self.comments)
+    }
+}
+
 /// The last entry, and what all up to it add up to: folded here alone, at a start, by the committer and
 /// by a check.
 #[derive(Debug, Clone)]
@@ -35,8 +60,8 @@ pub(super) struct Tip {
     pub(super) position: Position,
     pub(super) head: Head,
     pub(super) recorded_at: UnixTime,
-    /// One more than the highest archive place an entry names.
-    pub(super) archived: u64,
+    /// One more than the highest archive place an entry names, by what stands there.
+    pub(super) named: Named,
     /// The last entry that changed a certificate's status; after a start from a snapshot, at the
     /// earliest the snapshot's.
     pub(super) changed: Position,
@@ -50,7 +75,7 @@ impl Default for Tip {
             position: Position(FIRST - 1),
             head: NO_HEAD,
             recorded_at: UnixTime::default(),
-            archived: 0,
+            named: Named::default(),
             changed: Position::default(),
             facts: Arc::default(),
         }
@@ -87,14 +112,7 @@ impl Tip {
         if !entry.may_follow(self.recorded_at) {
             return Err(NotFolded::Misplaced("an entry is dated before the one it follows"));
         }
-        let issued = match &entry.event {
-            Event::Issued(issued) => Some(issued.archive),
-            _ => None,
-        };
-        let comment = entry.origin.comment.map(|comment| comment.archive);
-        for place in issued.into_iter().chain(comment) {
-            self.archived = self.archived.max(place.0.saturating_add(1));
-        }
+        self.named.take(entry);
         match &entry.event {
             Event::Revoked(_) | Event::Released(_) | Event::GenerationCompromised { .. } => {
                 self.changed = *position;

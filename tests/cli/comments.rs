@@ -49,8 +49,12 @@ fn c_5_a_comment_is_told_by_status_and_stands_in_the_archive_alone() {
     assert_eq!((&state["comment"], &state["comment_fault"]), (&json!(SAID[2]), &Value::Null));
     assert_eq!(told(&state), [Value::Null, json!(SAID[0]), json!(SAID[1]), json!(SAID[2])]);
     let text = desk.certificate("status", 1, &[]).stdout;
-    assert!(text.contains(&format!("  comment       {}\n", SAID[1])), "{text}");
-    assert!(text.contains(&format!(", ticket HD/1, comment: {}, card-suspension: hold", SAID[0])), "{text}");
+    assert!(text.contains(&format!("  comment       \"{}\"\n", SAID[1])), "{text}");
+    let suspended = text.lines().find(|line| line.contains(", ticket HD/1, card-suspension: ")).unwrap();
+    assert!(suspended.ends_with(&format!(", comment: \"{}\"", SAID[0])), "{suspended}");
+    let text = desk.certificate("status", 0, &[]).stdout;
+    let last = text.lines().last().unwrap();
+    assert!(last.ends_with(r#", comment: "x\"\\'y""#), "{last}");
 
     // The same key with another comment, or none, is another request; with the same one it is known.
     for other in [&["--comment", "another"][..], &[]] {
@@ -95,7 +99,7 @@ fn c_5_a_comment_is_told_by_status_and_stands_in_the_archive_alone() {
 }
 
 #[test]
-fn c_5_a_comment_that_cannot_be_kept_is_refused_by_what_is_wrong_with_it() {
+fn c_5_m_5_a_comment_that_cannot_be_kept_is_refused_by_what_is_wrong_with_it() {
     let desk = Desk::new();
     let (long, right) = ("あ".repeat(501), "あ".repeat(500));
     let named = ["--authority", "sign", "--serial", serial(&desk.pair[0])];
@@ -105,6 +109,9 @@ fn c_5_a_comment_that_cannot_be_kept_is_refused_by_what_is_wrong_with_it() {
         (&long, "has 501 characters, and 500 can be kept"),
         ("a\nb", "character 2 of the comment is a control character"),
         ("\u{1b}[31m", "character 1 of the comment is a control character"),
+        ("a\u{202e}b", "character 2 of the comment (U+202E)"),
+        ("a\u{200b}b", "character 2 of the comment (U+200B)"),
+        ("\u{e000}", "character 1 of the comment (U+E000)"),
     ] {
         let apply = ["card", "apply", "--municipality", "13221", "--comment", wrong];
         desk.service.sekisho(&apply).refused(2, &[words]);

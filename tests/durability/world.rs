@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use sekisho::der::UnixTime;
 use sekisho::pki::{
-    AuthorityId, CertStatus, CertificateKind, Generation, Partition, Revocation, RevocationReason,
-    SerialNumber,
+    AuthorityId, CertStatus, CertificateKind, Generation, HashAlgorithm, Partition, Revocation,
+    RevocationReason, SerialNumber,
 };
 use sekisho::record::{
-    Actor, ArchivePlace, CertificateRef, Event, Folded, Issued, Numbered, Origin, Position, Record, Refusal,
-    RequestId, StatusChange,
+    Actor, ArchivePlace, CertificateRef, CommentRef, Event, Folded, Issued, Numbered, Origin, Position,
+    Record, Refusal, RequestId, StatusChange,
 };
 use sekisho::store::{
     ArchiveWriter, Clock, Committer, Decide, Disk, Fold, Options, Outcome, RowsKind, Serials, SimDisk,
@@ -52,6 +52,7 @@ pub struct Counts {
     pub from_snapshot: u64,
     pub frames: u64,
     pub acknowledged: u64,
+    pub comments: u64,
 }
 
 impl Counts {
@@ -67,6 +68,7 @@ impl Counts {
         self.from_snapshot += other.from_snapshot;
         self.frames += other.frames;
         self.acknowledged += other.acknowledged;
+        self.comments += other.comments;
     }
 }
 
@@ -168,6 +170,8 @@ impl World {
             check_on(&Disk::Simulated(self.disk.clone()), Path::new("/store"), &[]).expect("all is right");
         assert!(report.torn.is_none());
         assert!(report.archived >= report.issued);
+        let comments = [report.comments_lost, report.comments_differing].concat();
+        assert!(comments.is_empty(), "comments that were acknowledged and are not there: {comments:?}");
         self.counts.frames += report.frames;
         self.counts
     }
@@ -255,6 +259,7 @@ impl World {
                 assert!(self.disk.is_down(), "a certificate is out and not in the archive");
             }
         }
+        self.verify_comments(life);
     }
 
     fn work(&mut self, life: &mut Life, last: bool) {
@@ -327,18 +332,41 @@ impl World {
         self.ask(what)
     }
 
+    /// Something said of a change, archived before it; of some.
+    fn say(&mut self, life: &mut Life) -> Option<CommentRef> {
+        if self.random.below(3) != 0 {
+            return None;
+        }
+        let said = format!("what was said, {}", self.random.below(u64::MAX));
+        let archive = life.archive.append(&[said.as_bytes().to_vec()]).ok()?.pop()?;
+        Some(CommentRef {
+            archive,
+            sha256: HashAlgorithm::Sha256.digest(said.as_bytes()).try_into().unwrap(),
+        })
+    }
+
+    /// Every comment on an entry that somebody was told of can be read, and is the same.
+    fn verify_comments(&mut self, life: &Life) {
+        for numbered in self.told.values() {
+            let Some(said) = numbered.entry.origin.comment else { continue };
+            if let Ok(octets) = life.committer.archive_read(said.archive) {
+                let is = HashAlgorithm::Sha256.digest(&octets);
+                assert_eq!(is[..], said.sha256, "the archive holds another comment");
+                self.counts.comments += 1;
+            } else {
+                assert!(self.disk.is_down(), "a comment was acknowledged and is not in the archive");
+            }
+        }
+    }
+
     fn submit(&mut self, life: &mut Life, requests: Vec<usize>) {
+        let comments: Vec<Option<CommentRef>> = requests.iter().map(|_| self.say(life)).collect();
         let answers: Arc<Mutex<BTreeMap<usize, Result<Outcome, SubmitError>>>> = Arc::default();
-        let submissions = requests.iter().enumerate().map(|(place, request)| {
+        let submissions = requests.iter().zip(comments).enumerate().map(|(place, (request, comment))| {
             let answers = Arc::clone(&answers);
             let asked = &self.asked[*request];
             Submission {
-                origin: Origin {
-                    actor: Actor::service(),
-                    request: Some(asked.key),
-                    ticket: None,
-                    comment: None,
-                },
+                origin: Origin { actor: Actor::service(), request: Some(asked.key), ticket: None, comment },
                 decide: asked.what.decide(),
                 done: Box::new(move |answer| drop(answers.lock().unwrap().insert(place, answer))),
             }

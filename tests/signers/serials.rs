@@ -7,7 +7,7 @@ use std::fs;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sekisho::lifecycle::Revoke;
-use sekisho::office::{OfficeError, SignerNamed, SignerRevocation, SignersNamed};
+use sekisho::office::{OfficeError, SignerFileError, SignerNamed, SignerRevocation, SignersNamed};
 use sekisho::pki::{AuthorityId, RevocationReason, SerialNumber};
 use sekisho::record::{Event, Origin, Position};
 
@@ -16,6 +16,10 @@ use crate::home::{Home, issuer, serial};
 use crate::refused::resident;
 
 const SIGN: AuthorityId = AuthorityId(1);
+
+/// A file whose key is that of a revoked signer is refused for that.
+const REVOKED_KEY: [&str; 2] =
+    ["its key is that of the signer ", ", which is revoked: have one issued for a new key"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
@@ -54,6 +58,8 @@ struct Town {
     /// By serial, SHA-256 of the certificate.
     seen: BTreeMap<SerialNumber, [u8; 32]>,
     generations: u8,
+    /// A signer was revoked, and its key with it.
+    revoked: bool,
 }
 
 impl Town {
@@ -62,7 +68,7 @@ impl Town {
         let dir = home.home.path().to_owned();
         let p256 = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
         let keys = (0..6).map(|number| key(&dir, &format!("k{number}"), &p256)).collect();
-        Self { home, keys, imports: 0, seen: BTreeMap::new(), generations: 1 }
+        Self { home, keys, imports: 0, seen: BTreeMap::new(), generations: 1, revoked: false }
     }
 
     /// True when it did something.
@@ -92,12 +98,34 @@ impl Town {
             }
             Step::RollOver => false,
             Step::Renew => office.renew_signers_now(&SignersNamed::default(), &Origin::service()).is_ok(),
-            Step::Revoke => self.revoke().is_ok_and(|changed| changed),
+            Step::Revoke => {
+                let changed = self.revoke().is_ok_and(|changed| changed);
+                self.revoked |= changed;
+                changed
+            }
             Step::Restart => {
                 self.home.stop();
                 self.home.start().unwrap();
                 true
             }
+        }
+    }
+
+    /// What a new certificate of this serial is refused for, if for its serial.
+    fn refusal(&self, serial: SerialNumber) -> Option<SignerFileError> {
+        let entries = self.home.office().store().entries(Position(1)).map(Result::unwrap);
+        let on_record = entries.into_iter().find_map(|numbered| match numbered.entry.event {
+            Event::Issued(issued)
+                if (issued.certificate.authority, issued.certificate.serial) == (SIGN, serial) =>
+            {
+                Some((issued.kind, issued.holder.is_some()))
+            }
+            _ => None,
+        });
+        match on_record {
+            Some((_, true)) => Some(SignerFileError::ResidentsSerial(serial)),
+            Some((kind, false)) => Some(SignerFileError::SerialTaken(serial, kind)),
+            None => serial.to_u64().map(|_| SignerFileError::SerialOfCounter(serial)),
         }
     }
 
@@ -109,13 +137,17 @@ impl Town {
         let key = &self.keys[count % self.keys.len()];
         self.imports += 1;
         clear(&data);
+        let refusal = self.refusal(serial);
         let wanted = Wanted { serial, ..Wanted::right(&ca, key, self.home.now()) };
         put(&data, "given", &wanted.signed(&dir, &key_of(&data, &ca)), &key.path);
         match self.home.office().reload_signers() {
             Ok(given) => given.len() == 1,
             Err(error) => {
                 let told = error.to_string();
-                assert!(told.contains("serial") || told.contains("its key"), "{told}");
+                let is_of_serial = refusal.is_some_and(|refusal| told.contains(&refusal.to_string()));
+                let is_of_key =
+                    self.revoked && told.contains(REVOKED_KEY[0]) && told.contains(REVOKED_KEY[1]);
+                assert!(is_of_serial || is_of_key, "{told}");
                 assert!(fs::remove_file(data.join("signers/given.pem")).is_ok(), "{told}");
                 clear(&data);
                 self.home.office().reload_signers().unwrap();
