@@ -187,7 +187,7 @@ impl Office {
         let facts = self.store.facts();
         let mut issued = facts.issuers.iter().map(|record| &record.issued);
         let found = issued.find(|issued| {
-            issued.is_of_key_of(authority) && issued.certificate.generation.number() == generation
+            issued.is_ca_certificate_of(authority) && issued.certificate.generation.number() == generation
         });
         let Some(issued) = found else { return Ok(None) };
         let certificate = archived_certificate(&self.store, issued)?;
@@ -245,7 +245,7 @@ impl Office {
         let is_unusable =
             |generation| live.iter().any(|live| live.issuer.generation == generation && live.key.is_err());
         let from = |generation| facts.issuing_from.get(&(authority, generation)).copied();
-        let keys = facts.issuers.iter().filter(|record| record.issued.is_of_key_of(authority));
+        let keys = facts.issuers.iter().filter(|record| record.issued.is_ca_certificate_of(authority));
         let idle = keys.filter_map(|record| {
             let generation = record.issued.certificate.generation;
             let why = match record.status() {
@@ -281,7 +281,9 @@ impl Office {
         let facts = self.store.facts();
         let ca = facts.issuers.iter().find(|record| {
             let ca = record.issued.certificate;
-            record.issued.is_of_key_of(authority) && ca.generation == generation && ca.serial != serial
+            record.issued.is_ca_certificate_of(authority)
+                && ca.generation == generation
+                && ca.serial != serial
         });
         ca.map_or(CertStatus::Good, |ca| ca.status_at_time(at))
     }
@@ -337,7 +339,7 @@ impl fmt::Display for NoIssuingKey {
 /// The number of an authority's next key; none when all are spent.
 fn next_number(facts: &Facts, authority: AuthorityId) -> Option<Generation> {
     let issued = facts.issuers.iter().map(|record| &record.issued);
-    let ours = issued.filter(|issued| issued.is_of_key_of(authority));
+    let ours = issued.filter(|issued| issued.is_ca_certificate_of(authority));
     let last = ours.map(|issued| issued.certificate.generation).max();
     last.map_or(Some(Generation::FIRST), Generation::next)
 }
@@ -438,7 +440,9 @@ pub(super) fn load(
 ) -> Result<LiveGenerations, OfficeError> {
     let mut live = LiveGenerations::new();
     let facts = store.facts();
-    for issued in facts.issuers.iter().map(|record| &record.issued).filter(|issued| issued.is_of_key()) {
+    for issued in
+        facts.issuers.iter().map(|record| &record.issued).filter(|issued| issued.is_ca_certificate())
+    {
         let CertificateRef { authority, generation, .. } = issued.certificate;
         if issued.not_after <= now {
             continue;

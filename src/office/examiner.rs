@@ -229,7 +229,7 @@ impl Office {
         let facts = self.store.facts();
         let issued = facts.issuers.iter().map(|record| &record.issued);
         let mut issuers = Vec::new();
-        for issued in issued.filter(|issued| issued.is_of_key()) {
+        for issued in issued.filter(|issued| issued.is_ca_certificate()) {
             let certificate = issued.certificate;
             match self.issuer_of(certificate.authority, certificate.generation.number()) {
                 Ok(issuer) => issuers.extend(issuer),

@@ -70,7 +70,9 @@ impl Office {
     #[must_use]
     pub fn keys(&self) -> Vec<KeyState> {
         let facts = self.store.facts();
-        let of = |id: AuthorityId| facts.issuers.iter().filter(move |record| record.issued.is_of_key_of(id));
+        let of = |id: AuthorityId| {
+            facts.issuers.iter().filter(move |record| record.issued.is_ca_certificate_of(id))
+        };
         let all = self.profile.authorities.iter().flat_map(|authority| of(authority.id));
         all.map(|record| self.key_state(&facts, record)).collect()
     }

@@ -17,7 +17,7 @@ impl Office {
     pub(super) fn last_crls(&self, authority: AuthorityId) -> Vec<(Generation, CrlSet)> {
         let (facts, now) = (self.store.facts(), self.clock.now());
         let issued = facts.issuers.iter().map(|record| &record.issued);
-        let valid = issued.filter(|issued| issued.is_of_key_of(authority) && issued.not_after > now);
+        let valid = issued.filter(|issued| issued.is_ca_certificate_of(authority) && issued.not_after > now);
         let valid: BTreeSet<Generation> = valid.map(|issued| issued.certificate.generation).collect();
         let own = facts.retirements.iter();
         let own = own.filter(|((of, generation), _)| *of == authority && valid.contains(generation));

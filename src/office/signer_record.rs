@@ -30,7 +30,7 @@ impl Office {
     pub(super) fn keys_taken(&self) -> Result<Vec<KeyTaken>, OfficeError> {
         let mut taken = Vec::new();
         for record in &self.store.facts().issuers {
-            let is_authority = record.issued.is_of_key();
+            let is_authority = record.issued.is_ca_certificate();
             if !is_authority && record.status() == CertStatus::Good {
                 continue;
             }

@@ -207,14 +207,14 @@ pub struct Issued {
 impl Issued {
     /// True for the CA certificate of a key.
     #[must_use]
-    pub fn is_of_key(&self) -> bool {
+    pub fn is_ca_certificate(&self) -> bool {
         self.kind == CertificateKind::Ca
     }
 
     /// True for the CA certificate of one of an authority's keys.
     #[must_use]
-    pub fn is_of_key_of(&self, authority: AuthorityId) -> bool {
-        self.is_of_key() && self.certificate.authority == authority
+    pub fn is_ca_certificate_of(&self, authority: AuthorityId) -> bool {
+        self.is_ca_certificate() && self.certificate.authority == authority
     }
 }
 

@@ -373,7 +373,7 @@ fn check_archive(
     named.sort_unstable();
     named.dedup();
     let issued = facts.issuers.iter().map(|record| &record.issued);
-    let authorities = issued.filter(|issued| issued.is_of_key());
+    let authorities = issued.filter(|issued| issued.is_ca_certificate());
     let authorities: BTreeMap<ArchivePlace, &Issued> =
         authorities.map(|issued| (issued.archive, issued)).collect();
     let segments = Segments { disk: disk.clone(), dir: dir.join("archive"), magic: Magic::Archive };

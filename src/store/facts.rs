@@ -296,7 +296,9 @@ impl Facts {
 
     fn has_key(&self, authority: AuthorityId, generation: Generation) -> bool {
         let mut issued = self.issuers.iter().map(|record| &record.issued);
-        issued.any(|issued| issued.is_of_key_of(authority) && issued.certificate.generation == generation)
+        issued.any(|issued| {
+            issued.is_ca_certificate_of(authority) && issued.certificate.generation == generation
+        })
     }
 
     /// A key is retired; the first time counts.

@@ -145,9 +145,9 @@ impl Town {
             Err(error) => {
                 let told = error.to_string();
                 let is_of_serial = refusal.is_some_and(|refusal| told.contains(&refusal.to_string()));
-                let is_of_key =
+                let is_ca_certificate =
                     self.revoked && told.contains(REVOKED_KEY[0]) && told.contains(REVOKED_KEY[1]);
-                assert!(is_of_serial || is_of_key, "{told}");
+                assert!(is_of_serial || is_ca_certificate, "{told}");
                 assert!(fs::remove_file(data.join("signers/given.pem")).is_ok(), "{told}");
                 clear(&data);
                 self.home.office().reload_signers().unwrap();
