@@ -78,7 +78,7 @@ fn sim_nothing_acknowledged_is_lost_on_a_disk_that_loses_power() {
         ("clean stops", counts.clean, 500),
         ("repeated requests", counts.repeated, 2000),
         ("starts from a snapshot", counts.from_snapshot, 500),
-        ("frames, some six in a file", counts.frames, 90_000),
+        ("frames, some six in a file", counts.frames, 80_000),
         ("acknowledged entries", counts.acknowledged, 50_000),
         ("comments read again", counts.comments, 10_000),
     ] {
