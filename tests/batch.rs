@@ -158,8 +158,9 @@ fn m_6_a_batch_under_a_ticket_and_comment_tells_the_whole_command_to_run_again()
     let mut lines = [line("13221", "1980-01-01"), line("99999", "1980-01-01")];
     let said = ["--ticket", "T/1", "--comment", "it's \"urgent\", said Mr. 関"];
     let ran = counter.run(&lines, &said);
-    ran.refused(1, &["1 lines rejected", " --ticket T/1 --comment "]);
+    ran.refused(1, &["1 lines rejected", "the same comment for COMMENT", " --ticket T/1 --comment COMMENT"]);
     let told = ran.text();
+    assert!(!told.contains("urgent"), "{told}");
     let again = told.split("nothing is issued twice: ").nth(1).unwrap().lines().next().unwrap();
     let key = again.split(" --key ").nth(1).unwrap().split(' ').next().unwrap();
     let before = counter.certificates();
@@ -177,9 +178,9 @@ fn m_6_a_batch_under_a_ticket_and_comment_tells_the_whole_command_to_run_again()
     // As told, in a shell.
     lines[1] = line("13221", "1980-01-01");
     fs::write(counter.file("batch"), lines.join("\n")).unwrap();
-    let again = again.replacen("sekisho", SEKISHO, 1);
+    let again = again.replacen("sekisho", SEKISHO, 1).replacen("COMMENT", "\"$COMMENT\"", 1);
     let mut shell = Command::new("sh");
-    shell.args(["-c", &again]).env("SEKISHO_DATA", &counter.service.data);
+    shell.args(["-c", &again]).env("COMMENT", said[3]).env_remove("SEKISHO_DATA");
     let done = shell.output().unwrap();
     assert!(done.status.success(), "{again}: {}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(counter.certificates(), before + 2, "the corrected line alone");

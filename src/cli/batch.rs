@@ -27,6 +27,7 @@ use crate::admin::api::{self, IssuedPair, Problem, ProblemKind, path};
 const KEY_OCTETS: usize = 16;
 
 struct Batch<'a> {
+    data: &'a DataDir,
     service: Client,
     key: String,
     asked: &'a Issue,
@@ -42,6 +43,7 @@ pub(super) fn run(data: &DataDir, file: &Path, asked: &Issue, json: bool) -> Res
     let text = std::str::from_utf8(&octets).map_err(|error| unreadable(io::Error::other(error)))?;
     try_rejected(&rejected_path(file))?;
     let mut batch = Batch {
+        data,
         service: Client::of(data)?,
         key: asked.key.clone().unwrap_or_else(|| digest_of(&octets)),
         asked,
@@ -110,23 +112,26 @@ impl Batch<'_> {
         written.map_err(|error| Failure::internal(format!("{}: {error}", path.display())))?;
         Err(Failure::refused(format!(
             "{} certificates; {} lines rejected, see {}; the first: {first}; correct them where they stand and \
-             run it again, nothing is issued twice: {}",
+             run it again{}, nothing is issued twice: {}",
             self.issued,
             self.rejected.len(),
             path.display(),
+            if self.asked.grounds.comment.is_some() { " with the same comment for COMMENT" } else { "" },
             self.again(file)
         )))
     }
 
-    /// The command that goes on with this batch. With another ticket or comment its lines would be others.
+    /// The command that goes on with this batch. With another ticket or comment its lines would be others; the
+    /// comment may name persons, and logs keep what is printed here.
     fn again(&self, file: &Path) -> String {
         let Issue { out, grounds: Grounds { ticket, comment }, .. } = self.asked;
         let named = [
+            ("--data", Some(self.data.path().display().to_string())),
             ("--batch", Some(file.display().to_string())),
             ("--out", Some(out.display().to_string())),
             ("--key", Some(self.key.clone())),
             ("--ticket", ticket.clone()),
-            ("--comment", comment.as_ref().map(|comment| comment.0.clone())),
+            ("--comment", comment.as_ref().map(|_| "COMMENT".to_owned())),
         ];
         let given = named.into_iter().filter_map(|(option, value)| Some((option, value?)));
         given.fold("sekisho issue".to_owned(), |all, (option, value)| {

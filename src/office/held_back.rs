@@ -83,6 +83,8 @@ impl Office {
         let retiring = self.retiring_in(&own, origin.clone())?;
         if let Some(retiring) = &retiring {
             self.check_unused(retiring)?;
+            // Its successor may have been lost meanwhile.
+            self.check_retirable(retiring.authority, retiring.generation, retiring.until)?;
         }
         let place = self.held_back_directory(&own.set);
         for row in &own.crls {

@@ -27,7 +27,10 @@ impl Office {
         }
         // Also when the catalogue of what is served is lost.
         let facts = self.store.facts();
-        let last = facts.crl_sets.values().flat_map(last_sets).chain(self.sets_of_retired());
+        // Those of retired keys whatever the time is said to be: a clock that is ahead must not cost what nobody
+        // can sign again.
+        let last_crls = facts.retirements.values().map(|said| said.set);
+        let last = facts.crl_sets.values().flat_map(last_sets).chain(last_crls);
         wanted.extend(last.map(|set| CrlNumber::new(set.epoch, set.position).to_string()));
         let kept = DAY * self.config.crl.keep_days;
         let now = self.clock.now();

@@ -154,7 +154,7 @@ impl Office {
         live.into_iter().find(|live| live.issuer.generation == generation)
     }
 
-    fn check_retirable(
+    pub(super) fn check_retirable(
         &self,
         authority: AuthorityId,
         generation: Generation,
@@ -212,15 +212,7 @@ impl Office {
         self.forget_key(authority, generation);
         drop(keeping);
         let (authority_name, until) = (self.authority_name(authority), retiring.until);
-        if self.store.facts().retirements.contains_key(&(authority, generation)) {
-            tracing::warn!(authority = authority_name, %generation, %until, "the key made its last CRLs and is retired");
-        } else {
-            tracing::error!(
-                authority = authority_name,
-                %generation,
-                "the key is not retired, although its CRLs came out: certificates came to stand in them meanwhile"
-            );
-        }
+        tracing::warn!(authority = authority_name, %generation, %until, "the key made its last CRLs and is retired");
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use super::catalogues::{CATALOGUE, to_json};
 use super::publish::BUILDING;
 use super::retirement::Retiring;
 use super::{Office, OfficeError};
-use crate::crl::CrlNumber;
+use crate::crl::{Catalogue, CrlNumber, Row};
 use crate::record::{Event, Origin, Position, Refusal};
 
 /// Begins the name of a directory that is being removed.
@@ -23,13 +23,16 @@ impl Office {
     pub(super) fn settle_open_sets(&self) -> Result<(), OfficeError> {
         let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let served = self.served_catalogue()?;
-        for (begun, (set, _)) in self.store.facts().open_crl_sets.clone() {
-            let set = CrlNumber::new(set.epoch, begun).to_string();
-            let is_served = served.iter().flat_map(|served| &served.crls).any(|row| row.set == set);
-            if is_served {
-                self.settle_served(begun, &set)?;
-                continue;
-            }
+        let open = self.store.facts().open_crl_sets.clone();
+        let open =
+            open.into_iter().map(|(begun, (set, _))| (begun, CrlNumber::new(set.epoch, begun).to_string()));
+        let is_served = |set: &str| served.iter().flat_map(|served| &served.crls).any(|row| row.set == set);
+        let (came_out, open): (Vec<_>, Vec<_>) = open.partition(|(_, set)| is_served(set));
+        // First: a set that was held back is over once another one came out.
+        for (begun, set) in came_out {
+            self.settle_served(begun, &set)?;
+        }
+        for (begun, set) in open {
             match self.is_held_back(begun) {
                 // A stop came between the one that replaced it and its being given up.
                 Ok(true) if self.newer_than(begun).is_some() => self.give_up_held_back(),
@@ -76,6 +79,11 @@ impl Office {
                 tracing::warn!(set = set.1, %refusal, "a key is not retired: its last CRLs do not come out");
                 self.serve_files()
             }
+            // What was served before it cannot be told: it is left open, and the service starts.
+            Err(error @ (OfficeError::Damaged(_) | OfficeError::Data(_))) => {
+                self.tell_unsettled(set.1, &error);
+                Ok(())
+            }
             announced => announced,
         }
     }
@@ -86,9 +94,22 @@ impl Office {
         let again = self.catalogue_made_again().ok_or_else(|| {
             OfficeError::Damaged(format!("what was served before set {set} cannot be told: publish anew"))
         })?;
+        let again = self.with_what_stays(again, set)?;
         self.disk.replace(&self.data.crl().join(CATALOGUE), &to_json(&again)?)?;
         self.discard(&self.set_directory(set))?;
         self.journal(Event::CrlSetAbandoned { begun })
+    }
+
+    /// Of the catalogue that is served all rows but those of `set`, unless `again` has another in their place:
+    /// the CRLs of a key that is lost stand in no set but an older one.
+    fn with_what_stays(&self, mut again: Catalogue, set: &str) -> Result<Catalogue, OfficeError> {
+        let place = |row: &Row| (row.authority.clone(), row.generation, row.partition.clone(), row.kind);
+        for row in self.served_catalogue()?.into_iter().flat_map(|served| served.crls) {
+            if row.set != set && !again.crls.iter().any(|known| place(known) == place(&row)) {
+                again.crls.push(row);
+            }
+        }
+        Ok(again)
     }
 
     /// Tells when the set that waits cannot be read: it stays, and can only be replaced.
