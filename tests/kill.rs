@@ -314,13 +314,13 @@ fn status(socket: &Path, serial: &str) -> Value {
     post(socket, "/v1/status", &body).unwrap_or_else(|| panic!("{serial} was issued and is not recorded"))
 }
 
-/// The records say what was told.
 /// What is said of the revocation of a certificate; of half of them.
 fn said(serial: &str) -> Option<String> {
     let is_even = serial.ends_with(['0', '2', '4', '6', '8', 'a', 'c', 'e']);
     is_even.then(|| format!("本人の申請 {serial}"))
 }
 
+/// The records say what was told.
 fn assert_revoked(socket: &Path, serial: &str, (position, revoked_at): &(u64, String)) {
     let state = status(socket, serial);
     assert_eq!((&state["status"], &state["reason"]), (&json!("revoked"), &json!("superseded")), "{serial}");

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::service::{DEADLINE, SEKISHO, Service, run};
-use super::{CLIENTS, Ledger, application, assert_revoked, check_crl, check_ocsp, post, status};
+use super::{CLIENTS, Ledger, application, assert_revoked, check_crl, check_ocsp, post, said, status};
 
 /// Cuts in the fast suite; `SEKISHO_POWER_CUTS=20` for the long form.
 const CUTS: usize = 3;
@@ -197,7 +197,7 @@ fn one_life(socket: &Path, known: &Mutex<Known>, key: &str) -> Life {
         known.ledger.acknowledged += 1;
     }
     let certificate = json!({"authority": "sign", "serial": serial});
-    let body = json!({"certificate": certificate, "reason": "superseded", "key": format!("r{key}")});
+    let body = json!({"certificate": certificate, "reason": "superseded", "key": format!("r{key}"), "comment": said(&serial)});
     let Some(revoked) = post(socket, "/v1/revoke", &body) else { return Life::Cut };
     let told = (revoked["position"].as_u64().unwrap(), revoked["revoked_at"].as_str().unwrap().to_owned());
     let mut known = known.lock().unwrap();
