@@ -430,7 +430,16 @@ impl OfficeError {
             | Self::Store(StoreError::Rebuilding(_) | StoreError::Closed | StoreError::Archive(_)) => {
                 Blame::Moment
             }
-            Self::Lacks(_)
+            // Restarted, it would end in the same.
+            Self::Store(
+                StoreError::Damaged(_)
+                | StoreError::NoSuchPlace(_)
+                | StoreError::NoSuchEntry(_)
+                | StoreError::IssueLost { .. }
+                | StoreError::Unfounded(_),
+            )
+            | Self::Damaged(_)
+            | Self::Lacks(_)
             | Self::Open(OpenError::Damaged(_) | OpenError::End { .. } | OpenError::NoJournal(_))
             | Self::Check(CheckError::Damaged(_) | CheckError::Open(OpenError::End { .. })) => Blame::Damage,
             Self::Store(_)
@@ -448,8 +457,7 @@ impl OfficeError {
             | Self::Threads(_)
             | Self::Sign(_)
             | Self::NotAsOrdered(_)
-            | Self::Doubt(_)
-            | Self::Damaged(_) => Blame::Service,
+            | Self::Doubt(_) => Blame::Service,
         }
     }
 }
@@ -457,12 +465,26 @@ impl OfficeError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::WriteError;
+    use crate::pki::{AuthorityId, SerialNumber};
+    use crate::record::{ArchivePlace, Position, WriteError};
 
     #[test]
     fn who_gives_too_long_a_field_is_told_to_give_a_shorter_one() {
         let error = OfficeError::from(SubmitError::Unwritable(WriteError::octets("reason", 256, 255)));
         assert_eq!(error.blame(), Blame::Request);
         assert!(error.to_string().starts_with("the reason has 256 octets"), "{error}");
+    }
+
+    #[test]
+    fn what_a_restart_does_not_mend_is_not_tried_again() {
+        let (authority, serial) = (AuthorityId(1), SerialNumber::try_from(7_u64).unwrap());
+        for error in [
+            StoreError::NoSuchPlace(ArchivePlace(104)),
+            StoreError::NoSuchEntry(Position(7)),
+            StoreError::IssueLost { authority, serial },
+        ] {
+            assert_eq!(OfficeError::from(error).blame(), Blame::Damage);
+        }
+        assert_eq!(OfficeError::Damaged("ca/sign-1.pem".to_owned()).blame(), Blame::Damage);
     }
 }

@@ -137,7 +137,7 @@ pub enum StoreError {
     #[error("the journal has no entry {0}")]
     NoSuchEntry(Position),
     /// The archive has nothing there.
-    #[error("the archive has nothing at {0:?}")]
+    #[error("the archive has nothing at octet {}: restore store/archive from a backup", .0.0)]
     NoSuchPlace(ArchivePlace),
     /// The archive takes nothing more.
     #[error("the archive failed ({0}): nothing is issued until it is repaired and the service restarted")]
