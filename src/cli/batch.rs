@@ -126,9 +126,9 @@ impl Batch<'_> {
     fn again(&self, file: &Path) -> String {
         let Issue { out, grounds: Grounds { ticket, comment }, .. } = self.asked;
         let named = [
-            ("--data", Some(self.data.path().display().to_string())),
             ("--batch", Some(file.display().to_string())),
             ("--out", Some(out.display().to_string())),
+            ("--data", Some(self.data.path().display().to_string())),
             ("--key", Some(self.key.clone())),
             ("--ticket", ticket.clone()),
             ("--comment", comment.as_ref().map(|_| "COMMENT".to_owned())),
