@@ -251,15 +251,19 @@ impl Walk<'_> {
 }
 
 impl Tail {
-    /// Takes up writing where `end` found the end: cuts what is torn, and makes sure that the
-    /// last frame is on the disk and not only in the page cache, where a process that died
-    /// between its write and its sync leaves it. It is written again, since a failed sync may
-    /// have marked its pages clean.
+    /// Takes up writing where `end` found the end: cuts what is torn, and makes sure that the last
+    /// frame and the length are on the disk and not only in the page cache, where a process that died
+    /// between a write and its sync leaves them. Both are written again, since a failed sync may have
+    /// marked clean what it lost: a cut that never reached the disk would come back with the next loss
+    /// of power, behind frames and segments written since.
     pub(super) fn resume(segments: Segments, end: &End, segment_octets: u64) -> Result<Self, DiskFault> {
         let disk = &segments.disk;
-        if let Some(torn) = &end.torn {
-            let file = disk.open(&torn.file, false)?;
-            file.truncate(torn.offset)?;
+        let last = match &end.last {
+            Some((path, octets)) => Some((disk.open(path, false)?, *octets)),
+            None => None,
+        };
+        if let Some((file, octets)) = &last {
+            file.truncate(*octets)?;
             file.sync_data()?;
         }
         if let Some((path, place, octets)) = &end.last_frame {
@@ -268,10 +272,6 @@ impl Tail {
             file.sync_data()?;
         }
         disk.sync_dir(&segments.dir)?;
-        let last = match &end.last {
-            Some((path, octets)) => Some((disk.open(path, false)?, *octets)),
-            None => None,
-        };
         Ok(Self { segments, segment_octets, last })
     }
 

@@ -369,7 +369,8 @@ impl SimFile {
         self.disk.change(|state| {
             let len = usize::try_from(len).map_err(Error::other)?;
             let inode = state.inode(self.inode)?;
-            inode.length_dirty |= len != inode.cached.len();
+            // The length it seems to have, too: Linux then writes the inode anew.
+            inode.length_dirty = true;
             inode.cached.resize(len, 0);
             inode.dirty.retain(|sector| sector * SECTOR_OCTETS < len);
             Ok(())
