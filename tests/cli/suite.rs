@@ -40,8 +40,9 @@ fn run(home: &Path, cargo: &str, arguments: &[&str]) -> Ran {
         fs::write(own(wanted), "").unwrap();
     }
     let path = format!("{}:{}", own("bin").display(), std::env::var("PATH").unwrap());
-    let mut command = Command::new(own("tests/run"));
-    command.args(arguments).env("PATH", path).env_remove("CI").stdin(Stdio::null());
+    // By name: a file that was written a moment ago may not be run yet.
+    let mut command = Command::new("bash");
+    command.arg(own("tests/run")).args(arguments).env("PATH", path).env_remove("CI").stdin(Stdio::null());
     Ran::from(command.output().unwrap())
 }
 
