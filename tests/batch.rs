@@ -153,7 +153,7 @@ fn a_line_that_was_issued_and_says_something_else_now_is_refused() {
 /// The command that is told to be run again is the whole of it: without its ticket and comment each line would be
 /// another.
 #[test]
-fn m_6_a_batch_under_a_ticket_and_comment_tells_the_whole_command_to_run_again() {
+fn a_batch_under_a_ticket_and_comment_tells_the_whole_command_to_run_again() {
     let counter = Counter::new();
     let mut lines = [line("13221", "1980-01-01"), line("99999", "1980-01-01")];
     let said = ["--ticket", "T/1", "--comment", "it's \"urgent\", said Mr. 関"];

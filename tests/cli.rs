@@ -23,6 +23,8 @@ mod keys;
 #[path = "cli/serials.rs"]
 mod serials;
 mod service;
+#[path = "cli/suite.rs"]
+mod suite;
 
 use std::fs;
 use std::io::BufRead;

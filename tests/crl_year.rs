@@ -1,9 +1,9 @@
-//! A year of CRLs in which every day the process is killed, the signing device is gone for hours,
+//! Months of CRLs, or years, in which every day the process is killed, the signing device is gone for hours,
 //! the wall clock jumps and the disk is full, judged by true time: verifiers are never without a
 //! valid CRL, numbers only rise, and every CRL says what the journal says.
 //!
-//! The year is simulated: the schedule's own code looks every ten minutes, on a simulated disk.
-//! Longer and other years: `SEKISHO_YEAR_SEED=7 SEKISHO_YEAR_DAYS=3650 cargo test --test crl_year`.
+//! They are simulated: the schedule's own code looks every ten minutes, on a simulated disk.
+//! A year, and another one: `SEKISHO_YEAR_SEED=7 SEKISHO_YEAR_DAYS=365 cargo test --test crl_year`.
 
 #![allow(
     missing_docs,
@@ -27,13 +27,16 @@ use dice::Dice;
 use judge::Judge;
 use world::{Fault, STEP, World};
 
+/// Days in the fast suite: certificates expire in the course of them.
+const DAYS: u64 = 120;
+
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect(variable))
 }
 
 #[test]
-fn rfc5280_s5_a_year_of_faults_leaves_nobody_without_a_valid_crl() {
-    let (seed, days) = (number("SEKISHO_YEAR_SEED", 1), number("SEKISHO_YEAR_DAYS", 365));
+fn rfc5280_s5_months_of_faults_leave_nobody_without_a_valid_crl() {
+    let (seed, days) = (number("SEKISHO_YEAR_SEED", 1), number("SEKISHO_YEAR_DAYS", DAYS));
     println!("seed {seed}, {days} days");
     let mut dice = Dice::new(seed);
     let mut world = World::new(seed);
@@ -58,7 +61,7 @@ fn rfc5280_s5_a_year_of_faults_leaves_nobody_without_a_valid_crl() {
     world.assert_agreement();
     let told = &world.told;
     println!("{told:?}; {judge:?}");
-    // A year without faults would prove nothing.
+    // Months without faults would prove nothing.
     for (what, count) in [
         ("kills", told.kills),
         ("outages of the device", told.outages),

@@ -253,7 +253,7 @@ fn the_listeners_take_nothing_but_time_from_der() {
 
 /// Nobody is sent to restore from what does not exist.
 #[test]
-fn p_5_nothing_speaks_of_a_follower() {
+fn nothing_in_the_source_speaks_of_a_follower() {
     for (path, text) in source() {
         assert!(!text.to_lowercase().contains("follower"), "{}", path.display());
     }

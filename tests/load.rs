@@ -37,6 +37,19 @@ fn load(arguments: &[&str]) -> Ran {
     Ran::from(command.output().unwrap())
 }
 
+/// The same for as long as it takes to ask so many questions; its report, and the seconds.
+fn load_until(enough: u64, arguments: &[&str]) -> (Value, u64) {
+    let mut seconds = 1;
+    loop {
+        let report = load(&[arguments, &["--seconds", &seconds.to_string()]].concat()).json();
+        if count(&report, "requests") >= enough {
+            return (report, seconds);
+        }
+        assert!(seconds < 120, "hardly anything was asked: {report}");
+        seconds *= 4;
+    }
+}
+
 fn sum(counts: &Value) -> u64 {
     counts.as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum()
 }
@@ -102,7 +115,8 @@ fn every_way_of_asking_adds_up() {
         &["--threads", "2", "--rate", "500"],
     ];
     for way in ways {
-        let report = load(&[&["--requests", &demo.manifest][..], way].concat()).json();
+        // As many as there are certificates.
+        let (report, seconds) = load_until(200, &[&["--requests", &demo.manifest][..], way].concat());
         assert_adds_up(&report);
         assert_eq!((sum(&report["wrong"]), sum(&report["errors"])), (0, 0), "{way:?}: {report}");
         assert_eq!((count(&report, "certificates"), count(&report, "nonces_left_out")), (200, 0));
@@ -113,7 +127,7 @@ fn every_way_of_asking_adds_up() {
         let share = report["cpu_share"].as_f64().unwrap();
         assert!(share > 0.0 && share <= 1.05, "{report}");
         if way.contains(&"--rate") {
-            assert!((1..=500).contains(&count(&report, "requests")), "at most 500 in a second: {report}");
+            assert!(count(&report, "requests") <= 500 * seconds, "at most 500 in a second: {report}");
         }
     }
     let words = Command::new(SEKISHO)
@@ -310,7 +324,7 @@ fn openssl_ocsp_is_loaded_and_lives_on() {
     let issuer = ca.certificate.display().to_string();
     let asked = ["--target", &responder.url, "--issuer", &issuer, "--serials", "0x2a-dec:44"];
     for more in [&["--nonce", "50"][..], &["--method", "get"]] {
-        let report = load(&[&asked[..], more].concat()).json();
+        let (report, _) = load_until(30, &[&asked[..], more].concat());
         assert_adds_up(&report);
         assert_eq!((sum(&report["wrong"]), sum(&report["errors"])), (0, 0), "{report}");
         for status in ["good", "revoked", "unknown"] {

@@ -563,7 +563,7 @@ mod tests {
     }
 
     #[test]
-    fn p_5_an_authority_whose_numbers_are_spent_is_told_so() {
+    fn an_authority_whose_numbers_are_spent_is_told_so() {
         let mut facts = Facts::default();
         let next = |facts: &Facts| next_number(facts, AuthorityId(1)).map(Generation::number);
         assert_eq!(next(&facts), Some(1));

@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn m_1_comments_lost_at_the_archives_end_stop_nothing_and_are_found() {
+    fn comments_lost_at_the_archives_end_stop_nothing_and_are_found() {
         let home = tempfile::tempdir().unwrap();
         let data = DataDir::new(&home.path().join("data"));
         init(&data, "SEKISHO-TEST").unwrap();
@@ -444,7 +444,7 @@ mod tests {
 
     /// As after a restore of last night's archive beside today's journal.
     #[test]
-    fn m_1_an_archive_of_last_night_costs_todays_comments_alone() {
+    fn an_archive_of_last_night_costs_todays_comments_alone() {
         let home = tempfile::tempdir().unwrap();
         let data = DataDir::new(&home.path().join("data"));
         init(&data, "SEKISHO-TEST").unwrap();
@@ -478,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn m_1_m_7_a_lost_certificate_stops_issuing_and_refuses_a_comment() {
+    fn a_lost_certificate_stops_issuing_and_refuses_a_comment() {
         let home = tempfile::tempdir().unwrap();
         let data = DataDir::new(&home.path().join("data"));
         init(&data, "SEKISHO-TEST").unwrap();
@@ -508,7 +508,7 @@ mod tests {
 
     /// A fault that may pass is no loss: nobody is told that the comment is gone, and no other passes for it.
     #[test]
-    fn m_3_a_fault_of_the_disk_is_not_told_as_a_loss() {
+    fn a_fault_of_the_disk_is_not_told_as_a_loss() {
         let home = tempfile::tempdir().unwrap();
         let data = DataDir::new(&home.path().join("data"));
         init(&data, "SEKISHO-TEST").unwrap();
@@ -556,7 +556,7 @@ mod tests {
 
     /// Both looked before either was submitted.
     #[test]
-    fn m_4_of_two_requests_under_way_with_one_key_the_second_with_another_comment_is_refused() {
+    fn of_two_requests_under_way_with_one_key_the_second_with_another_comment_is_refused() {
         let home = tempfile::tempdir().unwrap();
         let data = DataDir::new(&home.path().join("data"));
         init(&data, "SEKISHO-TEST").unwrap();

@@ -136,7 +136,7 @@ mod tests {
 
     /// Comments behind it, which entries name: no start forgets what stands before them.
     #[test]
-    fn m_1_a_serial_that_only_the_archive_knows_is_not_given_again_behind_a_comment() {
+    fn a_serial_that_only_the_archive_knows_is_not_given_again_behind_a_comment() {
         let number = std::cell::Cell::new(0);
         an_orphan_is_passed_over(|office| {
             number.set(number.get() + 1);
@@ -150,7 +150,7 @@ mod tests {
 
     /// A certificate of another authority behind it.
     #[test]
-    fn m_1_a_serial_that_only_the_archive_knows_is_not_given_again_behind_another_authoritys() {
+    fn a_serial_that_only_the_archive_knows_is_not_given_again_behind_another_authoritys() {
         let lives = std::cell::Cell::new(0);
         an_orphan_is_passed_over(|office| {
             lives.set(lives.get() + 1);

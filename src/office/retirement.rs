@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn r_3_what_is_in_memory_does_not_count_for_a_key_that_the_journal_says_is_retired() {
+    fn what_is_in_memory_does_not_count_for_a_key_that_the_journal_says_is_retired() {
         let (world, office) = World::new();
         let stale = office.generations.load_full();
         office.retire(SIGN, FIRST, Origin::service()).unwrap();
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn r_5_a_stop_between_the_last_crls_and_the_word_of_it_ends_in_the_key_retired() {
+    fn a_stop_between_the_last_crls_and_the_word_of_it_ends_in_the_key_retired() {
         let (world, office) = World::new();
         let (begun, made) = put_in_place(&office);
         assert_eq!(made.retiring, Some(RetiringKey { authority: "sign".to_owned(), generation: 1 }));
@@ -445,7 +445,7 @@ mod tests {
 
     /// Told at once, and behind a stop: what was served before is served, and the key signs on.
     #[test]
-    fn r_5_last_crls_of_a_key_that_issued_meanwhile_do_not_come_out() {
+    fn last_crls_of_a_key_that_issued_meanwhile_do_not_come_out() {
         for is_stopped in [false, true] {
             let (world, office) = World::new();
             let before = office.served_catalogue().unwrap();
@@ -482,7 +482,7 @@ mod tests {
 
     /// Nothing has left by a set from a time that is yet to come.
     #[test]
-    fn r_9_what_has_left_the_crl_is_told_from_sets_up_to_now() {
+    fn what_has_left_the_crl_is_told_from_sets_up_to_now() {
         let at = UnixTime::from_seconds;
         let set = |recorded_at| CrlSet {
             epoch: crate::record::Epoch::FIRST,
@@ -513,7 +513,7 @@ mod tests {
 
     /// A stop comes between the last CRLs and the giving up of what was held back before them.
     #[test]
-    fn r_11_a_set_that_was_held_back_is_not_let_go_over_newer_crls() {
+    fn a_set_that_was_held_back_is_not_let_go_over_newer_crls() {
         for is_stopped in [false, true] {
             let (world, office) = World::new();
             let older = office.begin_set(Kind::OnDemand, &[SIGN, AUTH], None).unwrap();
@@ -550,7 +550,7 @@ mod tests {
     }
 
     #[test]
-    fn r_13_last_crls_are_over_with_their_ca_certificate_also_when_no_other_is_valid() {
+    fn last_crls_are_over_with_their_ca_certificate_also_when_no_other_is_valid() {
         let (world, office) = World::new();
         let done = office.retire(SIGN, FIRST, Origin::service()).unwrap();
         assert_eq!(office.sets_of_retired().len(), 1);

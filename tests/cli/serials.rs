@@ -61,7 +61,7 @@ fn b_2_bare_digits_change_nothing_and_are_told_by_both_readings() {
 }
 
 #[test]
-fn p_5_load_tells_which_of_both_readings_was_issued() {
+fn load_tells_which_reading_of_bare_digits_was_issued() {
     let service = Service::demo(100);
     let (ca, url) = (service.ca("sign"), service.url());
     let load = |issuer: &str, serials: &str| {

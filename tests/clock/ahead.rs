@@ -59,7 +59,7 @@ fn report(world: &World, event: &str, subject: Subject, ago: u64) -> Result<usiz
 }
 
 #[test]
-fn p_2_a_phone_found_in_the_future_is_suspended_now() {
+fn a_phone_found_in_the_future_is_suspended_now() {
     let mut world = World::new(DAY);
     assert!(turn(&mut world, PHONE, Turn::Lost));
     assert!(turn(&mut world, PHONE, Turn::Found));
@@ -71,7 +71,7 @@ fn p_2_a_phone_found_in_the_future_is_suspended_now() {
 }
 
 #[test]
-fn p_2_a_phone_suspended_in_the_future_is_found_now() {
+fn a_phone_suspended_in_the_future_is_found_now() {
     let mut world = World::new(DAY);
     assert!(turn(&mut world, PHONE, Turn::Lost));
     back(&mut world, DAY);
@@ -84,7 +84,7 @@ fn p_2_a_phone_suspended_in_the_future_is_found_now() {
 /// A loss that the feed reports is not passed over for a find in the future, and a find of the feed does not
 /// take back a loss in the future: which came first is not known.
 #[test]
-fn p_2_of_a_report_and_a_time_in_the_future_the_loss_counts() {
+fn of_a_report_and_a_time_in_the_future_the_loss_counts() {
     let mut world = World::new(DAY);
     for phone in [PHONE, PHONE + 1] {
         assert!(turn(&mut world, phone, Turn::Lost));
@@ -119,7 +119,7 @@ fn renewed(world: &World, card: CardId) -> Result<(), OfficeError> {
 }
 
 #[test]
-fn p_2_a_death_ends_what_was_issued_in_the_future_and_one_in_the_future_ends_issuing() {
+fn a_death_ends_what_was_issued_in_the_future_and_one_in_the_future_ends_issuing() {
     let mut world = World::new(DAY);
     world.pass(120);
     let (ahead, holder) = carrier(&world, 0);
@@ -139,7 +139,7 @@ fn p_2_a_death_ends_what_was_issued_in_the_future_and_one_in_the_future_ends_iss
 }
 
 #[test]
-fn p_2_a_move_reported_now_follows_one_in_the_future() {
+fn a_move_reported_now_follows_one_in_the_future() {
     let mut world = World::new(DAY);
     let (_, holder) = carrier(&world, 0);
     report(&world, "overseas-continued", Subject::Holder(holder), 0).unwrap();
@@ -162,7 +162,7 @@ fn is_ahead(world: &World) -> bool {
 
 /// `turn` asserts that each command did what it says.
 #[test]
-fn p_2_each_command_counts_whatever_the_clock_did_before() {
+fn each_command_about_a_phone_counts_whatever_the_clock_did_before() {
     let config = Config { cases: 24, max_shrink_iters: 40, failure_persistence: None, ..Config::default() };
     let steps = prop::collection::vec((any::<bool>(), 0..4_u8, 61..3 * DAY), 2..12);
     // Commands of each kind that met a time ahead of now.

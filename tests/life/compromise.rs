@@ -245,7 +245,7 @@ fn b_3_3_single_revocations_go_on_after_a_kill_and_no_crl_comes_out_between() {
 /// Records are put in the place of others while the single revocations are written: between two decisions nobody
 /// reads them.
 #[test]
-fn p_4_the_records_are_let_go_of_before_each_decision_and_a_stop_ends_the_reading() {
+fn the_records_are_let_go_of_before_each_decision_and_a_stop_ends_the_reading() {
     let world = World::new();
     let all: Vec<SerialNumber> = (0..5).map(|_| issue(&world, CertificateKind::CardSign).unwrap()).collect();
     world.pass(60);
@@ -268,7 +268,7 @@ fn p_4_the_records_are_let_go_of_before_each_decision_and_a_stop_ends_the_readin
 }
 
 #[test]
-fn p_5_the_next_key_of_an_authority_that_is_not_there_is_refused_by_its_name() {
+fn the_next_key_of_an_authority_that_is_not_there_is_refused_by_its_name() {
     let world = World::new();
     let nobody = sekisho::pki::AuthorityId(9);
     let refused = world.office().roll_over(nobody, Some(world.now()), Origin::service()).unwrap_err();

@@ -28,8 +28,8 @@ use sekisho::store::{
 
 /// Steps of one life.
 const STEPS: usize = 500;
-/// Lives; 200,000 steps together.
-const CASES: u32 = 400;
+/// Lives; 50,000 steps together.
+const CASES: u32 = 100;
 
 const START: i64 = 1_800_000_000;
 const YEARS: u64 = 10 * 365 * 86_400;

@@ -87,7 +87,7 @@ fn findings(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn r_1_lost_last_crls_are_told_until_they_are_put_back_and_served_then() {
+fn lost_last_crls_are_told_until_they_are_put_back_and_served_then() {
     let mut world = compromised();
     let done = retire(&world).unwrap();
     let (last, set) = (served(&world, 1), done.crls.clone());
@@ -131,7 +131,7 @@ fn r_1_lost_last_crls_are_told_until_they_are_put_back_and_served_then() {
 
 /// Gone, cut short, longer; one of each kind: the other key goes on as if nothing were.
 #[test]
-fn r_2_a_damaged_file_of_last_crls_is_told_and_no_sets_follow_each_other() {
+fn a_damaged_file_of_last_crls_is_told_and_no_sets_follow_each_other() {
     let mut world = compromised();
     retire(&world).unwrap();
     let last = served(&world, 1);
@@ -169,7 +169,7 @@ fn r_2_a_damaged_file_of_last_crls_is_told_and_no_sets_follow_each_other() {
 
 /// The same of a key that is not here any more, and of an authority that has no other.
 #[test]
-fn r_2_a_damaged_file_of_a_key_that_is_lost_or_alone_is_told_and_no_sets_follow_each_other() {
+fn a_damaged_file_of_a_key_that_is_lost_or_alone_is_told_and_no_sets_follow_each_other() {
     for (has_other, is_lost) in [(true, true), (false, true), (false, false)] {
         let mut world = World::new();
         world.issue(Place::New, &[CertificateKind::CardSign]).unwrap();
@@ -211,7 +211,7 @@ fn r_2_a_damaged_file_of_a_key_that_is_lost_or_alone_is_told_and_no_sets_follow_
 
 /// What is read again behind the decision may be damaged: by then it is durable, and is done.
 #[test]
-fn r_3_r_10_a_key_is_retired_whatever_is_wrong_with_files_of_keys() {
+fn a_key_is_retired_whatever_is_wrong_with_files_of_keys() {
     let mut world = compromised();
     let keys = fs::read_dir(world.office().data().path().join("keys")).unwrap();
     let keys: Vec<PathBuf> = keys.map(|entry| entry.unwrap().path()).collect();
@@ -246,7 +246,7 @@ fn r_3_r_10_a_key_is_retired_whatever_is_wrong_with_files_of_keys() {
 
 /// Whichever of the catalogues are lost or damaged, and those of other sets with them.
 #[test]
-fn r_4_last_crls_are_served_from_their_set_whatever_the_other_catalogues_say() {
+fn last_crls_are_served_from_their_set_whatever_the_other_catalogues_say() {
     let mut world = compromised();
     let done = retire(&world).unwrap();
     let last = served(&world, 1);
@@ -294,7 +294,7 @@ fn r_4_last_crls_are_served_from_their_set_whatever_the_other_catalogues_say() {
 }
 
 #[test]
-fn r_5_whoever_lets_a_held_back_set_go_retires_the_key_with_it() {
+fn whoever_lets_a_held_back_set_go_retires_the_key_with_it() {
     let mut world = compromised();
     // What was published last can no longer be told: the gate holds the next set back.
     let newest = world.office().served_catalogue().unwrap().unwrap().set;

@@ -182,7 +182,7 @@ impl Town {
 }
 
 #[test]
-fn p_3_no_serial_is_given_twice_whatever_was_imported() {
+fn no_serial_is_given_twice_whatever_was_imported() {
     let config = Config { cases: 6, max_shrink_iters: 20, failure_persistence: None, ..Config::default() };
     let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let counted: RefCell<BTreeMap<String, u32>> = RefCell::default();
@@ -212,7 +212,7 @@ fn p_3_no_serial_is_given_twice_whatever_was_imported() {
 
 /// One far ahead, revoked: it had moved the counter there, and what was being issued then met it.
 #[test]
-fn p_3_a_signer_with_a_serial_of_the_counter_is_refused_and_the_next_key_is_made() {
+fn a_signer_with_a_serial_of_the_counter_is_refused_and_the_next_key_is_made() {
     let mut town = Town::new();
     let office = std::sync::Arc::clone(town.home.office());
     let reserved = office.store().facts().reserved[&SIGN];

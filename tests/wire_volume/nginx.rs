@@ -184,10 +184,12 @@ fn rfc9111_s4_2_nginx_gives_no_answer_past_its_max_age() {
     let nginx = Nginx::before(&served);
     let mut pipe = Pipe::connect(nginx.address);
     let good: Vec<u64> = (1..=SERIALS).filter(|serial| !serial.is_multiple_of(20)).collect();
-    for _ in 0..3 {
+    // They are kept for seconds: until enough of them came from the cache, on a slow machine too.
+    let began = Instant::now();
+    while nginx.cache_said("HIT") <= good.len() {
+        assert!(began.elapsed() < DEADLINE, "nothing came from the cache");
         assert!(statuses(&mut pipe, &served, &good).iter().all(|status| *status == GOOD));
     }
-    assert!(nginx.cache_said("HIT") > good.len(), "nothing came from the cache");
     good.iter().for_each(|serial| served.revoke(*serial));
     let revoked_at = Instant::now();
     // POST is never kept.
