@@ -364,7 +364,7 @@ fn b_8_pages_of_records_are_all_records_in_the_order_of_serials() {
     let (mut wide, mut pages) = (0, 0);
     for seed in 0..40 {
         let (entries, _) = entries(&Life::live(seed));
-        let in_sled = Rows::sled(&home.path().join(seed.to_string())).unwrap();
+        let in_sled = Rows::sled(&home.path().join(seed.to_string()), Position(1)).unwrap();
         for rows in [Rows::memory(), in_sled] {
             let mut folding = Folding::new(rows, u64::MAX);
             entries.iter().for_each(|numbered| folding.fold(numbered).unwrap());

@@ -146,7 +146,7 @@ pub fn check_deep(dir: &Path, folds: &[Fold]) -> Result<CheckReport, CheckError>
     let copy = std::env::temp_dir().join(format!("sekisho-check-{}-{}", std::process::id(), tip.position));
     let compared = copy_dir(&dir.join("projection"), &copy)
         .map_err(|fault| CheckError::Store(fault.into()))
-        .and_then(|()| compare(&records, &Rows::sled(&copy)?));
+        .and_then(|()| compare(&records, &Rows::sled(&copy, tip.position)?));
     let _left_behind = std::fs::remove_dir_all(&copy);
     report.rows = Some(compared?);
     Ok(report)

@@ -64,7 +64,7 @@ pub use options::{Fold, Options};
 pub use overlay::REQUEST_KEPT;
 pub use reading::Reading;
 pub use remake::{Judge, Judged, Remake, Verdict};
-pub use rows::{RowsKind, SLED_CACHE_OCTETS};
+pub use rows::RowsKind;
 pub use segments::Torn;
 pub use serials::{Serials, reservation};
 pub use sim::SimDisk;

@@ -345,7 +345,7 @@ pub(super) fn lock(disk: &Disk, dir: &Path) -> Result<Lock, OpenError> {
 /// The rows that a clean stop left, if they are what it said. Whatever is wrong with them, they are made
 /// anew.
 fn rows_of_before(dir: &Path, held: &Held) -> Option<Rows> {
-    let found = Rows::sled(dir).and_then(|rows| Ok(held.is_in(&rows)?.then_some(rows)));
+    let found = Rows::sled(dir, held.position).and_then(|rows| Ok(held.is_in(&rows)?.then_some(rows)));
     found.unwrap_or_else(|error| {
         tracing::warn!(%error, "the records of before cannot be read: they are made anew");
         None

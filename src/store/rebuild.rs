@@ -103,7 +103,7 @@ impl Rebuild {
         let rows = match &self.dir {
             Some(dir) => {
                 remove_dir(dir)?;
-                Rows::sled(dir)?
+                Rows::sled(dir, tip.position)?
             }
             None => Rows::memory(),
         };

@@ -97,7 +97,7 @@ impl Store {
             RowsKind::Sled => {
                 let dir = options.dir.join(NEW);
                 remove_dir(&dir)?;
-                Rows::sled(&dir)?
+                Rows::sled(&dir, shared.tip().position)?
             }
             RowsKind::Memory => Rows::memory(),
         };
@@ -228,7 +228,7 @@ impl Committer {
         let Options { dir, exchange_patience, .. } = &self.options;
         self.shared.projection.exchange(self.tip.position, |old| match &*old {
             Rows::Memory(_) => Ok(Arc::new(new)),
-            Rows::Sled(_) => exchange_dirs(dir, *exchange_patience, old, new, keep),
+            Rows::Sled(_) => exchange_dirs(dir, *exchange_patience, (old, new), self.tip.position, keep),
         })
     }
 }
@@ -237,8 +237,8 @@ impl Committer {
 fn exchange_dirs(
     dir: &Path,
     patience: Duration,
-    old: Arc<Rows>,
-    new: Rows,
+    (old, new): (Arc<Rows>, Rows),
+    entries: Position,
     keep: bool,
 ) -> Result<Arc<Rows>, NotExchanged> {
     let until = Instant::now() + patience;
@@ -261,12 +261,12 @@ fn exchange_dirs(
         rename(&in_use, &damaged)?;
         rename(&new, &in_use)?;
         Disk::File.sync_dir(dir)?;
-        Ok(Arc::new(Rows::sled(&in_use)?))
+        Ok(Arc::new(Rows::sled(&in_use, entries)?))
     };
     let exchanged = exchange().map_err(|error| {
         // Whichever has the name goes on; if none has, the old ones get it back.
         let _there_already = if in_use.exists() { Ok(()) } else { rename(&damaged, &in_use) };
-        NotExchanged { rows: Rows::sled(&in_use).ok().map(Arc::new), error }
+        NotExchanged { rows: Rows::sled(&in_use, entries).ok().map(Arc::new), error }
     });
     if exchanged.is_ok()
         && !keep

@@ -32,10 +32,22 @@ use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 use super::error::StoreError;
+use crate::record::Position;
 
-/// sled's cache: enough for the inner nodes over the rows of a million certificates and cards, so that a
-/// decision reads a leaf for each thing it looks at. The service's memory goes to signatures.
-pub const SLED_CACHE_OCTETS: u64 = 32 << 20;
+/// sled's cache, in octets for each entry of the journal: enough for the inner nodes over the rows, so that a
+/// decision reads a leaf for each thing it looks at, and for some of the leaves.
+const CACHE_OCTETS_PER_ENTRY: u64 = 32;
+
+/// At the least: what a million entries have.
+const CACHE_OCTETS_MIN: u64 = 32 << 20;
+
+/// At the most: the service's memory goes to signatures.
+const CACHE_OCTETS_MAX: u64 = 64 << 20;
+
+/// Octets of sled's cache where the journal has so many entries.
+fn cache_octets(entries: Position) -> u64 {
+    entries.0.saturating_mul(CACHE_OCTETS_PER_ENTRY).clamp(CACHE_OCTETS_MIN, CACHE_OCTETS_MAX)
+}
 
 /// Where rows are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +73,11 @@ impl Rows {
         Self::Memory(RwLock::default())
     }
 
-    pub(super) fn sled(dir: &Path) -> Result<Self, StoreError> {
+    /// In a directory. `entries` are those of the journal now, or about as many.
+    pub(super) fn sled(dir: &Path, entries: Position) -> Result<Self, StoreError> {
         let config = sled::Config::new()
             .path(dir)
-            .cache_capacity(SLED_CACHE_OCTETS)
+            .cache_capacity(cache_octets(entries))
             // Durable by the journal; flushed at the close.
             .flush_every_ms(None)
             // No larger here than the other mode, and no slower.
