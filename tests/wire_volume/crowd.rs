@@ -43,6 +43,9 @@ fn files_max() -> u64 {
     line.split_whitespace().next().unwrap().parse().unwrap_or(u64::MAX)
 }
 
+/// How long the service keeps a connection that does not ask, less what the last questions take.
+const IDLE_PATIENCE: Duration = Duration::from_secs(60);
+
 /// How many connections: two idle for each slow one.
 fn crowd() -> (usize, usize) {
     let wanted = how_many("SEKISHO_TEST_CROWD", 3_000);
@@ -83,16 +86,23 @@ fn probe(address: SocketAddr, request: &[u8], cert_id: &[u8], stop: &AtomicBool)
     took
 }
 
-/// Connections that have asked once and stay.
+/// Connections that have asked once and stay. Each asks as soon as it is there: the service waits ten seconds
+/// for a question, and all of them together may take longer.
 fn idle(address: SocketAddr, count: usize, request: &[u8]) -> Vec<Pipe> {
     let octets = post("/", request);
-    let mut pipes: Vec<Pipe> = (0..count).map(|_| Pipe::connect(address)).collect();
-    for pipes in pipes.chunks_mut(100) {
-        pipes.iter_mut().for_each(|pipe| pipe.send(&octets));
-        for pipe in pipes {
+    let connect = |_| {
+        let mut pipe = Pipe::connect(address);
+        pipe.send(&octets);
+        pipe
+    };
+    let mut pipes = Vec::with_capacity(count);
+    while pipes.len() < count {
+        let mut some: Vec<Pipe> = (0..100.min(count - pipes.len())).map(connect).collect();
+        for pipe in &mut some {
             assert_eq!(pipe.response(false).unwrap().status, 200);
             pipe.forget_buffer();
         }
+        pipes.append(&mut some);
     }
     pipes
 }
@@ -151,6 +161,7 @@ fn idle_and_slow_connections_cost_32_kb_each_and_others_nothing() {
         let probing = scope.spawn(|| probe(address, &request, &cert_id, &stop));
         let stop = Stop(&stop);
         let before = (resident(service.pid()), open_files(service.pid()));
+        let first_asked = Instant::now();
         let idle = idle(address, idle_count, &request);
         let with_idle = (resident(service.pid()), open_files(service.pid()));
         let mut slow = slow(address, slow_count);
@@ -181,8 +192,10 @@ fn idle_and_slow_connections_cost_32_kb_each_and_others_nothing() {
             assert!(began.elapsed() < DEADLINE, "slow ones are still there");
             thread::sleep(Duration::from_millis(200));
         }
-        // The idle ones may go on.
-        for mut pipe in idle.into_iter().step_by(97) {
+        // The idle ones may go on, for 75 seconds: on a machine that is busy the first of them have had those.
+        let in_time = if first_asked.elapsed() < IDLE_PATIENCE { idle } else { Vec::new() };
+        println!("{} idle connections are asked on again", in_time.len());
+        for mut pipe in in_time.into_iter().step_by(97) {
             pipe.send(&post("/", &request));
             assert_eq!(pipe.response(false).unwrap().status, 200);
         }
