@@ -9,10 +9,6 @@ use serde_json::Value;
 use super::service::{Ran, SEKISHO, Service, run};
 use super::{issue, issued, serial, write};
 
-fn position(service: &Service) -> u64 {
-    service.sekisho(&["check", "--json"]).json()["position"].as_u64().unwrap()
-}
-
 fn batch_line() -> String {
     serde_json::json!({"name": "関所 花子", "birth": "1982-02-17", "sex": "female", "address": "東京都清瀬市",
                        "municipality": "13221", "subject_key": "test_key"})
@@ -39,7 +35,7 @@ fn b_8_a_place_that_cannot_be_written_to_is_found_before_anything_is_issued() {
     let (file, batch) = (place("file"), place("people"));
     fs::write(&file, "not a directory").unwrap();
     fs::write(&batch, batch_line()).unwrap();
-    let before = position(&service);
+    let before = service.asked_for();
     for out in [file.clone(), format!("{file}/below"), "/proc/nowhere".to_owned(), "/dev/null".to_owned()] {
         let words = [out.as_str(), "cannot be written", "nothing was done", "--out"];
         service.sekisho(&issue(&["--test-key", "--out", &out])).refused(2, &words);
@@ -50,7 +46,7 @@ fn b_8_a_place_that_cannot_be_written_to_is_found_before_anything_is_issued() {
     let words = ["people.rejected", "cannot be written", "nothing was done"];
     service.sekisho(&["issue", "--batch", &batch, "--out", &place("out")]).refused(2, &words);
     service.sekisho(&["movements", "import", &batch]).refused(2, &words);
-    assert_eq!(position(&service), before, "nothing was issued");
+    assert_eq!(service.asked_for(), before, "nothing was issued");
     // One that does not exist yet is made, and nothing but the certificates is left in it.
     let out = place("new/out");
     assert_eq!(service.sekisho(&issue(&["--test-key", "--out", &out])).code, Some(0));
