@@ -3,9 +3,8 @@
 //! `cargo bench --bench movements -- [--cards N] [--events N] [--json FILE]`
 //!
 //! `movements/import/N`: an office with N cards, each with a pair of certificates and a holder of its
-//! own, started anew since they were put there, is told of moves, losses and abolitions, as the import hands
-//! them over: 500 at a time, each batch after the one before was acknowledged. The limit is the sync of as many
-//! batches.
+//! own, is told of moves, losses and abolitions, as the import hands them over: 500 at a time, each
+//! batch after the one before was acknowledged. The limit is the sync of as many batches.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -56,15 +55,10 @@ fn main() {
     println!("{}", machine::description());
     machine::print_company();
     let home = tempfile::tempdir().unwrap();
-    let data = DataDir::new(&home.path().join("data"));
-    office::init(&data, "SEKISHO-TEST").unwrap();
-    let filled = start(&data);
+    let office = office(home.path());
     let began = Instant::now();
-    fill(&filled, cards);
+    fill(&office, cards);
     println!("{cards} cards on record in {:.1} s", began.elapsed().as_secs_f64());
-    filled.stop().unwrap();
-    drop(filled);
-    let office = start(&data);
     // What was issued within this second is not meant by an event of this second.
     std::thread::sleep(Duration::from_secs(2));
     let reports: Vec<Reported> = (0..events).map(|number| reported(number, cards)).collect();
@@ -89,9 +83,11 @@ fn main() {
     office.stop().unwrap();
 }
 
-fn start(data: &DataDir) -> Arc<Office> {
+fn office(home: &Path) -> Arc<Office> {
+    let data = DataDir::new(&home.join("data"));
+    office::init(&data, "SEKISHO-TEST").unwrap();
     let config = Config::read(&data.config()).unwrap();
-    Office::start(data.clone(), config, Clock::system(), "http://127.0.0.1:8080".to_owned()).unwrap().0
+    Office::start(data, config, Clock::system(), "http://127.0.0.1:8080".to_owned()).unwrap().0
 }
 
 /// Numbers as far apart as random ones.
