@@ -74,10 +74,6 @@ impl Counter {
     fn import(&self, file: &Path, more: &[&str]) -> Ran {
         self.service.sekisho(&[&["movements", "import", text(file)], more].concat())
     }
-
-    fn position(&self) -> u64 {
-        self.service.sekisho(&["check", "--json"]).json()["position"].as_u64().unwrap()
-    }
 }
 
 fn text(path: &Path) -> &str {
@@ -116,7 +112,7 @@ fn a_feed_is_imported_once_and_tells_what_each_line_did() {
     ];
     let feed = counter.file("feed.ndjson");
     fs::write(&feed, lines.join("\n")).unwrap();
-    let before = counter.service.asked_for();
+    let before = counter.service.written();
 
     let rehearsed = counter.import(&feed, &["--dry-run"]);
     assert_eq!(rehearsed.code, Some(1));
@@ -129,7 +125,7 @@ fn a_feed_is_imported_once_and_tells_what_each_line_did() {
     );
     assert!(rehearsed.stdout.contains("affiliationChanged"), "{}", rehearsed.text());
     assert!(rehearsed.stdout.contains("line 6: changes nothing"), "{}", rehearsed.text());
-    assert_eq!(counter.service.asked_for(), before, "nothing is written");
+    assert_eq!(counter.service.written(), before, "nothing is written");
 
     let ran = counter.import(&feed, &[]);
     assert_eq!(ran.code, Some(1));
@@ -159,14 +155,14 @@ fn a_feed_is_imported_once_and_tells_what_each_line_did() {
         assert_eq!(counter.pair(card), wanted);
     }
 
-    let recorded = counter.service.asked_for();
+    let recorded = counter.service.written();
     assert!(recorded > before, "what is recorded is seen");
     let again = counter.import(&feed, &["--json"]);
     assert!(again.stderr.contains("0 recorded (0 without effect), 0 certificates changed, 4 known before"));
     let told: Vec<Value> = again.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(told.len(), 8);
     assert_eq!(told[0]["done"]["changed"][0]["reason"], "affiliationChanged", "the first outcome again");
-    assert_eq!(counter.service.asked_for(), recorded);
+    assert_eq!(counter.service.written(), recorded);
 
     let reconciled = counter.service.sekisho(&["reconcile"]);
     assert_eq!(reconciled.code, Some(0), "{}", reconciled.text());
@@ -413,7 +409,7 @@ fn c_3_a_designated_city_is_no_residence_at_any_door() {
     for (card, (city, name, address, ward, last)) in cards.iter().zip(cities) {
         let named = format!("nobody lives in {city} ({name}) outside its wards: name the ward, one of ");
         let words = [named.as_str(), ward, last];
-        let before = counter.service.asked_for();
+        let before = counter.service.written();
         let person = ["issue", "--name", "関所 花子", "--birth", "1982-02-17", "--sex", "female"];
         let place = ["--address", address, "--municipality", city, "--test-key", "--out", text(&out)];
         counter.service.sekisho(&[person, place].concat()).refused(2, &words);
@@ -430,7 +426,7 @@ fn c_3_a_designated_city_is_no_residence_at_any_door() {
             assert_eq!(ran.code, Some(1), "{}", ran.text());
             assert!(words.iter().all(|word| ran.stderr.contains(word)), "{}", ran.text());
         }
-        assert_eq!(counter.service.asked_for(), before, "nothing is left behind");
+        assert_eq!(counter.service.written(), before, "nothing is left behind");
 
         // Named by its ward, all of it is taken.
         let line = json!({"event_id": format!("{city} ward"), "kind": "move-in", "card": card,

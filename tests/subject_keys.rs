@@ -145,7 +145,7 @@ fn b_7_each_kind_has_a_key_of_its_own() {
     let counter = Counter::new();
     let [one, other] = ["one", "other"];
     [one, other].iter().for_each(|name| counter.make(name, P256));
-    let before = (counter.service.asked_for(), counter.crl_set());
+    let before = (counter.service.written(), counter.crl_set());
     let shared =
         ["one key cannot be certified for sign and auth", "--csr sign=FILE --csr auth=FILE", "--kind auth"];
     for (keys, words) in [
@@ -173,11 +173,11 @@ fn b_7_each_kind_has_a_key_of_its_own() {
         counter.issue(keys).refused(2, words);
     }
     assert_eq!(counter.service.sekisho(&["issue", "--test-key", "--csr", "x"]).code, Some(2));
-    assert_eq!((counter.service.asked_for(), counter.crl_set()), before, "nothing was spent");
+    assert_eq!((counter.service.written(), counter.crl_set()), before, "nothing was spent");
     // A key each is taken, in any order and from either kind of file.
     let ran = counter.issue(&["--public-key", "auth=other.pub", "--csr", "sign=one.csr"]);
     assert_eq!(serials(&ran).len(), 2);
-    assert!(counter.service.asked_for() > before.0, "what is taken is seen");
+    assert!(counter.service.written() > before.0, "what is taken is seen");
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn b_7_a_key_certified_for_somebody_else_is_refused_for_ever() {
     let shown = run("openssl", &["x509", "-in", &ca, "-noout", "-pubkey", "-out", &counter.file("ca.pub")]);
     assert_eq!(shown.code, Some(0), "{}", shown.text());
     for clean in [true, false] {
-        let before = counter.service.asked_for();
+        let before = counter.service.written();
         for keys in [
             &["--csr", "own.csr", "--kind", "auth"][..],
             &["--public-key", "own.pub", "--kind", "auth"],
@@ -238,7 +238,7 @@ fn b_7_a_key_certified_for_somebody_else_is_refused_for_ever() {
         counter
             .issue(&["--public-key", "ca.pub", "--kind", "auth"])
             .refused(1, &["is that of an authority here"]);
-        assert_eq!(counter.service.asked_for(), before, "nothing is written of what was refused");
+        assert_eq!(counter.service.written(), before, "nothing is written of what was refused");
         // What is on record of keys outlives a stop, and a kill after which all rows are made anew.
         if clean {
             counter.service.stop()
@@ -305,7 +305,7 @@ fn b_7_a_refused_request_spends_no_serial_and_publishes_no_crl_set() {
     let mut unopened = profile.municipalities.residences();
     let place = unopened.find(|one| !listed.contains(&format!("\"{}\"", one.code))).unwrap();
     let (code, address) = (place.code.to_string(), format!("{}{}", place.prefecture, place.municipality));
-    let before = (counter.service.asked_for(), counter.crl_set());
+    let before = (counter.service.written(), counter.crl_set());
 
     let out = counter.file("out");
     let issue = |birth: &str, address: &str, more: &[&str]| {
@@ -334,7 +334,7 @@ fn b_7_a_refused_request_spends_no_serial_and_publishes_no_crl_set() {
     ] {
         let ran = issue(birth, address, more);
         assert!(matches!(ran.code, Some(1 | 2)), "{more:?} {}", ran.text());
-        assert_eq!((counter.service.asked_for(), counter.crl_set()), before, "{more:?}");
+        assert_eq!((counter.service.written(), counter.crl_set()), before, "{more:?}");
     }
     let next = serials(&counter.issue(&["--test-key"]));
     let expected: Vec<(String, u64)> = first.into_iter().map(|(of, serial)| (of, serial + 1)).collect();

@@ -35,7 +35,7 @@ fn b_8_a_place_that_cannot_be_written_to_is_found_before_anything_is_issued() {
     let (file, batch) = (place("file"), place("people"));
     fs::write(&file, "not a directory").unwrap();
     fs::write(&batch, batch_line()).unwrap();
-    let before = service.asked_for();
+    let before = service.written();
     for out in [file.clone(), format!("{file}/below"), "/proc/nowhere".to_owned(), "/dev/null".to_owned()] {
         let words = [out.as_str(), "cannot be written", "nothing was done", "--out"];
         service.sekisho(&issue(&["--test-key", "--out", &out])).refused(2, &words);
@@ -46,7 +46,7 @@ fn b_8_a_place_that_cannot_be_written_to_is_found_before_anything_is_issued() {
     let words = ["people.rejected", "cannot be written", "nothing was done"];
     service.sekisho(&["issue", "--batch", &batch, "--out", &place("out")]).refused(2, &words);
     service.sekisho(&["movements", "import", &batch]).refused(2, &words);
-    assert_eq!(service.asked_for(), before, "nothing was issued");
+    assert_eq!(service.written(), before, "nothing was issued");
     // One that does not exist yet is made, and nothing but the certificates is left in it.
     let out = place("new/out");
     assert_eq!(service.sekisho(&issue(&["--test-key", "--out", &out])).code, Some(0));

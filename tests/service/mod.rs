@@ -245,13 +245,14 @@ impl Service {
         sekisho(&self.data, arguments)
     }
 
-    /// How many entries of the journal somebody asked for. The service writes its own at times of its own: of
-    /// CRL sets, signers, serials in reserve.
-    pub fn asked_for(&self) -> usize {
+    /// How many entries the journal has, but for those of deltas: the schedule cuts the first ones behind the
+    /// first set, when everybody may ask already. A set that is not deltas is seen by its beginning.
+    pub fn written(&self) -> usize {
         let exported = self.sekisho(&["journal", "export"]);
         assert_eq!(exported.code, Some(0), "{}", exported.text());
         let entries = exported.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        entries.filter(|entry| entry["actor"] != "sekisho").count()
+        let of_deltas = |event: &Value| event == "crl-deltas-begun" || event == "crl-set-published";
+        entries.filter(|entry| !of_deltas(&entry["event"])).count()
     }
 
     /// Certificates of the manifest that have a file.
