@@ -3,8 +3,9 @@
 //! `cargo bench --bench movements -- [--cards N] [--events N] [--json FILE]`
 //!
 //! `movements/import/N`: an office with N cards, each with a pair of certificates and a holder of its
-//! own, is told of moves, losses and abolitions, as the import hands them over: 500 at a time, each
-//! batch after the one before was acknowledged. The limit is the sync of as many batches.
+//! own, started anew since they were put there, is told of moves, losses and abolitions, as the import hands
+//! them over: 500 at a time, each batch after the one before was acknowledged. The limit is the sync of as many
+//! batches.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -55,10 +56,15 @@ fn main() {
     println!("{}", machine::description());
     machine::print_company();
     let home = tempfile::tempdir().unwrap();
-    let office = office(home.path());
+    let data = DataDir::new(&home.path().join("data"));
+    office::init(&data, "SEKISHO-TEST").unwrap();
+    let filled = start(&data);
     let began = Instant::now();
-    fill(&office, cards);
+    fill(&filled, cards);
     println!("{cards} cards on record in {:.1} s", began.elapsed().as_secs_f64());
+    filled.stop().unwrap();
+    drop(filled);
+    let office = start(&data);
     // What was issued within this second is not meant by an event of this second.
     std::thread::sleep(Duration::from_secs(2));
     let reports: Vec<Reported> = (0..events).map(|number| reported(number, cards)).collect();
@@ -83,11 +89,9 @@ fn main() {
     office.stop().unwrap();
 }
 
-fn office(home: &Path) -> Arc<Office> {
-    let data = DataDir::new(&home.join("data"));
-    office::init(&data, "SEKISHO-TEST").unwrap();
+fn start(data: &DataDir) -> Arc<Office> {
     let config = Config::read(&data.config()).unwrap();
-    Office::start(data, config, Clock::system(), "http://127.0.0.1:8080".to_owned()).unwrap().0
+    Office::start(data.clone(), config, Clock::system(), "http://127.0.0.1:8080".to_owned()).unwrap().0
 }
 
 /// Numbers as far apart as random ones.
@@ -108,8 +112,13 @@ fn reported(number: u64, cards: u64) -> Reported {
     }
 }
 
-/// Cards with their certificates, straight into the journal.
+/// Cards with their certificates, straight into the journal, their serials reserved before as the office does.
 fn fill(office: &Office, cards: u64) {
+    let up_to = FIRST_SERIAL + cards;
+    let reserve: Decide = Box::new(move |_, _| {
+        Ok([1, 2].map(|one| Event::SerialsReserved { authority: AuthorityId(one), up_to }).to_vec())
+    });
+    office.store().submit_wait(Origin::service(), reserve).unwrap();
     let archive = office.store().facts().issuers[0].issued.archive;
     let codes: Vec<Partition> = office.profile().municipalities.residences().map(|row| row.code).collect();
     for first in (0..cards).step_by(FILL as usize) {
